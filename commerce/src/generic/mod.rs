@@ -1,0 +1,111 @@
+//! The generic source: any shop that can send a signed request. Headers and signature are Standard Webhooks
+//! (<https://www.standardwebhooks.com>, version 1.0.0); the body is described in `docs/shops/generic.md` and
+//! `docs/shops/generic.schema.json`.
+
+mod order;
+mod parse;
+mod signature;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use doorstep_core::{
+    SourceName, Timestamp,
+    event::CommerceEvent,
+    shop::EventSource,
+    webhook::{WebhookRejection, WebhookRequest},
+};
+use http::HeaderMap;
+use secrecy::SecretString;
+
+pub use parse::{EVENT_TYPES, EventType, SCHEMA_VERSION};
+pub use signature::InvalidSignatureInput;
+
+use crate::{BuildError, SourceConfig, body::identifier};
+use signature::SigningKeys;
+
+/// A configured generic source.
+pub struct GenericSource {
+    name: SourceName,
+    keys: SigningKeys,
+    tolerance_s: i64,
+}
+
+/// Builds one from its config.
+///
+/// # Errors
+/// The secret has the prefix `whsec_` but is not base64.
+pub fn build(config: &SourceConfig) -> Result<Arc<dyn EventSource>, BuildError> {
+    Ok(Arc::new(GenericSource::new(config)?))
+}
+
+impl GenericSource {
+    /// Builds one from its config.
+    ///
+    /// # Errors
+    /// The secret has the prefix `whsec_` but is not base64.
+    pub fn new(config: &SourceConfig) -> Result<Self, BuildError> {
+        let keys = SigningKeys::parse(&config.secret).map_err(|_| BuildError::InvalidSecret {
+            name: config.name.clone(),
+        })?;
+        Ok(Self {
+            name: config.name.clone(),
+            keys,
+            tolerance_s: i64::from(config.tolerance_s),
+        })
+    }
+}
+
+#[async_trait]
+impl EventSource for GenericSource {
+    fn name(&self) -> &SourceName {
+        &self.name
+    }
+
+    fn receive_webhook(
+        &self,
+        request: &WebhookRequest,
+    ) -> Result<Vec<CommerceEvent>, WebhookRejection> {
+        let id = signature::verify(&self.keys, self.tolerance_s, request)?;
+        let external_id = identifier(signature::ID_HEADER, id)?;
+        let event = parse::parse(&request.body)?;
+        Ok(vec![CommerceEvent {
+            source: self.name.clone(),
+            external_id,
+            occurred_at: event.occurred_at,
+            kind: event.kind,
+        }])
+    }
+}
+
+/// The headers that make `body` a request which a generic source with this `secret` accepts: `webhook-id`,
+/// `webhook-timestamp`, `webhook-signature` and `content-type`.
+///
+/// # Errors
+/// The secret begins with `whsec_` but is not base64 after it, or the id cannot stand in a header.
+pub fn sign(
+    secret: &SecretString,
+    id: &str,
+    sent_at: Timestamp,
+    body: &[u8],
+) -> Result<HeaderMap, InvalidSignatureInput> {
+    SigningKeys::parse(secret)?.sign(id, sent_at, body)
+}
+
+/// [`sign`] as the registry calls it.
+pub(crate) fn sign_request(
+    config: &SourceConfig,
+    id: &str,
+    sent_at: Timestamp,
+    body: &[u8],
+) -> Result<HeaderMap, BuildError> {
+    sign(&config.secret, id, sent_at, body).map_err(|error| match error {
+        InvalidSignatureInput::Secret => BuildError::InvalidSecret {
+            name: config.name.clone(),
+        },
+        InvalidSignatureInput::Id => BuildError::InvalidId { id: id.to_owned() },
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,311 @@
+//! The body of a generic event → what happened.
+
+use doorstep_core::{
+    OrderNumber, Timestamp,
+    event::CommerceEventKind,
+    order::{DateWindow, OrderStatus},
+    shipment::{TrackingEvent, TrackingStatus},
+    webhook::WebhookRejection,
+};
+use serde::{Deserialize, de::IgnoredAny};
+
+use super::order::{self, Amount};
+use crate::body::{
+    day, instant, malformed, order_number, parse_json, sentence, shown, tracking_number,
+    unix_seconds, window,
+};
+
+/// The version of the body that is understood.
+pub const SCHEMA_VERSION: u64 = 1;
+
+/// What an event type makes of its payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventType {
+    /// The payload is an order; the status counts when the payload gives none.
+    Order {
+        /// Where the order stands if the payload does not say.
+        default_status: Option<OrderStatus>,
+        /// Whether the type says more than the payload's status: a cancelled order is cancelled.
+        overrides: bool,
+    },
+    /// The payload is news of a parcel.
+    Shipment(TrackingStatus),
+    /// Goods came back.
+    ReturnReceived,
+    /// Money was given back.
+    RefundIssued,
+}
+
+/// Every known `event_type`; `docs/shops/generic.schema.json` lists the same.
+pub const EVENT_TYPES: &[(&str, EventType)] = {
+    use EventType::{Order, RefundIssued, ReturnReceived, Shipment};
+    use TrackingStatus as Status;
+    const PLACED: EventType = Order {
+        default_status: Some(OrderStatus::Processing),
+        overrides: false,
+    };
+    const UPDATED: EventType = Order {
+        default_status: None,
+        overrides: false,
+    };
+    const CANCELLED: EventType = Order {
+        default_status: Some(OrderStatus::Cancelled),
+        overrides: true,
+    };
+    &[
+        ("order.placed", PLACED),
+        ("order.updated", UPDATED),
+        ("order.cancelled", CANCELLED),
+        ("shipment.label_created", Shipment(Status::PreTransit)),
+        ("shipment.picked_up", Shipment(Status::InTransit)),
+        ("shipment.in_transit", Shipment(Status::InTransit)),
+        (
+            "shipment.out_for_delivery",
+            Shipment(Status::OutForDelivery),
+        ),
+        (
+            "shipment.delivery_attempted",
+            Shipment(Status::DeliveryAttempt),
+        ),
+        (
+            "shipment.ready_for_pickup",
+            Shipment(Status::ReadyForPickup),
+        ),
+        ("shipment.delivered", Shipment(Status::Delivered)),
+        ("shipment.delayed", Shipment(Status::Delayed)),
+        ("shipment.exception", Shipment(Status::Exception)),
+        (
+            "shipment.returned_to_sender",
+            Shipment(Status::ReturnedToSender),
+        ),
+        ("shipment.lost", Shipment(Status::Lost)),
+        ("shipment.damaged", Shipment(Status::Damaged)),
+        ("return.received", ReturnReceived),
+        ("refund.issued", RefundIssued),
+    ]
+};
+
+/// What a body says.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    pub(super) occurred_at: Timestamp,
+    pub(super) kind: CommerceEventKind,
+}
+
+/// What decides how the rest is read; read first, so that an unknown kind is told as such whatever else it holds.
+#[derive(Deserialize)]
+struct Head {
+    schema_version: u64,
+    event_type: String,
+}
+
+/// The envelope around a payload of type `P`.
+#[derive(Deserialize)]
+struct Envelope<P> {
+    order_id: Option<TextOrNumber>,
+    customer_id: Option<TextOrNumber>,
+    timestamp: Instant,
+    payload: P,
+}
+
+/// Identifiers may come as text or as whole numbers.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected text or a whole number")]
+pub(super) enum TextOrNumber {
+    Text(String),
+    Number(u64),
+}
+
+impl TextOrNumber {
+    pub(super) fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
+/// Instants may come as RFC 3339 or as Unix seconds.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a time in RFC 3339 or Unix seconds")]
+pub(super) enum Instant {
+    Text(String),
+    Unix(f64),
+}
+
+impl Instant {
+    pub(super) fn read(&self, field: &str) -> Result<Timestamp, WebhookRejection> {
+        match self {
+            Self::Text(text) => instant(field, text),
+            Self::Unix(seconds) => unix_seconds(field, *seconds),
+        }
+    }
+}
+
+/// Days may come as one day or as a span.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a day like `2026-11-24` or {\"from\": …, \"to\": …}"
+)]
+pub(super) enum Days {
+    One(String),
+    Span { from: String, to: String },
+}
+
+impl Days {
+    pub(super) fn read(&self, field: &str) -> Result<DateWindow, WebhookRejection> {
+        let (from, to) = match self {
+            Self::One(text) => (text, text),
+            Self::Span { from, to } => (from, to),
+        };
+        window(field, day(field, from)?, day(field, to)?)
+    }
+}
+
+#[derive(Deserialize, Default)]
+struct ShipmentPayload {
+    tracking_number: Option<TextOrNumber>,
+    carrier: Option<String>,
+    estimated_delivery: Option<Days>,
+    message: Option<String>,
+    location: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RefundPayload {
+    amount: Option<Amount>,
+    currency: Option<String>,
+}
+
+/// Reads a verified body.
+pub(super) fn parse(body: &[u8]) -> Result<Parsed, WebhookRejection> {
+    let head: Head = parse_json(body)?;
+    if head.schema_version != SCHEMA_VERSION {
+        return Err(WebhookRejection::Unsupported {
+            found: format!("schema_version {}", head.schema_version),
+            supported: format!("schema_version {SCHEMA_VERSION}"),
+        });
+    }
+    match event_type(&head.event_type)? {
+        EventType::Order {
+            default_status,
+            overrides,
+        } => parse_order(body, default_status, overrides),
+        EventType::Shipment(status) => parse_shipment(body, status),
+        EventType::ReturnReceived => parse_return(body),
+        EventType::RefundIssued => parse_refund(body),
+    }
+}
+
+fn event_type(name: &str) -> Result<EventType, WebhookRejection> {
+    EVENT_TYPES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, event_type)| *event_type)
+        .ok_or_else(|| WebhookRejection::Unsupported {
+            found: format!("event_type {}", shown(name)),
+            supported: EVENT_TYPES
+                .iter()
+                .map(|(known, _)| *known)
+                .collect::<Vec<_>>()
+                .join(", "),
+        })
+}
+
+fn parse_order(
+    body: &[u8],
+    default_status: Option<OrderStatus>,
+    overrides: bool,
+) -> Result<Parsed, WebhookRejection> {
+    let event: Envelope<order::OrderPayload> = parse_json(body)?;
+    let occurred_at = event.timestamp.read("timestamp")?;
+    let outside = order::FromEnvelope {
+        order_id: event.order_id.map(TextOrNumber::into_text),
+        customer_id: event.customer_id.map(TextOrNumber::into_text),
+        default_status,
+        overrides,
+    };
+    let order = event.payload.into_order(outside)?;
+    Ok(Parsed {
+        occurred_at,
+        kind: CommerceEventKind::OrderUpdated {
+            order: Box::new(order),
+        },
+    })
+}
+
+fn parse_shipment(body: &[u8], status: TrackingStatus) -> Result<Parsed, WebhookRejection> {
+    let event: Envelope<Option<ShipmentPayload>> = parse_json(body)?;
+    let occurred_at = event.timestamp.read("timestamp")?;
+    let order = event
+        .order_id
+        .map(|id| order_number("order_id", &id.into_text()))
+        .transpose()?;
+    let payload = event.payload.unwrap_or_default();
+    let tracking_number = payload
+        .tracking_number
+        .map(|number| tracking_number("payload.tracking_number", &number.into_text()))
+        .transpose()?;
+    if order.is_none() && tracking_number.is_none() {
+        return Err(malformed(
+            "neither `order_id` nor `payload.tracking_number` says which parcel is meant",
+        ));
+    }
+    let estimated = payload
+        .estimated_delivery
+        .map(|days| days.read("payload.estimated_delivery"))
+        .transpose()?;
+    Ok(Parsed {
+        occurred_at,
+        kind: CommerceEventKind::Tracking {
+            order,
+            carrier: sentence(payload.carrier),
+            tracking_number,
+            event: TrackingEvent {
+                status,
+                occurred_at,
+                message: sentence(payload.message),
+                location: sentence(payload.location),
+                estimated,
+            },
+        },
+    })
+}
+
+fn parse_return(body: &[u8]) -> Result<Parsed, WebhookRejection> {
+    // A return says nothing beyond its order; what else the payload holds stays in the raw body.
+    let event: Envelope<Option<IgnoredAny>> = parse_json(body)?;
+    Ok(Parsed {
+        occurred_at: event.timestamp.read("timestamp")?,
+        kind: CommerceEventKind::ReturnReceived {
+            order: required_order(event.order_id)?,
+        },
+    })
+}
+
+fn parse_refund(body: &[u8]) -> Result<Parsed, WebhookRejection> {
+    let event: Envelope<Option<RefundPayload>> = parse_json(body)?;
+    let amount = match event.payload {
+        Some(RefundPayload {
+            amount: Some(amount),
+            currency,
+        }) => {
+            let currency = order::currency("payload.currency", currency.as_deref())?;
+            Some(amount.read("payload.amount", currency)?)
+        }
+        _ => None,
+    };
+    Ok(Parsed {
+        occurred_at: event.timestamp.read("timestamp")?,
+        kind: CommerceEventKind::RefundIssued {
+            order: required_order(event.order_id)?,
+            amount,
+        },
+    })
+}
+
+fn required_order(id: Option<TextOrNumber>) -> Result<OrderNumber, WebhookRejection> {
+    let id = id.ok_or_else(|| malformed("`order_id` is missing"))?;
+    order_number("order_id", &id.into_text())
+}

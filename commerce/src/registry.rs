@@ -1,0 +1,220 @@
+//! Which sources and shops exist: one line each.
+
+use std::sync::Arc;
+
+use doorstep_core::{
+    SourceName, Timestamp,
+    shop::{EventSource, Shop},
+    time::Ambient,
+};
+use http::HeaderMap;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+/// How far a sender's clock may be away, in seconds, when the config does not say (the Standard Webhooks libraries' value).
+pub const DEFAULT_TOLERANCE_S: u32 = 300;
+
+/// One configured source. Its webhooks arrive under `/webhooks/commerce/{name}`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceConfig {
+    /// Which source: a name of [`SOURCES`].
+    pub kind: String,
+    /// What it is called here; several of one kind may be configured.
+    pub name: SourceName,
+    /// What the sender signs with.
+    pub secret: SecretString,
+    /// How far the sender's clock may be away, in seconds. Sources without a timestamp ignore it.
+    #[serde(default = "default_tolerance_s")]
+    pub tolerance_s: u32,
+}
+
+fn default_tolerance_s() -> u32 {
+    DEFAULT_TOLERANCE_S
+}
+
+/// A source or shop that cannot be built from its config.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// No source has this name.
+    #[error("`{kind}` is no kind of source; known: {known}")]
+    UnknownKind {
+        /// What the config says.
+        kind: String,
+        /// What it may say.
+        known: String,
+    },
+    /// Nothing to check signatures with.
+    #[error("the secret of source `{name}` is empty; copy it from where the webhook was set up")]
+    EmptySecret {
+        /// Which source.
+        name: SourceName,
+    },
+    /// The secret does not have the form that its prefix promises.
+    #[error(
+        "the secret of source `{name}` begins with `whsec_` but is not base64 after it; copy it again, whole"
+    )]
+    InvalidSecret {
+        /// Which source.
+        name: SourceName,
+    },
+    /// The id to sign with cannot stand in a header.
+    #[error("`{id}` cannot be an event's id: use visible ASCII characters")]
+    InvalidId {
+        /// The id.
+        id: String,
+    },
+    /// The demo shop's files, compiled in, contradict each other.
+    #[error("{file}: {reason}")]
+    DemoData {
+        /// Which file, with its line where one is known.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// A kind of source: how it is built, and how a request to it is signed.
+pub struct SourceKind {
+    /// The config's `kind`.
+    pub name: &'static str,
+    /// Builds one from its config.
+    pub build: fn(&SourceConfig) -> Result<Arc<dyn EventSource>, BuildError>,
+    /// The headers that make a body a request which the source accepts: (config, event id, now, body). Sources whose id
+    /// stands in the body ignore the id.
+    pub sign: fn(&SourceConfig, &str, Timestamp, &[u8]) -> Result<HeaderMap, BuildError>,
+}
+
+/// Every source that this program was built with.
+pub const SOURCES: &[SourceKind] = &[
+    #[cfg(feature = "generic")]
+    SourceKind {
+        name: "generic",
+        build: crate::generic::build,
+        sign: crate::generic::sign_request,
+    },
+    #[cfg(feature = "easypost")]
+    SourceKind {
+        name: "easypost",
+        build: crate::easypost::build,
+        sign: crate::easypost::sign_request,
+    },
+    #[cfg(feature = "demo")]
+    SourceKind {
+        name: "demo",
+        build: crate::generic::build,
+        sign: crate::generic::sign_request,
+    },
+];
+
+/// How a shop is built: its configured name, clock and randomness.
+pub type BuildShop = fn(SourceName, &Ambient) -> Result<Arc<dyn Shop>, BuildError>;
+
+/// Every shop that this program was built with.
+pub const SHOPS: &[(&str, BuildShop)] = &[
+    #[cfg(feature = "demo")]
+    ("demo", crate::demo::build),
+];
+
+/// Builds a source.
+///
+/// # Errors
+/// The kind is unknown or the secret cannot be used.
+pub fn build(config: &SourceConfig) -> Result<Arc<dyn EventSource>, BuildError> {
+    let kind = find_kind(config)?;
+    (kind.build)(config)
+}
+
+/// Signs a body as the source's sender would: for `doorstep events send`, the demo's panel and tests.
+///
+/// # Errors
+/// As [`build`], or the id cannot stand in a header.
+pub fn sign(
+    config: &SourceConfig,
+    id: &str,
+    sent_at: Timestamp,
+    body: &[u8],
+) -> Result<HeaderMap, BuildError> {
+    let kind = find_kind(config)?;
+    (kind.sign)(config, id, sent_at, body)
+}
+
+/// Builds a shop.
+///
+/// # Errors
+/// The kind is unknown.
+pub fn build_shop(
+    kind: &str,
+    name: SourceName,
+    ambient: &Ambient,
+) -> Result<Arc<dyn Shop>, BuildError> {
+    match SHOPS.iter().find(|(known, _)| *known == kind) {
+        Some((_, build)) => build(name, ambient),
+        None => Err(unknown_kind(kind, SHOPS.iter().map(|(known, _)| *known))),
+    }
+}
+
+fn find_kind(config: &SourceConfig) -> Result<&'static SourceKind, BuildError> {
+    if config.secret.expose_secret().trim().is_empty() {
+        return Err(BuildError::EmptySecret {
+            name: config.name.clone(),
+        });
+    }
+    SOURCES
+        .iter()
+        .find(|kind| kind.name == config.kind)
+        .ok_or_else(|| unknown_kind(&config.kind, SOURCES.iter().map(|kind| kind.name)))
+}
+
+fn unknown_kind<'a>(kind: &str, known: impl Iterator<Item = &'a str>) -> BuildError {
+    BuildError::UnknownKind {
+        kind: kind.to_owned(),
+        known: known.collect::<Vec<_>>().join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(kind: &str, secret: &str) -> SourceConfig {
+        SourceConfig {
+            kind: kind.to_owned(),
+            name: kind.into(),
+            secret: secret.into(),
+            tolerance_s: DEFAULT_TOLERANCE_S,
+        }
+    }
+
+    #[test]
+    fn every_source_is_built_under_its_configured_name() {
+        for kind in SOURCES {
+            let source = build(&config(kind.name, "a secret of some length")).unwrap();
+            assert_eq!(source.name().as_str(), kind.name);
+        }
+    }
+
+    #[test]
+    fn an_unknown_kind_is_refused_with_the_known_ones() {
+        let error = build(&config("shopifi", "secret")).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "`shopifi` is no kind of source; known: generic, easypost, demo"
+        );
+    }
+
+    #[test]
+    fn an_empty_secret_is_refused() {
+        let error = build(&config("generic", " ")).err().unwrap();
+        assert!(
+            error
+                .to_string()
+                .contains("secret of source `generic` is empty")
+        );
+    }
+
+    #[test]
+    fn a_secret_never_shows_in_debug_output() {
+        assert!(!format!("{:?}", config("generic", "hunter2")).contains("hunter2"));
+    }
+}

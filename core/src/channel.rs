@@ -1,0 +1,220 @@
+//! The port to a channel, and what a channel asks of us.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    ChannelName, Health, Language, Timestamp,
+    customer::Proof,
+    message::{Address, Admission, InboundMessage, MailboxEntry, OutboundMessage},
+    webhook::{WebhookRejection, WebhookRequest},
+};
+
+/// A place where customers and the shop talk. One folder in `channels/` each; how to add one is in that room's doc.
+#[async_trait]
+pub trait Channel: Send + Sync {
+    /// The configured name.
+    fn name(&self) -> &ChannelName;
+
+    /// What it can show. Everything that differs between channels is here; nobody asks for its name.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Receives messages by a connection of its own (long polling, gateway, IMAP) until `stop`; channels that only
+    /// have webhooks or sockets return at once.
+    async fn listen(&self, inbox: Arc<dyn Inbox>, stop: CancellationToken);
+
+    /// Verifies and parses a webhook. Nothing may be acknowledged before its messages are admitted.
+    ///
+    /// # Errors
+    /// A [`WebhookRejection`] costs the sender a 4xx and us a counter (G6).
+    async fn receive_webhook(
+        &self,
+        request: &WebhookRequest,
+    ) -> Result<WebhookOutcome, WebhookRejection>;
+
+    /// Sends one message to one address, once.
+    ///
+    /// # Errors
+    /// The error says what to do next.
+    async fn send(
+        &self,
+        address: &Address,
+        message: &OutboundMessage,
+    ) -> Result<Receipt, SendError>;
+
+    /// Whether the provider can be reached with our credentials.
+    async fn healthcheck(&self) -> Health;
+}
+
+/// What a channel can show and how it sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Customers fetch their messages from the [`Mailbox`]: committing a message hands it over and no delivery job is
+    /// made (web chat).
+    pub mailbox: bool,
+    /// Buttons can be pressed.
+    pub buttons: bool,
+    /// Cards with image and price.
+    pub cards: bool,
+    /// HTML bodies.
+    pub html: bool,
+    /// A subject line.
+    pub subject: bool,
+    /// Sending the same message twice has one effect, because the provider knows it by our identifier: an unknown
+    /// outcome is settled by sending again. Without it, it becomes `ambiguous` (G2).
+    pub idempotent: bool,
+    /// Longest text in characters; longer texts are split at sentence ends.
+    pub max_text: usize,
+}
+
+/// What a webhook of a channel brought.
+#[derive(Debug, Default)]
+pub struct WebhookOutcome {
+    /// Messages to admit.
+    pub messages: Vec<InboundMessage>,
+    /// News about messages we sent.
+    pub receipts: Vec<ReceiptUpdate>,
+    /// What the provider wants as the answer's body (verification challenges).
+    pub reply: Option<String>,
+}
+
+/// What the provider said when it took a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The provider's identifier of the message.
+    pub provider_id: String,
+}
+
+/// What the provider says later about a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiptUpdate {
+    /// The provider's identifier of the message.
+    pub provider_id: String,
+    /// What became of it.
+    pub status: ReceiptStatus,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What became of a sent message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReceiptStatus {
+    /// It reached the customer's device.
+    Delivered,
+    /// The customer opened it.
+    Read,
+    /// The provider gave up.
+    Failed,
+}
+
+/// Why a message was not sent, as the next step to take.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SendError {
+    /// It certainly was not sent; try again.
+    #[error("not sent, to be tried again{}: {reason}", after.map(|d| format!(" after {} s", d.as_secs())).unwrap_or_default())]
+    Retry {
+        /// Not before this; our own back-off when the provider does not say.
+        after: Option<std::time::Duration>,
+        /// What the provider said.
+        reason: String,
+    },
+    /// It certainly was not sent, and trying again would not help; the next channel may.
+    #[error("not sent for good: {reason}")]
+    Fail {
+        /// What the provider said.
+        reason: String,
+    },
+    /// Whether it was sent is unknown (a time-out after the request left). Settled by a receipt or a person (G2).
+    #[error("unknown whether it was sent: {reason}")]
+    Ambiguous {
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// Where channels hand in what customers wrote. Implemented by `engine`.
+#[async_trait]
+pub trait Inbox: Send + Sync {
+    /// Stores the message, or finds it stored before; only then may the provider be acknowledged (G1, G2).
+    ///
+    /// # Errors
+    /// Nothing was stored; the provider should deliver again.
+    async fn admit(&self, message: InboundMessage) -> Result<Admission, AdmitError>;
+
+    /// Links the address to the customer it was proven to be, before they wrote anything, so that news of their order
+    /// reaches them there.
+    ///
+    /// # Errors
+    /// Nothing was stored.
+    async fn prove(
+        &self,
+        address: &Address,
+        proof: &Proof,
+        language: Option<&Language>,
+    ) -> Result<(), AdmitError>;
+}
+
+/// Why a message was not admitted. Nothing was stored.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmitError {
+    /// The store could not take it now.
+    #[error("the message could not be stored, deliver it again: {0}")]
+    Unavailable(String),
+}
+
+/// The conversation as a customer's device reads it: a list that only grows, with a cursor. Implemented by `engine`.
+#[async_trait]
+pub trait Mailbox: Send + Sync {
+    /// Entries of the address's conversation after `position`, oldest first, `limit` at most.
+    ///
+    /// # Errors
+    /// The store could not be read; try again.
+    async fn entries_after(
+        &self,
+        address: &Address,
+        position: i64,
+        limit: u64,
+    ) -> Result<Vec<MailboxEntry>, AdmitError>;
+
+    /// The newest position of the address's conversation, 0 when it has none: where a device starts that wants only
+    /// what is new. The provided body pages through [`Self::entries_after`]; a store answers it with one query.
+    ///
+    /// # Errors
+    /// The store could not be read; try again.
+    async fn newest_position(&self, address: &Address) -> Result<i64, AdmitError> {
+        const PAGE: u64 = 500;
+        let mut newest = 0;
+        while let Some(last) = self.entries_after(address, newest, PAGE).await?.last() {
+            newest = last.position;
+        }
+        Ok(newest)
+    }
+
+    /// Wakes whenever the address has news, from this instance or another one.
+    fn subscribe(&self, address: &Address) -> Subscription;
+
+    /// The customer's device showed everything up to `position`.
+    ///
+    /// # Errors
+    /// The store could not be written; try again.
+    async fn mark_read(&self, address: &Address, position: i64) -> Result<(), AdmitError>;
+}
+
+/// News about one address. Dropping it unsubscribes.
+pub struct Subscription {
+    /// Holds the latest news; a receiver that lags sees only the newest, which is enough: entries are read by cursor.
+    pub news: tokio::sync::watch::Receiver<News>,
+    /// Keeps the registration until dropped.
+    pub guard: Box<dyn std::any::Any + Send + Sync>,
+}
+
+/// What a subscriber is woken for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct News {
+    /// The newest position known to be committed.
+    pub position: i64,
+    /// Whether an answer is being made.
+    pub typing: bool,
+}

@@ -1,0 +1,45 @@
+//! Customers, and what proves who they are.
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use crate::{CustomerId, Language, ShopCustomerId};
+
+/// A customer of the shop.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Customer {
+    /// Our identifier.
+    pub id: CustomerId,
+    /// The shop's identifier, when an order or a signed token told it.
+    pub shop_id: Option<ShopCustomerId>,
+    /// Full name as the shop knows it.
+    pub name: Option<String>,
+    /// E-mail address, in lower case.
+    pub email: Option<String>,
+    /// The language they are written to in.
+    pub language: Option<Language>,
+    /// Where quiet hours and delivery windows are told.
+    pub time_zone: Option<Tz>,
+}
+
+/// What a channel proved about a sender. Only a proof (or order number plus second factor) opens an order (G5).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The shop's identifier of the customer.
+    pub customer: ShopCustomerId,
+    /// E-mail address, when the proof carries one.
+    pub email: Option<String>,
+    /// Name, when the proof carries one.
+    pub name: Option<String>,
+}
+
+/// An address that is proven to be a customer's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Whose it is.
+    pub customer: CustomerId,
+    /// The address.
+    pub address: crate::message::Address,
+    /// How it was proven: `signed_token`, `second_factor`, `shop_record`.
+    pub proven_by: String,
+}

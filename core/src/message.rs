@@ -1,0 +1,180 @@
+//! What customers write and what we answer.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ChannelName, ConversationId, InboundMessageId, Language, OutboundMessageId, Timestamp,
+    customer::Proof,
+};
+
+/// A customer's place on a channel: a visitor of the web chat, a mailbox, a Telegram chat.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Address {
+    /// The configured channel.
+    pub channel: ChannelName,
+    /// The provider's identifier there: visitor id, mailbox, chat id.
+    pub id: String,
+}
+
+impl Address {
+    /// The place `id` on `channel`.
+    pub fn new(channel: impl Into<ChannelName>, id: impl Into<String>) -> Self {
+        Self {
+            channel: channel.into(),
+            id: id.into(),
+        }
+    }
+}
+
+/// A message as a channel hands it in, before it is stored. (channel, external id) makes it unique: a provider that
+/// delivers it again is answered as before and nothing happens twice (G2).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InboundMessage {
+    /// Who wrote, where.
+    pub from: Address,
+    /// The provider's identifier of the message, unique per channel (for the web chat: visitor and client id).
+    pub external_id: String,
+    /// The text as written; card numbers are masked at admission (G9).
+    pub text: String,
+    /// The value of a pressed button, when the message is a press.
+    pub button: Option<String>,
+    /// When the provider says it was written; our clock when it does not say.
+    pub sent_at: Timestamp,
+    /// The language the channel knows of (browser, profile); the text decides first.
+    pub language_hint: Option<Language>,
+    /// Who the sender was proven to be, by the channel's own means.
+    pub proof: Option<Proof>,
+}
+
+/// What became of a message handed to [`crate::channel::Inbox::admit`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    /// Our identifier of the message.
+    pub id: InboundMessageId,
+    /// The conversation it belongs to.
+    pub conversation: ConversationId,
+    /// Its place among all entries of the conversation, from 1, without gaps.
+    pub position: i64,
+    /// Whether the same message had been admitted before.
+    pub duplicate: bool,
+}
+
+/// A message that we send, independent of any channel; a channel shows as much of it as its capabilities allow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutboundMessage {
+    /// Our identifier; providers that take an idempotency key get it.
+    pub id: OutboundMessageId,
+    /// What is said.
+    pub content: Content,
+    /// The language of `content`.
+    pub language: Language,
+    /// The message this one answers; `None` when we write first.
+    pub in_reply_to: Option<InboundMessageId>,
+}
+
+/// The content of an outbound message.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Content {
+    /// Subject line, for channels that have one (e-mail).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Plain text, complete on its own.
+    pub text: String,
+    /// Choices to press.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buttons: Vec<Button>,
+    /// Product cards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cards: Vec<Card>,
+    /// A finished HTML rendering, for channels that show HTML (e-mail).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub html: Option<String>,
+    /// Where the facts in it come from: ports and passages (G4).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<FactSource>,
+}
+
+impl Content {
+    /// A message of text alone.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// A choice to press.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Button {
+    /// What it says.
+    pub label: String,
+    /// What comes back as [`InboundMessage::button`].
+    pub value: String,
+}
+
+/// A product as a channel shows it. Price and stock were looked up when the message was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Card {
+    /// Product title.
+    pub title: String,
+    /// A line below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subtitle: Option<String>,
+    /// Image address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Formatted price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<String>,
+    /// Formatted availability.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock: Option<String>,
+    /// Product page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Choices to press.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buttons: Vec<Button>,
+}
+
+/// Where a fact was looked up (G4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FactSource {
+    /// The port or document: `shop:demo`, `policy:returns.en.md#refunds`.
+    pub name: String,
+    /// When it was looked up.
+    pub as_of: Timestamp,
+}
+
+/// One entry of a conversation as its mailbox holds it, in either direction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MailboxEntry {
+    /// Place in the conversation, from 1, without gaps.
+    pub position: i64,
+    /// When it was stored.
+    pub at: Timestamp,
+    /// What it is.
+    pub message: MailboxMessage,
+}
+
+/// Either direction of a [`MailboxEntry`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum MailboxMessage {
+    /// The customer's own message.
+    Inbound {
+        /// Our identifier.
+        id: InboundMessageId,
+        /// The identifier the channel gave it.
+        external_id: String,
+        /// Masked text.
+        text: String,
+    },
+    /// One of ours.
+    Outbound {
+        /// The message.
+        message: OutboundMessage,
+        /// [`InboundMessage::external_id`] of the message it answers.
+        answers: Option<String>,
+    },
+}

@@ -1,0 +1,57 @@
+//! The port to understanding.
+
+use async_trait::async_trait;
+use chrono_tz::Tz;
+
+use crate::{
+    Language, Timestamp,
+    understanding::{Backend, Understanding},
+};
+
+/// What is known around a text before it is read.
+#[derive(Debug, Clone)]
+pub struct NluContext {
+    /// The language the channel or the last message suggests.
+    pub language_hint: Option<Language>,
+    /// Where "tomorrow" is meant.
+    pub time_zone: Tz,
+    /// When it was written.
+    pub now: Timestamp,
+}
+
+/// Text in, understanding out. Implemented by `nlu`.
+#[async_trait]
+pub trait Nlu: Send + Sync {
+    /// Reads one message.
+    async fn understand(&self, text: &str, context: &NluContext)
+    -> Result<Understanding, NluError>;
+
+    /// Reads one message without the model: entities, language and a few certain intents. Cheap; never fails (G7).
+    fn understand_by_rules(&self, text: &str, context: &NluContext) -> Understanding;
+
+    /// Sentence vectors of unit length, one for each text, in order.
+    async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, NluError>;
+
+    /// What runs the model.
+    fn backend(&self) -> Backend;
+
+    /// How many texts wait for the model now.
+    fn queue_depth(&self) -> usize;
+}
+
+/// Why a text was not read by the model.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NluError {
+    /// The bounded queue before the model is full: answer by rules.
+    #[error("the model's queue is full ({waiting} texts wait); the answer falls back to rules")]
+    Overloaded {
+        /// How many texts waited.
+        waiting: usize,
+    },
+    /// The model failed on this text.
+    #[error("the model failed: {reason}")]
+    Failed {
+        /// What the backend said.
+        reason: String,
+    },
+}

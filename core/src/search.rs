@@ -1,0 +1,171 @@
+//! The port to the catalog and knowledge index.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{Health, Language, Timestamp, health::PortError};
+
+/// Finds documents by word and by meaning. Implemented by `search`. Price and stock in it narrow a search down; what a
+/// customer is told comes from the shop at answer time (G4).
+#[async_trait]
+pub trait SearchIndex: Send + Sync {
+    /// The best hits, best first.
+    ///
+    /// # Errors
+    /// The index did not answer.
+    async fn search(&self, query: &SearchQuery) -> Result<Vec<SearchHit>, PortError>;
+
+    /// Adds or replaces documents by id.
+    ///
+    /// # Errors
+    /// None of them was taken.
+    async fn upsert(&self, documents: Vec<SearchDocument>) -> Result<(), PortError>;
+
+    /// Removes documents by id; unknown ids are ignored.
+    ///
+    /// # Errors
+    /// None of them was removed.
+    async fn delete(&self, ids: &[String]) -> Result<(), PortError>;
+
+    /// The [content hashes](SearchDocument::content_hash) of those of `ids` that the index holds with a vector. A document
+    /// whose hash is among them need not go through the model again: an upsert without its vector keeps the stored one.
+    /// By default none is known, so everything is embedded anew.
+    ///
+    /// # Errors
+    /// The index did not answer.
+    async fn known(&self, ids: &[String]) -> Result<BTreeMap<String, String>, PortError> {
+        let _ = ids;
+        Ok(BTreeMap::new())
+    }
+
+    /// How many documents are searchable.
+    ///
+    /// # Errors
+    /// The index did not answer.
+    async fn count(&self) -> Result<u64, PortError>;
+
+    /// Whether it can be reached.
+    async fn healthcheck(&self) -> Health;
+}
+
+/// What is searched for.
+#[derive(Debug, Clone)]
+pub struct SearchQuery {
+    /// The customer's words.
+    pub text: String,
+    /// Their sentence vector, when a model ran; without it words alone decide.
+    pub vector: Option<Vec<f32>>,
+    /// Products or passages.
+    pub kind: DocumentKind,
+    /// Only documents of this language (passages).
+    pub language: Option<Language>,
+    /// What every hit must fulfil.
+    pub filters: SearchFilters,
+    /// How many hits at most.
+    pub limit: usize,
+}
+
+/// What every hit must fulfil; empty means anything.
+#[derive(Debug, Clone, Default)]
+pub struct SearchFilters {
+    /// Lowest price in minor units.
+    pub min_price: Option<i64>,
+    /// Highest price in minor units.
+    pub max_price: Option<i64>,
+    /// Brand, ignoring case.
+    pub brand: Option<String>,
+    /// Only what was in stock at the last look.
+    pub in_stock: bool,
+    /// Attribute values, ignoring case: all must be there.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// What is indexed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchDocument {
+    /// Unique over both kinds: `product:1042`, `passage:returns.en#0`.
+    pub id: String,
+    /// Product or passage.
+    pub kind: DocumentKind,
+    /// Language of the text.
+    pub language: Language,
+    /// Title or heading.
+    pub title: String,
+    /// The text.
+    pub body: String,
+    /// Brand of a product.
+    pub brand: Option<String>,
+    /// Lowest price of a product, in minor units, at `as_of`.
+    pub price: Option<i64>,
+    /// Whether a product could be bought at `as_of`.
+    pub in_stock: bool,
+    /// Attributes of a product: name → values.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, Vec<String>>,
+    /// Where a passage stands: `returns.en.md#refunds`.
+    pub source: String,
+    /// When it was read.
+    pub as_of: Timestamp,
+    /// Sentence vector of unit length.
+    pub vector: Option<Vec<f32>>,
+}
+
+impl SearchDocument {
+    /// A SHA-256 in hex over what is read for meaning: language, title, text, brand and attributes. Price, stock and
+    /// `as_of` are left out, so that a price change does not cost a run of the model.
+    pub fn content_hash(&self) -> String {
+        let mut hasher = Sha256::new();
+        let language = self.language.to_string();
+        let brand = self.brand.as_deref().unwrap_or_default();
+        for text in [&language, &self.title, &self.body, brand] {
+            feed(&mut hasher, text);
+        }
+        for (name, values) in &self.attributes {
+            feed(&mut hasher, name);
+            hasher.update((values.len() as u64).to_le_bytes());
+            for value in values {
+                feed(&mut hasher, value);
+            }
+        }
+        let digest = hasher.finalize();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Hashes the length first, so that `ab` + `c` is not `a` + `bc`.
+fn feed(hasher: &mut Sha256, text: &str) {
+    hasher.update((text.len() as u64).to_le_bytes());
+    hasher.update(text.as_bytes());
+}
+
+/// The kinds of documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DocumentKind {
+    /// Something to buy.
+    Product,
+    /// A paragraph of a policy, an FAQ or a page.
+    Passage,
+}
+
+/// A found document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchHit {
+    /// Its id.
+    pub id: String,
+    /// Title or heading.
+    pub title: String,
+    /// The text.
+    pub body: String,
+    /// Where it stands.
+    pub source: String,
+    /// Fused score; only its order means something.
+    pub score: f32,
+    /// Cosine similarity to the query, when both had a vector: −1 to 1, comparable over queries.
+    pub similarity: Option<f32>,
+    /// How many different words of the query the text holds, as a share of them: 0 to 1.
+    pub word_share: f32,
+}

@@ -1,0 +1,430 @@
+//! Products as they can be bought right now. The index only finds them; price and stock come from the shop (G4).
+
+use std::collections::HashMap;
+
+use doorstep_core::{
+    Money, Sku,
+    health::PortError,
+    message::{Button, Card},
+    product::{Product, StockLevel, Variant},
+    search::{DocumentKind, SearchFilters, SearchHit, SearchQuery},
+    understanding::EntityKind,
+};
+use iso_currency::Currency;
+use serde::Serialize;
+
+use super::Call;
+use crate::{dialogue::press::Press, flows::SlotKind, knowledge, templates::format};
+
+/// Below this a hit that shares no words with the question is a stranger to it. Cosine similarity; sentences in another
+/// language than the catalog's reach 0.32 with anything.
+const MIN_SIMILARITY: f32 = 0.4;
+/// Below this share of common words a hit without a vector is one.
+const MIN_WORD_SHARE: f32 = 0.3;
+/// So much of a product's title in a message names the product.
+const NAMED: f32 = 0.5;
+/// A stock this low is told as a number.
+const FEW: u32 = 3;
+/// How many products are looked at when one is meant.
+const CANDIDATES: usize = 6;
+/// How many are offered to choose from.
+const MAX_CHOICES: usize = 3;
+
+/// A product with the shop's prices and stock of this moment.
+#[derive(Debug, Clone)]
+pub(super) struct Offer {
+    pub(super) product: Product,
+    levels: HashMap<Sku, StockLevel>,
+}
+
+/// The fact `product`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct ProductFacts {
+    title: String,
+    description: String,
+    price: Option<Money>,
+    in_stock: bool,
+    /// The sizes that can be had: `S, M, L`; empty when it has none.
+    sizes: String,
+}
+
+impl Offer {
+    /// Units that fit `size`; all when no size is meant.
+    fn units<'a>(&'a self, size: Option<&'a str>) -> impl Iterator<Item = &'a StockLevel> {
+        self.product
+            .variants
+            .iter()
+            .filter(move |variant| size.is_none_or(|size| has_size(variant, size)))
+            .filter_map(|variant| self.levels.get(&variant.sku))
+    }
+
+    /// How many can be had.
+    pub(super) fn quantity(&self, size: Option<&str>) -> u32 {
+        self.units(size)
+            .fold(0, |sum, level| sum.saturating_add(level.quantity))
+    }
+
+    /// The lowest price, of what can be had if anything can.
+    pub(super) fn price(&self, size: Option<&str>) -> Option<Money> {
+        let lowest = |only_available: bool| {
+            self.units(size)
+                .filter(|level| !only_available || level.quantity > 0)
+                .map(|level| level.price)
+                .min_by_key(|price| price.minor)
+        };
+        lowest(true).or_else(|| lowest(false))
+    }
+
+    /// Whether it comes in `size` at all.
+    pub(super) fn comes_in(&self, size: &str) -> bool {
+        self.product
+            .variants
+            .iter()
+            .any(|variant| has_size(variant, size))
+    }
+
+    /// Whether it comes in sizes.
+    pub(super) fn has_sizes(&self) -> bool {
+        self.product
+            .variants
+            .iter()
+            .any(|variant| variant.size.is_some())
+    }
+
+    /// The sizes that can be had, in the catalog's order.
+    fn available_sizes(&self) -> String {
+        let mut sizes: Vec<&str> = Vec::new();
+        for variant in &self.product.variants {
+            let Some(size) = variant.size.as_deref() else {
+                continue;
+            };
+            let available = self
+                .levels
+                .get(&variant.sku)
+                .is_some_and(|level| level.quantity > 0);
+            if available && !sizes.contains(&size) {
+                sizes.push(size);
+            }
+        }
+        sizes.join(", ")
+    }
+
+    pub(super) fn facts(&self, size: Option<&str>) -> ProductFacts {
+        ProductFacts {
+            title: self.product.title.clone(),
+            description: self.product.description.clone(),
+            price: self.price(size),
+            in_stock: self.quantity(size) > 0,
+            sizes: self.available_sizes(),
+        }
+    }
+}
+
+impl ProductFacts {
+    pub(super) fn samples() -> Vec<Self> {
+        let full = Self {
+            title: "Rain Jacket".into(),
+            description: "Keeps the rain out.".into(),
+            price: Some(Money::new(12900, Currency::EUR)),
+            in_stock: true,
+            sizes: "S, M".into(),
+        };
+        let bare = Self {
+            price: None,
+            in_stock: false,
+            sizes: String::new(),
+            ..full.clone()
+        };
+        vec![full, bare]
+    }
+}
+
+/// `EU 42` and `42` are one size.
+fn has_size(variant: &Variant, size: &str) -> bool {
+    let plain = |size: &str| {
+        let size = size.trim().to_uppercase();
+        size.strip_prefix("EU")
+            .map_or(size.clone(), |rest| rest.trim().to_owned())
+    };
+    variant
+        .size
+        .as_deref()
+        .is_some_and(|own| plain(own) == plain(size))
+}
+
+/// What a customer writes, in the words of the catalog.
+struct CatalogWords {
+    text: String,
+    vector: Option<Vec<f32>>,
+}
+
+/// Somebody who writes another language than the catalog's is translated by the glossary, as far as it goes.
+async fn catalog_words(call: &Call<'_>, text: &str) -> CatalogWords {
+    let parts = call.scene.parts;
+    let foreign = !call
+        .scene
+        .language
+        .matches(&parts.shop_profile.default_language);
+    let translated = parts
+        .templates
+        .glossary()
+        .translate(text, call.scene.language)
+        .filter(|_| foreign);
+    let Some(text) = translated else {
+        return CatalogWords {
+            text: text.to_owned(),
+            vector: call.scene.understanding.vector.clone(),
+        };
+    };
+    // Without a vector the words alone decide.
+    let vector = match parts.nlu.embed(std::slice::from_ref(&text)).await {
+        Ok(mut vectors) => vectors.pop().filter(|vector| !vector.is_empty()),
+        Err(error) => {
+            tracing::warn!(%error, "a search goes by words alone");
+            None
+        }
+    };
+    CatalogWords { text, vector }
+}
+
+/// Products of the index that have to do with `text`, best first.
+pub(super) async fn search(
+    call: &Call<'_>,
+    text: &str,
+    filters: SearchFilters,
+    limit: usize,
+) -> Result<Vec<SearchHit>, PortError> {
+    let words = catalog_words(call, text).await;
+    search_words(call, words, filters, limit).await
+}
+
+async fn search_words(
+    call: &Call<'_>,
+    words: CatalogWords,
+    filters: SearchFilters,
+    limit: usize,
+) -> Result<Vec<SearchHit>, PortError> {
+    let query = SearchQuery {
+        text: words.text,
+        vector: words.vector,
+        kind: DocumentKind::Product,
+        language: None,
+        filters,
+        limit,
+    };
+    let mut hits = call.scene.parts.search.search(&query).await?;
+    hits.retain(|hit| {
+        hit.word_share >= MIN_WORD_SHARE
+            || hit
+                .similarity
+                .is_some_and(|similarity| similarity >= MIN_SIMILARITY)
+    });
+    Ok(hits)
+}
+
+/// The products of `ids` with what they cost and how many there are now, in the same order.
+pub(super) async fn offers(call: &Call<'_>, ids: &[String]) -> Result<Vec<Offer>, PortError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let products = call.scene.parts.shop.find_products(ids).await?;
+    let skus: Vec<Sku> = products
+        .iter()
+        .flat_map(|product| product.variants.iter().map(|variant| variant.sku.clone()))
+        .collect();
+    let levels = call.scene.parts.shop.stock(&skus).await?;
+    let by_sku: HashMap<Sku, StockLevel> = levels
+        .into_iter()
+        .map(|level| (level.sku.clone(), level))
+        .collect();
+    let offer = |product: Product| Offer {
+        levels: product
+            .variants
+            .iter()
+            .filter_map(|variant| by_sku.get_key_value(&variant.sku))
+            .map(|(sku, level)| (sku.clone(), level.clone()))
+            .collect(),
+        product,
+    };
+    Ok(products.into_iter().map(offer).collect())
+}
+
+/// The products behind hits, with their live prices and stock.
+pub(super) async fn offers_of(
+    call: &Call<'_>,
+    hits: &[SearchHit],
+) -> Result<Vec<Offer>, PortError> {
+    let ids: Vec<String> = hits
+        .iter()
+        .filter_map(|hit| knowledge::product_id(&hit.id))
+        .map(str::to_owned)
+        .collect();
+    offers(call, &ids).await
+}
+
+/// Which product a message means.
+pub(super) enum Meant {
+    /// This one.
+    One(Box<Offer>),
+    /// One of these.
+    Several(Vec<Offer>),
+    /// None that we know.
+    None,
+}
+
+/// The product that a button or the message names; else the one spoken of last; else what the index finds.
+pub(super) async fn meant(call: &Call<'_>) -> Result<Meant, PortError> {
+    let slot = call.slot("product").map(str::to_owned);
+    if let Some(id) = &slot
+        && let Some(offer) = offers(call, std::slice::from_ref(id)).await?.pop()
+    {
+        return Ok(Meant::One(Box::new(offer)));
+    }
+    let text = slot.as_deref().unwrap_or(&call.scene.waiting.text);
+    let words = catalog_words(call, text).await;
+    let said = words.text.clone();
+    let hits = search_words(call, words, SearchFilters::default(), CANDIDATES).await?;
+    let mut found = offers_of(call, &hits).await?;
+    if let Some(place) = named(&found, &said) {
+        return Ok(Meant::One(Box::new(found.swap_remove(place))));
+    }
+    if slot.is_none()
+        && let Some(last) = call.memory.products.first()
+        && let Some(offer) = offers(call, std::slice::from_ref(last)).await?.pop()
+    {
+        return Ok(Meant::One(Box::new(offer)));
+    }
+    found.truncate(MAX_CHOICES);
+    Ok(match found.len() {
+        0 => Meant::None,
+        1 => found
+            .pop()
+            .map_or(Meant::None, |offer| Meant::One(Box::new(offer))),
+        _ => Meant::Several(found),
+    })
+}
+
+/// The product whose title the text names best, if it names one at all.
+fn named(offers: &[Offer], text: &str) -> Option<usize> {
+    let text = text.to_lowercase();
+    let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).collect();
+    let share = |title: &str| {
+        let title = title.to_lowercase();
+        let title_words: Vec<&str> = title
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| word.chars().count() > 2)
+            .collect();
+        let found = title_words
+            .iter()
+            .filter(|word| words.contains(word))
+            .count();
+        found as f32 / title_words.len().max(1) as f32
+    };
+    offers
+        .iter()
+        .enumerate()
+        .map(|(place, offer)| (place, share(&offer.product.title)))
+        .filter(|(_, share)| *share >= NAMED)
+        // Of equals the index's first one is meant.
+        .max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))
+        .map(|(place, _)| place)
+}
+
+/// Buttons to choose a product by.
+pub(super) fn choices(call: &Call<'_>, offers: &[Offer]) -> Vec<Button> {
+    let slot = call.slot_name("product").unwrap_or_default();
+    let button = |offer: &Offer| Button {
+        label: offer.product.title.clone(),
+        value: Press::Slot {
+            name: slot.to_owned(),
+            value: offer.product.id.clone(),
+        }
+        .to_string(),
+    };
+    offers.iter().map(button).collect()
+}
+
+/// A product as a channel shows it.
+pub(super) fn card(call: &Call<'_>, offer: &Offer, size: Option<&str>) -> Card {
+    let product = &offer.product;
+    let price = offer.price(size);
+    Card {
+        title: product.title.clone(),
+        subtitle: product.brand.clone(),
+        image: product.image.clone(),
+        price: price.map(|price| format::money(call.scene.language, &price)),
+        stock: Some(stock_label(call, offer.quantity(size))),
+        url: product.url.clone(),
+        buttons: sizes_button(call, offer).into_iter().collect(),
+    }
+}
+
+fn stock_label(call: &Call<'_>, quantity: u32) -> String {
+    let facts = call.facts.clone().with("count", quantity);
+    match quantity {
+        0 => call.label("card_sold_out", &facts),
+        1..=FEW => call.label("card_few_left", &facts),
+        _ => call.label("card_in_stock", &facts),
+    }
+}
+
+/// Leads to the flow that tells stock by size.
+fn sizes_button(call: &Call<'_>, offer: &Offer) -> Option<Button> {
+    let flow = call.scene.parts.flows.of_intent("stock_check")?;
+    let slot = flow.slot_of(SlotKind::Product)?;
+    let press = Press::Flow {
+        flow: flow.name.clone(),
+        slots: vec![(slot.name.clone(), offer.product.id.clone())],
+    };
+    Some(Button {
+        label: call.label("button_stock", call.facts),
+        value: press.to_string(),
+    })
+}
+
+/// The most a customer wants to pay, in minor units of the shop's currency; none when they speak of another one.
+pub(super) fn max_price(call: &Call<'_>) -> Option<Money> {
+    let value = &call.entity(EntityKind::MaxPrice)?.value;
+    let currency = call.scene.parts.shop_profile.currency;
+    let amount = match value.split_once(' ') {
+        Some((code, amount)) if code == currency.code() => amount,
+        Some(_) => return None,
+        None => value,
+    };
+    let minor = minor_units(amount, currency.exponent().unwrap_or(2))?;
+    Some(Money::new(minor, currency))
+}
+
+/// `50.5` with two decimal digits is 5050.
+fn minor_units(amount: &str, exponent: u16) -> Option<i64> {
+    let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
+    let mut digits = whole.to_owned();
+    let places = usize::from(exponent);
+    digits.extend(fraction.chars().chain(std::iter::repeat('0')).take(places));
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_become_minor_units_of_any_currency() {
+        assert_eq!(minor_units("50", 2), Some(5000));
+        assert_eq!(minor_units("50.5", 2), Some(5050));
+        assert_eq!(minor_units("1999", 0), Some(1999));
+        assert_eq!(minor_units("abc", 2), None);
+    }
+
+    #[test]
+    fn sizes_are_compared_without_their_system() {
+        let variant = |size: &str| Variant {
+            sku: "A".into(),
+            size: Some(size.into()),
+            colour: None,
+        };
+        assert!(has_size(&variant("EU 42"), "42"));
+        assert!(has_size(&variant("m"), "M"));
+        assert!(!has_size(&variant("M"), "L"));
+    }
+}

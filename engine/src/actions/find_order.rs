@@ -1,0 +1,356 @@
+//! Opens an order to the right person (G5): one whose identity is proven to be the order's customer, or one who names
+//! the order and a second factor, its e-mail address or its postcode.
+//!
+//! A stranger learns nothing. Without a second factor no look-up happens at all. With one, exactly one look-up and the
+//! same comparisons happen whether or not the order exists, and the answer to everything that does not fit is the same.
+//! After three misses nothing is looked up for half an hour and a person takes over.
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use doorstep_core::{
+    OrderNumber, ShopCustomerId, TrackingNumber,
+    customer::Proof,
+    health::PortError,
+    message::{Button, FactSource},
+    order::{Order, OrderStatus},
+    shop::OrderLookup,
+};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::{
+    Action, ArgumentSpec, Call, FactMap, Outcome, OutcomeSpec, Takes, facts, json,
+    order::{OrderFacts, merge_news},
+};
+use crate::{dialogue::press::Press, flows::SlotKind, turn::Effect};
+
+/// How many second factors may miss in a row.
+const MAX_WRONG_TRIES: u32 = 3;
+/// How long none is tried after that.
+const COOL_DOWN: TimeDelta = TimeDelta::minutes(30);
+/// How many of a customer's orders are looked through.
+const MAX_ORDERS: usize = 10;
+/// How many are offered to choose from.
+const MAX_CHOICES: usize = 4;
+
+pub(super) struct FindOrder;
+
+#[async_trait]
+impl Action for FindOrder {
+    fn name(&self) -> &'static str {
+        "find_order"
+    }
+
+    fn arguments(&self) -> &'static [ArgumentSpec] {
+        const ARGUMENTS: &[ArgumentSpec] = &[
+            ArgumentSpec {
+                name: "order_number",
+                takes: Takes::Slot(&[SlotKind::OrderNumber]),
+                required: true,
+            },
+            ArgumentSpec {
+                name: "second_factor",
+                takes: Takes::Slot(&[SlotKind::EmailOrPostcode]),
+                required: true,
+            },
+            ArgumentSpec {
+                name: "tracking_number",
+                takes: Takes::Slot(&[SlotKind::TrackingNumber]),
+                required: false,
+            },
+        ];
+        ARGUMENTS
+    }
+
+    fn outcomes(&self) -> &'static [OutcomeSpec] {
+        const OUTCOMES: &[OutcomeSpec] = &[
+            OutcomeSpec {
+                name: "found",
+                samples: found_samples,
+            },
+            OutcomeSpec::bare("choose"),
+            OutcomeSpec::bare("needs_order_number"),
+            OutcomeSpec::bare("needs_second_factor"),
+            OutcomeSpec::bare("not_matched"),
+            OutcomeSpec::bare("too_many_tries"),
+            OutcomeSpec::bare("unreachable"),
+        ];
+        OUTCOMES
+    }
+
+    async fn run(&self, call: &mut Call<'_>) -> Outcome {
+        let outcome = match named(call) {
+            Some(lookup) => open_named(call, &lookup).await,
+            None => open_newest(call).await,
+        };
+        outcome.unwrap_or_else(|error| Outcome::unreachable(&error))
+    }
+}
+
+fn found_samples() -> Vec<FactMap> {
+    OrderFacts::samples()
+        .into_iter()
+        .map(|order| facts([("order", json(order))]))
+        .collect()
+}
+
+fn named(call: &Call<'_>) -> Option<OrderLookup> {
+    let number = call
+        .slot("order_number")
+        .map(|number| OrderLookup::Number(OrderNumber::from(number)));
+    number.or_else(|| {
+        call.slot("tracking_number")
+            .map(|number| OrderLookup::TrackingNumber(TrackingNumber::from(number)))
+    })
+}
+
+/// Who the sender is proven to be.
+struct Identity {
+    shop_id: Option<ShopCustomerId>,
+    email: Option<String>,
+}
+
+impl Identity {
+    fn of(call: &Call<'_>) -> Self {
+        let proof = call.scene.waiting.proof.as_ref();
+        let customer = call.scene.waiting.conversation.customer.as_ref();
+        Self {
+            shop_id: proof
+                .map(|proof| proof.customer.clone())
+                .or_else(|| customer.and_then(|customer| customer.shop_id.clone())),
+            email: proof
+                .and_then(|proof| proof.email.clone())
+                .or_else(|| customer.and_then(|customer| customer.email.clone())),
+        }
+    }
+
+    /// The order is theirs by the shop's own identifier; an order placed without an account, by its e-mail address.
+    fn owns(&self, order: &Order) -> bool {
+        match (&order.customer.id, &self.shop_id) {
+            (Some(owner), Some(own)) => owner == own,
+            (Some(_), None) => false,
+            (None, _) => match (&order.customer.email, &self.email) {
+                (Some(theirs), Some(own)) => theirs.eq_ignore_ascii_case(own),
+                _ => false,
+            },
+        }
+    }
+}
+
+async fn open_named(call: &mut Call<'_>, lookup: &OrderLookup) -> Result<Outcome, PortError> {
+    let identity = Identity::of(call);
+    let proven = identity.shop_id.is_some() || identity.email.is_some();
+    if proven || opened_before(call, lookup) {
+        let order = call.scene.parts.shop.find_order(lookup).await?;
+        if let Some(order) =
+            order.filter(|order| identity.owns(order) || call.memory.opened.contains(&order.number))
+        {
+            return Ok(found(call, order).await);
+        }
+    }
+    open_by_second_factor(call, lookup).await
+}
+
+fn opened_before(call: &Call<'_>, lookup: &OrderLookup) -> bool {
+    match lookup {
+        OrderLookup::Number(number) => call.memory.opened.contains(number),
+        // Which order it belongs to is known only after the look-up.
+        OrderLookup::TrackingNumber(_) => !call.memory.opened.is_empty(),
+    }
+}
+
+async fn open_by_second_factor(
+    call: &mut Call<'_>,
+    lookup: &OrderLookup,
+) -> Result<Outcome, PortError> {
+    if call
+        .memory
+        .locked_until
+        .is_some_and(|until| call.scene.now < until)
+    {
+        return Ok(Outcome::of("too_many_tries"));
+    }
+    let Some(factor) = call.slot("second_factor").map(str::to_owned) else {
+        return Ok(Outcome::of("needs_second_factor"));
+    };
+    let order = call.scene.parts.shop.find_order(lookup).await?;
+    match order.filter_fitting(&factor) {
+        Some(order) => {
+            call.memory.wrong_tries = 0;
+            call.memory.opened.push(order.number.clone());
+            let proof = proof_of(call, &order);
+            let mut outcome = found(call, order).await;
+            outcome.effects.extend(proof);
+            Ok(outcome)
+        }
+        None => Ok(missed(call)),
+    }
+}
+
+/// Comparing a second factor with an order that may not exist.
+trait FilterFitting {
+    /// The order, if there is one and `factor` is its e-mail address or its postcode. Does the same work in every case.
+    fn filter_fitting(self, factor: &str) -> Option<Order>;
+}
+
+impl FilterFitting for Option<Order> {
+    fn filter_fitting(self, factor: &str) -> Option<Order> {
+        let part = |read: fn(&Order) -> Option<&String>| {
+            self.as_ref().and_then(read).map_or("", String::as_str)
+        };
+        let email = fits(
+            factor,
+            part(|order| order.customer.email.as_ref()),
+            email_form,
+        );
+        let postcode = fits(factor, part(|order| order.postcode.as_ref()), postcode_form);
+        self.filter(|_| email | postcode)
+    }
+}
+
+/// Compares digests, so that time tells neither length nor content. An empty secret fits nothing.
+fn fits(given: &str, secret: &str, form: fn(&str) -> String) -> bool {
+    let (given, secret) = (form(given), form(secret));
+    let given = Sha256::digest(given.as_bytes());
+    let is_empty = secret.is_empty();
+    let secret = Sha256::digest(secret.as_bytes());
+    bool::from(given.as_slice().ct_eq(secret.as_slice())) & !is_empty
+}
+
+fn email_form(text: &str) -> String {
+    text.trim().to_lowercase()
+}
+
+/// Postcodes are written with and without spaces and hyphens.
+fn postcode_form(text: &str) -> String {
+    text.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_uppercase)
+        .collect()
+}
+
+fn missed(call: &mut Call<'_>) -> Outcome {
+    metrics::counter!("doorstep_second_factor_misses_total").increment(1);
+    call.memory.wrong_tries += 1;
+    if call.memory.wrong_tries < MAX_WRONG_TRIES {
+        return Outcome::of("not_matched");
+    }
+    call.memory.wrong_tries = 0;
+    call.memory.locked_until = Some(call.scene.now + COOL_DOWN);
+    Outcome::of("too_many_tries")
+}
+
+/// An address that nobody is known by yet becomes the order's customer's.
+fn proof_of(call: &Call<'_>, order: &Order) -> Option<Effect> {
+    if call.scene.waiting.conversation.customer.is_some() || call.scene.waiting.proof.is_some() {
+        return None;
+    }
+    Some(Effect::Prove {
+        order: order.number.clone(),
+        proof: Proof {
+            customer: order.customer.id.clone()?,
+            email: order.customer.email.clone(),
+            name: order.customer.name.clone(),
+        },
+    })
+}
+
+/// A proven customer who names no order means the one that is under way, else the newest; several are theirs to choose.
+async fn open_newest(call: &mut Call<'_>) -> Result<Outcome, PortError> {
+    let Some(customer) = Identity::of(call).shop_id else {
+        return Ok(Outcome::of("needs_order_number"));
+    };
+    let orders = call
+        .scene
+        .parts
+        .shop
+        .list_orders(&customer, MAX_ORDERS)
+        .await?;
+    let (open, closed): (Vec<Order>, Vec<Order>) = orders.into_iter().partition(is_open);
+    match (open.len(), closed.into_iter().next()) {
+        (0, None) => Ok(Outcome::of("needs_order_number")),
+        (0, Some(newest)) => Ok(found(call, newest).await),
+        (1, _) => match open.into_iter().next() {
+            Some(only) => Ok(found(call, only).await),
+            None => Ok(Outcome::of("needs_order_number")),
+        },
+        _ => Ok(choose(call, &open)),
+    }
+}
+
+fn is_open(order: &Order) -> bool {
+    matches!(
+        order.status,
+        OrderStatus::AwaitingPayment | OrderStatus::Processing | OrderStatus::Shipped
+    )
+}
+
+fn choose(call: &Call<'_>, orders: &[Order]) -> Outcome {
+    let slot = call.slot_name("order_number").unwrap_or_default();
+    let button = |order: &Order| {
+        let what = order.lines.first().map_or("", |line| line.title.as_str());
+        let press = Press::Slot {
+            name: slot.to_owned(),
+            value: order.number.to_string(),
+        };
+        Button {
+            label: format!("{} · {what}", order.number),
+            value: press.to_string(),
+        }
+    };
+    Outcome {
+        buttons: orders.iter().take(MAX_CHOICES).map(button).collect(),
+        sources: vec![call.shop_source()],
+        ..Outcome::of("choose")
+    }
+}
+
+async fn found(call: &mut Call<'_>, mut order: Order) -> Outcome {
+    let mut sources = vec![call.shop_source()];
+    match call.scene.parts.facts.shipments_of(&order.number).await {
+        Ok(news) => {
+            sources.extend(news.iter().filter_map(tracking_source));
+            merge_news(&mut order, news);
+        }
+        Err(error) => {
+            tracing::warn!(%error, "tracking news could not be read; the shop's own record is told");
+        }
+    }
+    call.memory.order = Some(order.number.clone());
+    let zone = order.customer.time_zone;
+    let today = call
+        .scene
+        .now
+        .with_timezone(&zone.unwrap_or_else(|| call.scene.parts.time_zone_of(call.scene.waiting)))
+        .date_naive();
+    Outcome {
+        sources,
+        ..Outcome::of("found").with("order", OrderFacts::of(&order, today))
+    }
+}
+
+fn tracking_source(parcel: &doorstep_core::shipment::Shipment) -> Option<FactSource> {
+    Some(FactSource {
+        name: format!("tracking:{}", parcel.carrier.to_lowercase()),
+        as_of: parcel.status_at?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_postcode_fits_however_it_is_spaced_and_an_address_in_any_case() {
+        assert!(fits("ls63hn", "LS6 3HN", postcode_form));
+        assert!(fits("1000-001", "1000 001", postcode_form));
+        assert!(fits(" Emily@Example.com", "emily@example.com", email_form));
+    }
+
+    #[test]
+    fn nothing_fits_an_order_without_the_fact() {
+        assert!(!fits("", "", email_form));
+        assert!(!fits("-", "", postcode_form));
+        assert_eq!(None.filter_fitting("28012"), None);
+    }
+}

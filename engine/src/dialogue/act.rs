@@ -1,0 +1,532 @@
+//! Doing what a message means: running flows, asking, handing over, and saying so.
+
+use doorstep_core::{
+    message::{Button, Content, FactSource},
+    understanding::EntityKind,
+};
+
+use super::{
+    Scene, cues,
+    decide::{Intention, Start, decide},
+    handover,
+    memory::{Frame, Memory},
+    press::Press,
+    replies,
+};
+use crate::{
+    actions::{Call, Outcome},
+    flows::{Branch, Choice, Flow, Slot, SlotKind, Then},
+    templates::Facts,
+    turn::{Effect, Turn},
+};
+
+/// How often a question is asked again before a person is offered.
+const MAX_RETRIES: u32 = 2;
+/// What is said when even the reply for trouble cannot be made.
+const LAST_RESORT: &str =
+    "Sorry, something went wrong on our side. Please try again in a few minutes.";
+
+/// An answer in the making.
+pub(super) struct Answer<'a> {
+    scene: &'a Scene<'a>,
+    memory: Memory,
+    /// What the message before this one named, when it was not clear what it meant.
+    carried: Vec<(EntityKind, String)>,
+    replies: Vec<Content>,
+    effects: Vec<Effect>,
+}
+
+/// How the run of a flow ended.
+enum Ended {
+    Done(Frame),
+    /// It waits for a slot; the question is not said yet.
+    Asked(Frame, Box<Content>),
+    HandedOver,
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn new(scene: &'a Scene<'a>, mut memory: Memory) -> Self {
+        Self {
+            scene,
+            carried: std::mem::take(&mut memory.carried),
+            memory,
+            replies: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// Decides what the message means and does it.
+    pub(super) async fn give(mut self, press: Option<Press>) -> Turn {
+        if let Some(start) = self.preference() {
+            self.start(start).await;
+        } else if self.scene.waiting.conversation.handed_over {
+            self.acknowledge_once();
+        } else {
+            self.memory.acknowledged = false;
+            let intention = decide(self.scene, &self.memory, press.as_ref());
+            self.act(intention).await;
+            self.escalate();
+        }
+        self.finish()
+    }
+
+    /// STOP and START work always, also while a person has the conversation.
+    fn preference(&self) -> Option<Start> {
+        let understood = self.scene.understanding.top_intent().filter(|top| {
+            matches!(top.name.as_str(), "stop_messages" | "start_messages")
+                && top.confidence >= self.scene.parts.thresholds.accept
+        });
+        let intent = cues::preference_intent(&self.scene.waiting.text)
+            .or_else(|| understood.map(|top| top.name.as_str()))?;
+        let flow = self.scene.parts.flows.of_intent(intent)?;
+        Some(Start::new(flow, intent))
+    }
+
+    /// While a person has the conversation, the customer is told once that their words arrive.
+    fn acknowledge_once(&mut self) {
+        if !self.memory.acknowledged {
+            self.memory.acknowledged = true;
+            self.say(replies::ACKNOWLEDGED);
+        }
+    }
+
+    async fn act(&mut self, intention: Intention) {
+        let unclear = matches!(
+            intention,
+            Intention::AskAgain | Intention::Clarify(_) | Intention::NotUnderstood
+        );
+        if unclear && self.scene.needs_a_person() {
+            return;
+        }
+        match intention {
+            Intention::Start(start) => self.start(start).await,
+            Intention::Fill(slot, value) => self.fill(slot, value).await,
+            Intention::Correct(slot, value) => self.correct(slot, value).await,
+            Intention::AskAgain => self.ask_again(),
+            Intention::Decline => self.decline(),
+            Intention::GoOn => self.say(replies::GO_ON),
+            Intention::Expired => self.say(replies::EXPIRED),
+            Intention::Clarify(flows) => self.clarify(&flows),
+            Intention::NotUnderstood => self.fall_back(),
+        }
+    }
+
+    async fn start(&mut self, start: Start) {
+        let Some(flow) = self.scene.parts.flows.get(&start.flow) else {
+            return self.say(replies::TROUBLE);
+        };
+        let mut frame = Frame {
+            flow: start.flow,
+            intent: start.intent,
+            ..Frame::default()
+        };
+        self.volunteer(flow, &mut frame, None);
+        if start.by_button {
+            self.use_carried(flow, &mut frame);
+        }
+        self.suppose_order(flow, &mut frame);
+        frame.slots.extend(start.slots);
+        self.memory.frames.retain(|other| other.flow != frame.flow);
+        self.run(flow, frame).await;
+    }
+
+    async fn fill(&mut self, slot: String, value: String) {
+        let Some(mut frame) = self.memory.frames.pop() else {
+            return self.say(replies::EXPIRED);
+        };
+        let Some(flow) = self.scene.parts.flows.get(&frame.flow) else {
+            return self.say(replies::EXPIRED);
+        };
+        self.volunteer(flow, &mut frame, Some(&value));
+        frame.slots.insert(slot, value);
+        frame.asked = None;
+        frame.retries = 0;
+        self.run(flow, frame).await;
+    }
+
+    async fn correct(&mut self, slot: String, value: String) {
+        let in_hand = self.memory.frames.pop();
+        let Some(mut frame) = in_hand.or_else(|| self.memory.finished.take()) else {
+            return self.say(replies::EXPIRED);
+        };
+        let Some(flow) = self.scene.parts.flows.get(&frame.flow) else {
+            return self.say(replies::EXPIRED);
+        };
+        self.volunteer(flow, &mut frame, Some(&value));
+        frame.slots.insert(slot, value);
+        frame.asked = None;
+        frame.retries = 0;
+        frame.step = 0;
+        self.run(flow, frame).await;
+    }
+
+    /// Everything that the message plainly names is used, asked for or not. `taken` already answers a question: a postcode
+    /// of five digits is no order number besides.
+    fn volunteer(&self, flow: &Flow, frame: &mut Frame, taken: Option<&str>) {
+        let reading = self.scene.reading();
+        for slot in &flow.slots {
+            let asked = frame.asked.as_deref() == Some(&slot.name);
+            if let Some(value) = reading.volunteered(slot.kind).filter(|_| !asked)
+                && taken != Some(value.as_str())
+            {
+                frame.slots.insert(slot.name.clone(), value);
+            }
+        }
+    }
+
+    /// What the message named that a "did you mean" was about.
+    fn use_carried(&self, flow: &Flow, frame: &mut Frame) {
+        for (kind, value) in &self.carried {
+            let slot_kind = match kind {
+                EntityKind::OrderNumber => SlotKind::OrderNumber,
+                EntityKind::TrackingNumber => SlotKind::TrackingNumber,
+                EntityKind::Email | EntityKind::Postcode => SlotKind::EmailOrPostcode,
+                EntityKind::Size => SlotKind::Size,
+                EntityKind::Date | EntityKind::Money | EntityKind::MaxPrice => continue,
+            };
+            if let Some(slot) = flow.slot_of(slot_kind) {
+                frame
+                    .slots
+                    .entry(slot.name.clone())
+                    .or_insert_with(|| value.clone());
+            }
+        }
+    }
+
+    /// A customer who names no order means the one last spoken of.
+    fn suppose_order(&self, flow: &Flow, frame: &mut Frame) {
+        let names_parcel = flow
+            .slot_of(SlotKind::TrackingNumber)
+            .is_some_and(|slot| frame.slots.contains_key(&slot.name));
+        let (Some(slot), Some(order), false) = (
+            flow.slot_of(SlotKind::OrderNumber),
+            &self.memory.order,
+            names_parcel,
+        ) else {
+            return;
+        };
+        frame
+            .slots
+            .entry(slot.name.clone())
+            .or_insert_with(|| order.to_string());
+    }
+
+    async fn run(&mut self, flow: &'a Flow, frame: Frame) {
+        self.memory.fallbacks = 0;
+        match self.run_steps(flow, frame).await {
+            Ended::Done(frame) => {
+                self.memory.finished = Some(frame);
+                self.resume();
+            }
+            Ended::Asked(frame, question) => {
+                // A person takes over: a question whose answer nobody of ours would read is not asked.
+                if !self.scene.needs_a_person() {
+                    self.replies.push(*question);
+                    self.memory.push(frame);
+                }
+            }
+            Ended::HandedOver => self.memory.frames.clear(),
+        }
+    }
+
+    async fn run_steps(&mut self, flow: &'a Flow, mut frame: Frame) -> Ended {
+        let mut facts = self.scene.session_facts();
+        let mut sources = Vec::new();
+        if let Some(slot) = missing_slot(flow, &frame) {
+            let question = self.question(slot, &facts);
+            return self.asked(frame, slot, Content::text(question));
+        }
+        while let Some(step) = flow.steps.get(frame.step) {
+            let mut call = Call {
+                scene: self.scene,
+                frame: &frame,
+                arguments: &step.arguments,
+                facts: &facts,
+                memory: &mut self.memory,
+            };
+            let mut outcome = step.action.run(&mut call).await;
+            facts.extend(&outcome.facts);
+            self.effects.append(&mut outcome.effects);
+            sources.append(&mut outcome.sources);
+            let Some(branch) = step.on.get(outcome.name) else {
+                tracing::error!(flow = %flow.name, outcome = outcome.name, "an outcome is not covered");
+                self.say(replies::TROUBLE);
+                return Ended::Done(frame);
+            };
+            let mut content = self.content(branch, outcome, &facts, &mut sources);
+            match &branch.then {
+                Then::Ask(name) => {
+                    let Some(slot) = flow.slot(name) else {
+                        return Ended::Done(frame);
+                    };
+                    if content.text.is_empty() {
+                        content.text = self.question(slot, &facts);
+                    }
+                    return self.asked(frame, slot, content);
+                }
+                Then::Next => {
+                    self.push(content);
+                    frame.step += 1;
+                }
+                Then::Stop => {
+                    self.push(content);
+                    break;
+                }
+                Then::HandOff => {
+                    let said = !content.text.is_empty();
+                    self.push(content);
+                    self.hand_over(&frame.intent, Some(&frame.flow), &facts, said);
+                    return Ended::HandedOver;
+                }
+            }
+        }
+        if self.handed_over() {
+            Ended::HandedOver
+        } else {
+            Ended::Done(frame)
+        }
+    }
+
+    fn asked(&self, mut frame: Frame, slot: &Slot, content: Content) -> Ended {
+        frame.asked = Some(slot.name.clone());
+        Ended::Asked(frame, Box::new(content))
+    }
+
+    /// What a branch says, with the outcome's cards and buttons. Sources of silent outcomes go with the next words.
+    fn content(
+        &self,
+        branch: &Branch,
+        outcome: Outcome,
+        facts: &Facts,
+        sources: &mut Vec<FactSource>,
+    ) -> Content {
+        let mut buttons = outcome.buttons;
+        buttons.extend(
+            branch
+                .buttons
+                .iter()
+                .map(|choice| self.button(choice, facts)),
+        );
+        let text = branch.say.as_ref().map(|reply| self.reply(reply, facts));
+        let speaks = text.is_some() || matches!(branch.then, Then::Ask(_));
+        Content {
+            text: text.unwrap_or_default(),
+            buttons,
+            cards: outcome.cards,
+            sources: if speaks {
+                std::mem::take(sources)
+            } else {
+                Vec::new()
+            },
+            ..Content::default()
+        }
+    }
+
+    /// An interrupted question is asked again once the interruption is dealt with.
+    fn resume(&mut self) {
+        let Some((frame, asked)) = self.memory.asking() else {
+            return;
+        };
+        let slot = self
+            .scene
+            .parts
+            .flows
+            .get(&frame.flow)
+            .and_then(|flow| flow.slot(asked));
+        let Some(slot) = slot else { return };
+        let facts = self.scene.session_facts();
+        let question = self.question(slot, &facts);
+        let text = self.reply(replies::RESUME, &facts.with("question", question));
+        self.replies.push(Content::text(text));
+    }
+
+    fn ask_again(&mut self) {
+        let Some(frame) = self.memory.frames.last_mut() else {
+            return self.fall_back();
+        };
+        frame.retries += 1;
+        if frame.retries > MAX_RETRIES {
+            self.memory.frames.pop();
+            return self.offer_person();
+        }
+        let flow = self.scene.parts.flows.get(&frame.flow);
+        let asked = frame.asked.clone().unwrap_or_default();
+        let reply = flow
+            .and_then(|flow| flow.slot(&asked))
+            .and_then(|slot| slot.retry.as_ref().or(slot.ask.as_ref()));
+        match reply {
+            Some(reply) => self.say(reply),
+            None => self.fall_back(),
+        }
+    }
+
+    fn decline(&mut self) {
+        self.memory.frames.pop();
+        self.say(replies::DECLINED);
+    }
+
+    /// Asks which of two flows is meant; what the message named is kept for the answer.
+    fn clarify(&mut self, flows: &[String]) {
+        let facts = self.scene.session_facts();
+        let known = flows
+            .iter()
+            .filter_map(|name| self.scene.parts.flows.get(name));
+        let mut buttons: Vec<Button> = known
+            .map(|flow| Button {
+                label: self.reply(&flow.label, &facts),
+                value: Press::Flow {
+                    flow: flow.name.clone(),
+                    slots: Vec::new(),
+                }
+                .to_string(),
+            })
+            .collect();
+        buttons.push(self.person_button());
+        let text = self.reply(replies::DID_YOU_MEAN, &facts);
+        self.replies.push(Content {
+            text,
+            buttons,
+            ..Content::default()
+        });
+        let entities = &self.scene.understanding.entities;
+        self.memory.carried = entities
+            .iter()
+            .map(|entity| (entity.kind, entity.value.clone()))
+            .collect();
+    }
+
+    /// Not understood: first examples, then a person to choose, then the person.
+    fn fall_back(&mut self) {
+        metrics::counter!("doorstep_fallbacks_total").increment(1);
+        self.memory.fallbacks += 1;
+        match self.memory.fallbacks {
+            1 => self.say(replies::REPHRASE),
+            2 => self.offer_person(),
+            _ => {
+                self.memory.fallbacks = 0;
+                self.say(replies::GIVE_UP);
+                let facts = self.scene.session_facts();
+                self.hand_over("not_understood", None, &facts, true);
+            }
+        }
+    }
+
+    fn offer_person(&mut self) {
+        let facts = self.scene.session_facts();
+        let text = self.reply(replies::OFFER_PERSON, &facts);
+        self.replies.push(Content {
+            text,
+            buttons: vec![self.person_button()],
+            ..Content::default()
+        });
+    }
+
+    /// A message that a person should see is handed over, whatever could be answered.
+    fn escalate(&mut self) {
+        if !self.scene.needs_a_person() || self.handed_over() {
+            return;
+        }
+        let top = self.scene.understanding.top_intent();
+        let reason = top.map_or("escalated", |top| top.name.as_str()).to_owned();
+        let flow = self.scene.parts.flows.of_intent(&reason);
+        let facts = self.scene.session_facts();
+        self.hand_over(&reason, flow.map(|flow| flow.name.as_str()), &facts, false);
+    }
+
+    /// Asks a person to take over; `said` when the customer was told so already.
+    fn hand_over(&mut self, reason: &str, flow: Option<&str>, facts: &Facts, said: bool) {
+        if !said {
+            self.say(if self.scene.is_urgent() {
+                replies::HANDED_OVER_URGENT
+            } else {
+                replies::HANDED_OVER
+            });
+        }
+        let request = handover::Request {
+            reason,
+            flow,
+            facts,
+        };
+        let effect = handover::effect(self.scene, &self.memory, &request);
+        self.effects.push(effect);
+        self.memory.frames.clear();
+    }
+
+    fn handed_over(&self) -> bool {
+        self.effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::HandOff { .. }))
+    }
+
+    fn question(&self, slot: &Slot, facts: &Facts) -> String {
+        match &slot.ask {
+            Some(reply) => self.reply(reply, facts),
+            None => String::new(),
+        }
+    }
+
+    fn button(&self, choice: &Choice, facts: &Facts) -> Button {
+        Button {
+            label: self.reply(&choice.label, facts),
+            value: choice.press.to_string(),
+        }
+    }
+
+    fn person_button(&self) -> Button {
+        Button {
+            label: self.reply(replies::BUTTON_PERSON, &self.scene.session_facts()),
+            value: Press::HandOff.to_string(),
+        }
+    }
+
+    fn say(&mut self, reply: &str) {
+        let text = self.reply(reply, &self.scene.session_facts());
+        self.replies.push(Content::text(text));
+    }
+
+    fn push(&mut self, content: Content) {
+        if !content.text.is_empty() || !content.cards.is_empty() {
+            self.replies.push(content);
+        }
+    }
+
+    /// A reply in the customer's language. What cannot be said is logged, and the customer told that it is our fault.
+    fn reply(&self, name: &str, facts: &Facts) -> String {
+        let templates = &self.scene.parts.templates;
+        let language = self.scene.language;
+        templates
+            .reply(name, language, facts)
+            .unwrap_or_else(|error| {
+                tracing::error!(%error, "a reply could not be made");
+                templates
+                    .reply(replies::TROUBLE, language, &self.scene.session_facts())
+                    .unwrap_or_else(|_| LAST_RESORT.to_owned())
+            })
+    }
+
+    fn finish(mut self) -> Turn {
+        self.memory.note(true, &self.scene.waiting.text);
+        for content in &self.replies {
+            self.memory.note(false, &content.text);
+        }
+        self.memory.offered = self
+            .replies
+            .iter()
+            .flat_map(|content| content.buttons.iter().cloned())
+            .collect();
+        Turn {
+            understanding: self.scene.understanding.clone(),
+            language: self.scene.language.clone(),
+            state: serde_json::to_value(&self.memory).ok(),
+            replies: self.replies,
+            effects: self.effects,
+        }
+    }
+}
+
+/// The first slot that must be known before anything is done.
+fn missing_slot<'a>(flow: &'a Flow, frame: &Frame) -> Option<&'a Slot> {
+    flow.slots
+        .iter()
+        .find(|slot| slot.required && !frame.slots.contains_key(&slot.name))
+}

@@ -1,0 +1,109 @@
+//! The few words that are read without the model, because a customer's right or money hangs on them or because they
+//! must work when the model does not.
+
+/// Whole messages that stop what we send, in any language we write (as the messaging providers' rules want it).
+const STOP: [&str; 22] = [
+    "stop",
+    "stop all",
+    "stopall",
+    "unsubscribe",
+    "cancel messages",
+    "end messages",
+    "quit",
+    "baja",
+    "alto",
+    "parar",
+    "para",
+    "cancelar suscripción",
+    "stopp",
+    "abmelden",
+    "abbestellen",
+    "arrêt",
+    "arret",
+    "désabonner",
+    "sair",
+    "fermare",
+    "стоп",
+    "отписаться",
+];
+/// Whole messages that start it again.
+const START: [&str; 16] = [
+    "start",
+    "unstop",
+    "subscribe",
+    "resume messages",
+    "alta",
+    "empezar",
+    "suscribir",
+    "anmelden",
+    "starten",
+    "commencer",
+    "démarrer",
+    "début",
+    "começar",
+    "iniziare",
+    "старт",
+    "подписаться",
+];
+/// Beginnings of words that mark a number as an order's, or as another one than before.
+const ORDER: [&str; 15] = [
+    "order",
+    "pedido",
+    "bestell",
+    "auftrag",
+    "commande",
+    "ordin",
+    "encomenda",
+    "заказ",
+    "other",
+    "otro",
+    "otra",
+    "ander",
+    "autre",
+    "altro",
+    "друг",
+];
+
+/// The intent of a whole message that stops or starts what we send.
+pub(crate) fn preference_intent(text: &str) -> Option<&'static str> {
+    let text = text
+        .trim()
+        .trim_matches(|c: char| c.is_ascii_punctuation() || c == '¡')
+        .to_lowercase();
+    if STOP.contains(&text.as_str()) {
+        Some("stop_messages")
+    } else if START.contains(&text.as_str()) {
+        Some("start_messages")
+    } else {
+        None
+    }
+}
+
+/// Whether a number in the text is called an order's.
+pub(crate) fn speaks_of_an_order(text: &str) -> bool {
+    let text = text.to_lowercase();
+    text.contains('#')
+        || text
+            .split(|c: char| !c.is_alphabetic())
+            .any(|word| ORDER.iter().any(|cue| word.starts_with(cue)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_message_stops_and_a_sentence_does_not() {
+        assert_eq!(preference_intent(" STOP! "), Some("stop_messages"));
+        assert_eq!(preference_intent("Baja"), Some("stop_messages"));
+        assert_eq!(preference_intent("START"), Some("start_messages"));
+        assert_eq!(preference_intent("stop my order please"), None);
+    }
+
+    #[test]
+    fn a_number_is_an_orders_when_it_is_called_so() {
+        assert!(speaks_of_an_order("no, el otro: 10235"));
+        assert!(speaks_of_an_order("#10235"));
+        assert!(!speaks_of_an_order("es el 28012"));
+    }
+}

@@ -1,0 +1,274 @@
+//! What a message means where the conversation stands. Pure: looks nothing up, changes nothing.
+
+use doorstep_core::understanding::{EntityKind, ScoredIntent};
+
+use super::{
+    Scene,
+    memory::{Frame, Memory},
+    press::Press,
+    slots::Reading,
+};
+use crate::flows::{Flow, SlotKind};
+
+/// So much of the accepted confidence makes an intent worth asking about.
+const PLAUSIBLE: f32 = 0.5;
+
+/// What a message means.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Intention {
+    /// A wish of its own.
+    Start(Start),
+    /// The answer to the question in hand.
+    Fill(String, String),
+    /// Another value for a slot of the flow in hand, or of the one just answered.
+    Correct(String, String),
+    /// No answer to the question in hand.
+    AskAgain,
+    /// "No" to a question or an offer.
+    Decline,
+    /// "Yes" to nothing in particular.
+    GoOn,
+    /// A button whose conversation was forgotten.
+    Expired,
+    /// One of these flows, most likely first.
+    Clarify(Vec<String>),
+    /// Nothing we know.
+    NotUnderstood,
+}
+
+/// A flow to start.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Start {
+    pub(crate) flow: String,
+    pub(crate) intent: String,
+    /// Slots that a button fills.
+    pub(crate) slots: Vec<(String, String)>,
+    /// Whether a button starts it: then what the message before it named counts too.
+    pub(crate) by_button: bool,
+}
+
+impl Start {
+    pub(crate) fn new(flow: &Flow, intent: &str) -> Self {
+        Self {
+            flow: flow.name.clone(),
+            intent: intent.to_owned(),
+            slots: Vec::new(),
+            by_button: false,
+        }
+    }
+}
+
+/// What the model makes of a message alone.
+enum Guess<'a> {
+    Sure(&'a Flow, &'a ScoredIntent),
+    Unsure(Vec<&'a Flow>),
+    Unknown,
+}
+
+/// Decides what the message means.
+pub(crate) fn decide(scene: &Scene<'_>, memory: &Memory, press: Option<&Press>) -> Intention {
+    if let Some(press) = press {
+        return of_press(scene, memory, press);
+    }
+    answer_to_question(scene, memory)
+        .or_else(|| answer_to_offer(scene, memory))
+        .or_else(|| correction(scene, memory))
+        .or_else(|| bare_entity(scene))
+        .unwrap_or_else(|| of_guess(scene))
+}
+
+fn of_press(scene: &Scene<'_>, memory: &Memory, press: &Press) -> Intention {
+    let flows = &scene.parts.flows;
+    let start = |flow: &Flow, slots: &[(String, String)]| {
+        let intent = flow.intents.first().map_or("", String::as_str);
+        Intention::Start(Start {
+            slots: slots.to_vec(),
+            by_button: true,
+            ..Start::new(flow, intent)
+        })
+    };
+    match press {
+        Press::HandOff => flows
+            .of_intent("human_agent")
+            .map_or(Intention::NotUnderstood, |flow| start(flow, &[])),
+        Press::Flow { flow, slots } => match flows.get(flow) {
+            Some(flow) if slots.iter().all(|(name, _)| flow.slot(name).is_some()) => {
+                start(flow, slots)
+            }
+            _ => Intention::Expired,
+        },
+        Press::Slot { name, value } => of_slot_press(scene, memory, name, value)
+            .or_else(|| {
+                let flow = flows.of_entity(EntityKind::OrderNumber)?;
+                let slot = flow
+                    .slot(name)
+                    .filter(|slot| slot.kind == SlotKind::OrderNumber)?;
+                Some(start(flow, &[(slot.name.clone(), value.clone())]))
+            })
+            .unwrap_or(Intention::Expired),
+    }
+}
+
+fn of_slot_press(scene: &Scene<'_>, memory: &Memory, name: &str, value: &str) -> Option<Intention> {
+    let has_slot = |frame: &&Frame| {
+        scene
+            .parts
+            .flows
+            .get(&frame.flow)
+            .is_some_and(|flow| flow.slot(name).is_some())
+    };
+    let frame = memory.frames.last().filter(has_slot);
+    let frame = frame.or_else(|| memory.finished.as_ref().filter(has_slot))?;
+    let (name, value) = (name.to_owned(), value.to_owned());
+    Some(if frame.asked.as_deref() == Some(&name) {
+        Intention::Fill(name, value)
+    } else {
+        Intention::Correct(name, value)
+    })
+}
+
+/// While a question is open, its answer is looked for first; a message that plainly wishes something else is let go.
+fn answer_to_question(scene: &Scene<'_>, memory: &Memory) -> Option<Intention> {
+    let (frame, asked) = memory.asking()?;
+    let flow = scene.parts.flows.get(&frame.flow)?;
+    let slot = flow.slot(asked)?;
+    let reading = scene.reading();
+    let other = match guess(scene) {
+        Guess::Sure(other, _) if other.name != flow.name => Some(other),
+        _ => None,
+    };
+    if let Some(value) = reading.volunteered(slot.kind) {
+        let wants_it_elsewhere =
+            other.is_some_and(|other| other.slot_of(slot.kind).is_some()) && !reading.is_bare();
+        return (!wants_it_elsewhere).then(|| Intention::Fill(slot.name.clone(), value));
+    }
+    let takes_anything = matches!(slot.kind, SlotKind::Text | SlotKind::Product);
+    if other.is_some() && (takes_anything || !reading.is_bare()) {
+        return None;
+    }
+    if let Some(value) = reading.answer(slot.kind) {
+        return Some(Intention::Fill(slot.name.clone(), value));
+    }
+    if let Some(correction) = correction(scene, memory) {
+        return Some(correction);
+    }
+    if says(scene, "no") {
+        return Some(Intention::Decline);
+    }
+    Some(Intention::AskAgain)
+}
+
+/// "Yes" presses the first button offered, "no" none.
+fn answer_to_offer(scene: &Scene<'_>, memory: &Memory) -> Option<Intention> {
+    if says(scene, "no") && correction(scene, memory).is_none() {
+        return Some(Intention::Decline);
+    }
+    if !says(scene, "yes") {
+        return None;
+    }
+    let first = memory.offered.first();
+    let press = first.and_then(|button| Press::parse(&button.value));
+    Some(press.map_or(Intention::GoOn, |press| of_press(scene, memory, &press)))
+}
+
+/// A new value for something the flow in hand, or the one just answered, was told before: "no, the other order 10235".
+fn correction(scene: &Scene<'_>, memory: &Memory) -> Option<Intention> {
+    const KINDS: [SlotKind; 3] = [
+        SlotKind::OrderNumber,
+        SlotKind::TrackingNumber,
+        SlotKind::Size,
+    ];
+    let frame = memory.frames.last().or(memory.finished.as_ref())?;
+    let flow = scene.parts.flows.get(&frame.flow)?;
+    if matches!(guess(scene), Guess::Sure(other, _) if other.name != flow.name) {
+        return None;
+    }
+    let reading = scene.reading();
+    flow.slots
+        .iter()
+        .filter(|slot| KINDS.contains(&slot.kind))
+        .find_map(|slot| {
+            let value = reading.volunteered(slot.kind)?;
+            let before = frame.slots.get(&slot.name);
+            let differs = before.is_some_and(|before| *before != value);
+            let adds = before.is_none() && reading.is_bare();
+            (differs || adds).then(|| Intention::Correct(slot.name.clone(), value))
+        })
+}
+
+/// A message that is hardly more than an order's or a parcel's number, and says nothing else that we understand.
+fn bare_entity(scene: &Scene<'_>) -> Option<Intention> {
+    let reading: Reading<'_> = scene.reading();
+    let says_more = match guess(scene) {
+        Guess::Sure(..) => true,
+        Guess::Unsure(_) => reading.words_outside_entities() > 1,
+        Guess::Unknown => !reading.is_bare(),
+    };
+    if says_more {
+        return None;
+    }
+    scene.understanding.entities.iter().find_map(|entity| {
+        let flow = scene.parts.flows.of_entity(entity.kind)?;
+        let intent = flow.intents.first().map_or("", String::as_str);
+        Some(Intention::Start(Start::new(flow, intent)))
+    })
+}
+
+fn of_guess(scene: &Scene<'_>) -> Intention {
+    match guess(scene) {
+        Guess::Sure(flow, intent) => Intention::Start(Start::new(flow, &intent.name)),
+        Guess::Unsure(flows) => {
+            Intention::Clarify(flows.into_iter().map(|flow| flow.name.clone()).collect())
+        }
+        Guess::Unknown => Intention::NotUnderstood,
+    }
+}
+
+/// Whether the message is a "yes" or a "no" and nothing else.
+fn says(scene: &Scene<'_>, intent: &str) -> bool {
+    scene
+        .understanding
+        .top_intent()
+        .is_some_and(|top| top.name == intent && top.confidence >= scene.parts.thresholds.accept)
+}
+
+/// Sure when the best intent is accepted and no intent of another flow comes near it; unsure when the best one is at
+/// least plausible; else unknown.
+fn guess<'a>(scene: &'a Scene<'_>) -> Guess<'a> {
+    let thresholds = &scene.parts.thresholds;
+    let intents = &scene.understanding.intents;
+    let mut flows: Vec<(&Flow, &ScoredIntent)> = Vec::new();
+    for intent in intents {
+        if let Some(flow) = scene.parts.flows.of_intent(&intent.name)
+            && !flows.iter().any(|(known, _)| known.name == flow.name)
+        {
+            flows.push((flow, intent));
+        }
+    }
+    let Some(&(best, intent)) = flows.first() else {
+        return Guess::Unknown;
+    };
+    // Out of scope, or an answer to nothing, came before it.
+    if intents.first().is_some_and(|top| top.name != intent.name) {
+        return Guess::Unknown;
+    }
+    let lead = flows
+        .get(1)
+        .map_or(1.0, |(_, second)| intent.confidence - second.confidence);
+    if intent.confidence >= thresholds.accept && lead >= thresholds.margin {
+        return Guess::Sure(best, intent);
+    }
+    let plausible = thresholds.accept * PLAUSIBLE;
+    let likely: Vec<&Flow> = flows
+        .iter()
+        .take(2)
+        .enumerate()
+        .filter(|(place, (_, intent))| *place == 0 || intent.confidence >= plausible * PLAUSIBLE)
+        .map(|(_, (flow, _))| *flow)
+        .collect();
+    if intent.confidence >= plausible {
+        Guess::Unsure(likely)
+    } else {
+        Guess::Unknown
+    }
+}

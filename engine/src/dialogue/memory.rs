@@ -1,0 +1,111 @@
+//! What the dialogue remembers from one turn to the next.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use doorstep_core::{OrderNumber, Timestamp, message::Button, understanding::EntityKind};
+use serde::{Deserialize, Serialize};
+
+use crate::turn::Conversation;
+
+/// How long a silent conversation is remembered.
+const SESSION: TimeDelta = TimeDelta::minutes(30);
+/// How many flows can be in hand at once: the one being answered and those it interrupted.
+const MAX_FRAMES: usize = 3;
+/// How many lines are kept for the person who may take over.
+const MAX_LINES: usize = 8;
+/// How much of each.
+const MAX_LINE: usize = 240;
+
+/// The memory of one session, kept as JSON with the conversation. Forgotten after 30 minutes of silence.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Memory {
+    /// Flows that wait for the customer; the last one asked last.
+    pub(crate) frames: Vec<Frame>,
+    /// The flow that was answered last, for "no, the other order".
+    pub(crate) finished: Option<Frame>,
+    /// How many messages in a row were not understood.
+    pub(crate) fallbacks: u32,
+    /// The buttons of the last answer: a typed label or a "yes" presses one.
+    pub(crate) offered: Vec<Button>,
+    /// What an ambiguous message named, for the flow that a button then starts.
+    pub(crate) carried: Vec<(EntityKind, String)>,
+    /// The order last spoken of.
+    pub(crate) order: Option<OrderNumber>,
+    /// Orders opened in this session by a second factor (G5).
+    pub(crate) opened: Vec<OrderNumber>,
+    /// Second factors in a row that did not fit.
+    pub(crate) wrong_tries: u32,
+    /// No second factor is tried before this.
+    pub(crate) locked_until: Option<Timestamp>,
+    /// Products last shown, best first.
+    pub(crate) products: Vec<String>,
+    /// Whether the customer was told that their messages reach a person.
+    pub(crate) acknowledged: bool,
+    /// The last lines of both sides, oldest first.
+    pub(crate) lines: Vec<Line>,
+}
+
+/// A flow in hand.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Frame {
+    /// Its name.
+    pub(crate) flow: String,
+    /// The intent that led to it.
+    pub(crate) intent: String,
+    /// Values of its slots.
+    pub(crate) slots: BTreeMap<String, String>,
+    /// The step that comes next.
+    pub(crate) step: usize,
+    /// The slot it waits for.
+    pub(crate) asked: Option<String>,
+    /// How often it was asked again because the answer did not fit.
+    pub(crate) retries: u32,
+}
+
+/// One line of the conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Line {
+    /// Whether the customer said it.
+    pub(crate) customer: bool,
+    /// The text, shortened.
+    pub(crate) text: String,
+}
+
+impl Memory {
+    /// The conversation's memory at `now`; nothing when it is older than a session or of a format no longer known.
+    pub(crate) fn of(conversation: &Conversation, now: Timestamp) -> Self {
+        let fresh = conversation.state_at.is_some_and(|at| now - at < SESSION);
+        match &conversation.state {
+            Some(state) if fresh => Self::deserialize(state).unwrap_or_default(),
+            _ => Self::default(),
+        }
+    }
+
+    /// The flow that waits for an answer to its question, with the question's slot.
+    pub(crate) fn asking(&self) -> Option<(&Frame, &str)> {
+        let frame = self.frames.last()?;
+        Some((frame, frame.asked.as_deref()?))
+    }
+
+    /// Puts a flow on top of those it interrupts; the oldest is given up when there are too many.
+    pub(crate) fn push(&mut self, frame: Frame) {
+        self.frames.retain(|other| other.flow != frame.flow);
+        self.frames.push(frame);
+        if self.frames.len() > MAX_FRAMES {
+            self.frames.remove(0);
+        }
+    }
+
+    /// Keeps a line for a person who may take over.
+    pub(crate) fn note(&mut self, customer: bool, text: &str) {
+        let text: String = text.trim().chars().take(MAX_LINE).collect();
+        if !text.is_empty() {
+            self.lines.push(Line { customer, text });
+            let surplus = self.lines.len().saturating_sub(MAX_LINES);
+            self.lines.drain(..surplus);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What the dialogue itself says, beside the flows: names of replies, with samples of the facts each may use.
+
+use serde_json::{Value, json};
+
+use crate::actions::{FactMap, facts};
+
+/// The question of an interrupted flow is taken up again. Fact: `question`.
+pub(crate) const RESUME: &str = "resume";
+/// Two intents are likely.
+pub(crate) const DID_YOU_MEAN: &str = "did_you_mean";
+/// Not understood for the first time: examples.
+pub(crate) const REPHRASE: &str = "fallback_rephrase";
+/// Not understood again: a person is offered.
+pub(crate) const OFFER_PERSON: &str = "fallback_offer_person";
+/// Not understood for the third time: a person takes over.
+pub(crate) const GIVE_UP: &str = "fallback_hand_over";
+/// A person takes over.
+pub(crate) const HANDED_OVER: &str = "handed_over";
+/// A person takes over at once.
+pub(crate) const HANDED_OVER_URGENT: &str = "handed_over_urgent";
+/// A message reached the person who has the conversation.
+pub(crate) const ACKNOWLEDGED: &str = "acknowledged_for_person";
+/// What that person reads. In the merchant's language.
+pub(crate) const SUMMARY: &str = "handover_summary";
+/// The customer does not want what was offered.
+pub(crate) const DECLINED: &str = "declined";
+/// A "yes" that answers nothing.
+pub(crate) const GO_ON: &str = "go_on";
+/// A button of a conversation that was forgotten.
+pub(crate) const EXPIRED: &str = "button_expired";
+/// A reply could not be made.
+pub(crate) const TROUBLE: &str = "trouble";
+/// Label of the button that asks for a person.
+pub(crate) const BUTTON_PERSON: &str = "button_person";
+
+/// All of them, and the labels on cards, each with samples of its facts.
+pub(crate) fn samples() -> Vec<(&'static str, Vec<FactMap>)> {
+    let bare = [
+        DID_YOU_MEAN,
+        REPHRASE,
+        OFFER_PERSON,
+        GIVE_UP,
+        HANDED_OVER,
+        HANDED_OVER_URGENT,
+        ACKNOWLEDGED,
+        DECLINED,
+        GO_ON,
+        EXPIRED,
+        TROUBLE,
+        BUTTON_PERSON,
+        "today",
+        "tomorrow",
+        "button_stock",
+    ];
+    let mut samples: Vec<_> = bare
+        .into_iter()
+        .map(|name| (name, vec![FactMap::new()]))
+        .collect();
+    samples.push((RESUME, vec![facts([("question", json!("Which order?"))])]));
+    samples.push((SUMMARY, summary_samples()));
+    for name in ["card_in_stock", "card_few_left", "card_sold_out"] {
+        samples.push((name, vec![facts([("count", json!(2))])]));
+    }
+    samples
+}
+
+fn summary_samples() -> Vec<FactMap> {
+    let sample = |known: Value, wish: Value, lines: Value| {
+        facts([
+            ("urgent", json!(known.is_null())),
+            ("email", known.clone()),
+            ("order_number", known.clone()),
+            ("order_stage", known),
+            ("wish", wish),
+            ("message", json!("It is broken")),
+            ("customer_language", json!("es")),
+            ("channel", json!("webchat")),
+            ("lines", lines),
+        ])
+    };
+    vec![
+        sample(
+            json!("x"),
+            json!("Something broken"),
+            json!([{"customer": true, "text": "Hi"}, {"customer": false, "text": "Hello"}]),
+        ),
+        sample(json!(null), json!(null), json!([])),
+    ]
+}

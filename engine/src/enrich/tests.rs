@@ -1,0 +1,305 @@
+//! Whatever arrives in whatever order: orders and parcels end alike.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use doorstep_core::{
+    TrackingNumber,
+    event::{CommerceEvent, CommerceEventKind},
+    order::DateWindow,
+    shipment::{Shipment, TrackingEvent, TrackingStatus},
+};
+use proptest::prelude::*;
+
+use crate::{
+    queue::Job,
+    store::{Enrichment, ParcelUpdate, Store, Subject, Verdict},
+    testing::{TestStore, order, sqlite_store, stores, tracking},
+};
+
+const STATUSES: [TrackingStatus; 6] = [
+    TrackingStatus::PreTransit,
+    TrackingStatus::InTransit,
+    TrackingStatus::OutForDelivery,
+    TrackingStatus::Delayed,
+    TrackingStatus::Exception,
+    TrackingStatus::Delivered,
+];
+
+/// News of a few minutes, so that many happen at one instant.
+fn news() -> impl Strategy<Value = (TrackingEvent, Option<&'static str>)> {
+    let carrier = prop::sample::select(vec![None, Some("DHL"), Some("Deutsche Post")]);
+    (
+        0..STATUSES.len(),
+        0..4_i64,
+        prop::option::of(21..25_u32),
+        carrier,
+    )
+        .prop_map(|(status, minute, day, carrier)| {
+            let day = day.and_then(|day| chrono::NaiveDate::from_ymd_opt(2026, 11, day));
+            let event = TrackingEvent {
+                status: STATUSES[status],
+                occurred_at: doorstep_core::Timestamp::UNIX_EPOCH
+                    + chrono::TimeDelta::minutes(minute),
+                message: None,
+                location: None,
+                estimated: day.map(|day| DateWindow { from: day, to: day }),
+            };
+            (event, carrier)
+        })
+}
+
+async fn apply(store: &Store, parcel: &str, news: &[(TrackingEvent, Option<&str>)]) -> Shipment {
+    let source = "test".into();
+    for (index, (event, carrier)) in news.iter().enumerate() {
+        let id = format!("{parcel}-{index}");
+        let admitted = CommerceEvent {
+            source: "test".into(),
+            external_id: id,
+            occurred_at: event.occurred_at,
+            kind: CommerceEventKind::ReturnReceived {
+                order: "1001".into(),
+            },
+        };
+        let admitted = store
+            .admit_events(&source, b"", vec![admitted])
+            .await
+            .unwrap();
+        let enrichment = Enrichment {
+            event: admitted[0].id,
+            order: None,
+            parcel: Some(ParcelUpdate {
+                tracking_number: parcel.into(),
+                order: None,
+                carrier: carrier.map(str::to_owned),
+                event: event.clone(),
+            }),
+        };
+        assert!(
+            store
+                .commit_enrichment(enrichment.clone(), None)
+                .await
+                .unwrap()
+        );
+        assert!(!store.commit_enrichment(enrichment, None).await.unwrap());
+    }
+    let (mut shipment, _) = store.find_shipment(&parcel.into()).await.unwrap().unwrap();
+    shipment.tracking_number = TrackingNumber(String::new());
+    shipment
+}
+
+#[test]
+fn news_of_a_parcel_leads_to_the_same_state_in_every_order() {
+    static PARCEL: AtomicU32 = AtomicU32::new(0);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let test = runtime.block_on(sqlite_store());
+    let orders = prop::collection::vec(news(), 1..7)
+        .prop_flat_map(|news| (Just(news.clone()), Just(news).prop_shuffle()));
+    proptest!(ProptestConfig::with_cases(40), |((one, other) in orders)| {
+        let parcel = PARCEL.fetch_add(2, Ordering::Relaxed);
+        let store = &test.store;
+        let one = runtime.block_on(apply(store, &format!("T{parcel}"), &one));
+        let other = runtime.block_on(apply(store, &format!("T{}", parcel + 1), &other));
+        prop_assert_eq!(one, other);
+    });
+}
+
+#[tokio::test]
+async fn the_newest_word_on_an_order_stays_whichever_comes_last() {
+    for test in stores().await {
+        let mut newer = order("1001");
+        newer.postcode = Some("NEW 1".to_owned());
+        for (id, order, at) in [
+            ("e2", newer.clone(), "2026-11-20T12:00:00Z"),
+            ("e1", order("1001"), "2026-11-20T10:00:00Z"),
+        ] {
+            let event = CommerceEvent {
+                source: "test".into(),
+                external_id: id.to_owned(),
+                occurred_at: at.parse().unwrap(),
+                kind: CommerceEventKind::OrderUpdated {
+                    order: Box::new(order),
+                },
+            };
+            admit_and_enrich(&test, event).await;
+        }
+        let kept = test
+            .store
+            .find_order(&"1001".into())
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(kept.order, newer);
+        let addresses = test
+            .store
+            .addresses_of(kept.customer.unwrap())
+            .await
+            .unwrap();
+        assert_eq!(addresses[0].id, "ada@example.org");
+    }
+}
+
+#[tokio::test]
+async fn a_decision_made_before_the_order_arrived_is_not_committed_after_it() {
+    for test in stores().await {
+        let event = tracking("e1", Some("1001"), "T9", TrackingStatus::InTransit);
+        let news = admit_and_enrich(&test, event).await;
+        let decided_without_the_order = Subject {
+            order: Some("1001".into()),
+            ..Subject::default()
+        };
+        let arrival = CommerceEvent {
+            source: "test".into(),
+            external_id: "e2".to_owned(),
+            occurred_at: "2026-11-20T12:00:00Z".parse().unwrap(),
+            kind: CommerceEventKind::OrderUpdated {
+                order: Box::new(order("1001")),
+            },
+        };
+        admit_and_enrich(&test, arrival).await;
+        let verdict = test
+            .store
+            .commit_decisions(news, decided_without_the_order, Vec::new())
+            .await
+            .unwrap();
+        assert_eq!(verdict, Verdict::Outdated);
+        let stored = test.store.load_event(news).await.unwrap().unwrap();
+        assert_eq!(stored.notified_at, None);
+    }
+}
+
+#[tokio::test]
+async fn a_carrier_who_names_only_the_parcel_is_understood_once_the_order_told_it() {
+    for test in stores().await {
+        let mut order = order("1001");
+        order.shipments.push(Shipment {
+            carrier: "DHL".to_owned(),
+            tracking_number: "T9".into(),
+            status: TrackingStatus::PreTransit,
+            status_at: None,
+            estimated: None,
+        });
+        let arrival = CommerceEvent {
+            source: "test".into(),
+            external_id: "e1".to_owned(),
+            occurred_at: "2026-11-20T12:00:00Z".parse().unwrap(),
+            kind: CommerceEventKind::OrderUpdated {
+                order: Box::new(order),
+            },
+        };
+        admit_and_enrich(&test, arrival).await;
+        let told = test.store.shipments_of(&"1001".into()).await.unwrap();
+        assert_eq!(told, [], "no carrier told of it yet");
+        let event = tracking("e2", None, "T9", TrackingStatus::InTransit);
+        admit_and_enrich(&test, event).await;
+        let told = test.store.shipments_of(&"1001".into()).await.unwrap();
+        assert_eq!(told[0].status, TrackingStatus::InTransit);
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_comes_after_its_parcels_news_has_it_decided_again() {
+    for test in stores().await {
+        let event = tracking("e1", None, "T9", TrackingStatus::InTransit);
+        let early = admit_and_enrich(&test, event).await;
+        test.store
+            .commit_decisions(early, Subject::default(), Vec::new())
+            .await
+            .unwrap();
+        let mut order = order("1001");
+        order.shipments.push(Shipment {
+            carrier: "DHL".to_owned(),
+            tracking_number: "T9".into(),
+            status: TrackingStatus::PreTransit,
+            status_at: None,
+            estimated: None,
+        });
+        let event = CommerceEvent {
+            source: "test".into(),
+            external_id: "e2".to_owned(),
+            occurred_at: "2026-11-20T12:00:00Z".parse().unwrap(),
+            kind: CommerceEventKind::OrderUpdated {
+                order: Box::new(order),
+            },
+        };
+        test.queue.take();
+        let late = admit_and_enrich(&test, event).await;
+        let jobs = test.queue.take();
+        assert!(jobs.contains(&Job::Notify(early)) && jobs.contains(&Job::Notify(late)));
+        let shipments = test.store.shipments_of(&"1001".into()).await.unwrap();
+        assert_eq!(shipments[0].tracking_number, "T9".into());
+    }
+}
+
+#[tokio::test]
+async fn many_callers_at_once_have_each_event_admitted_once() {
+    for test in stores().await {
+        let told = (0..200).map(|number| {
+            let store = test.store.clone();
+            async move {
+                // Every event comes twice.
+                let id = format!("e{}", number / 2);
+                let event = tracking(&id, None, "T1", TrackingStatus::InTransit);
+                let source = "test".into();
+                store
+                    .admit_events(&source, b"{}", vec![event])
+                    .await
+                    .unwrap()[0]
+            }
+        });
+        let admitted = futures::future::join_all(told).await;
+        let new = admitted.iter().filter(|admission| !admission.duplicate);
+        assert_eq!(new.count(), 100);
+        for pair in admitted.chunks(2) {
+            assert_eq!(pair[0].id, pair[1].id);
+        }
+        assert_eq!(test.queue.take().len(), 100);
+    }
+}
+
+#[tokio::test]
+async fn card_numbers_are_masked_and_parcel_numbers_are_not() {
+    for test in stores().await {
+        // Fifteen digits that pass for a card's.
+        let parcel = "378282246310005";
+        let mut event = tracking("e1", None, parcel, TrackingStatus::InTransit);
+        if let CommerceEventKind::Tracking { event, .. } = &mut event.kind {
+            event.message = Some("paid with 4111 1111 1111 1111".to_owned());
+        }
+        let raw = b"{\"note\": \"4111 1111 1111 1111\"}";
+        let source = "test".into();
+        let admitted = test
+            .store
+            .admit_events(&source, raw, vec![event])
+            .await
+            .unwrap();
+        let raw = test.store.raw_event(admitted[0].id).await.unwrap().unwrap();
+        assert!(!String::from_utf8_lossy(&raw).contains("4111"));
+        let stored = test
+            .store
+            .load_event(admitted[0].id)
+            .await
+            .unwrap()
+            .unwrap();
+        let CommerceEventKind::Tracking {
+            event,
+            tracking_number,
+            ..
+        } = stored.event.kind
+        else {
+            panic!("it is tracking")
+        };
+        assert_eq!(tracking_number, Some(parcel.into()));
+        assert_eq!(event.message.as_deref(), Some("paid with •••• 1111"));
+    }
+}
+
+async fn admit_and_enrich(
+    test: &TestStore,
+    event: CommerceEvent,
+) -> doorstep_core::CommerceEventId {
+    let source = "test".into();
+    let admitted = test.store.admit_events(&source, b"{}", vec![event]).await;
+    let id = admitted.unwrap()[0].id;
+    test.enricher().enrich(id).await.unwrap();
+    id
+}

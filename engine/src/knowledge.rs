@@ -1,0 +1,296 @@
+//! What the index holds of a shop: its policies and FAQ by heading, and its products.
+//!
+//! Knowledge is Markdown under `knowledge/<language>/<name>.md`. Each heading begins a passage, which is quoted to
+//! customers with its source, `returns.en.md#refunds`. A product's text is what it is, never what it costs or whether
+//! it can be had: those are looked up at answer time (G4).
+
+use doorstep_core::{
+    ConfigFiles, Language, Problem, Timestamp,
+    product::{Product, StockLevel},
+    search::{DocumentKind, SearchDocument},
+};
+
+/// Longest passage that is indexed as one, in characters; longer ones are parted between paragraphs.
+const MAX_PASSAGE: usize = 1200;
+
+/// The passages of all `knowledge/<language>/*.md`, without vectors.
+///
+/// # Errors
+/// A folder that is not named by a language, or a file without a passage.
+pub fn passages(
+    files: &ConfigFiles,
+    as_of: Timestamp,
+) -> Result<Vec<SearchDocument>, Vec<Problem>> {
+    let mut documents = Vec::new();
+    let mut problems = Vec::new();
+    for (path, text) in files.under("knowledge", "md") {
+        match passages_of(path, text, as_of) {
+            Ok(mut found) => documents.append(&mut found),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() {
+        Ok(documents)
+    } else {
+        Err(problems)
+    }
+}
+
+fn passages_of(path: &str, text: &str, as_of: Timestamp) -> Result<Vec<SearchDocument>, Problem> {
+    let problem = |message: String, fix: &str| Problem {
+        file: path.to_owned(),
+        line: 0,
+        field: "file name".into(),
+        message,
+        fix: fix.to_owned(),
+    };
+    let mut parts = path.trim_start_matches("knowledge/").splitn(2, '/');
+    let (Some(folder), Some(name)) = (parts.next(), parts.next()) else {
+        return Err(problem(
+            "the file lies in no folder of a language".into(),
+            "move it to knowledge/en/ or the like",
+        ));
+    };
+    let language: Language =
+        folder
+            .parse()
+            .map_err(|error: doorstep_core::language::InvalidLanguage| {
+                problem(error.to_string(), "name the folder by its language")
+            })?;
+    let name = name.trim_end_matches(".md");
+    let documents: Vec<SearchDocument> = sections(text)
+        .into_iter()
+        .flat_map(|section| section.parted())
+        .enumerate()
+        .map(|(place, section)| SearchDocument {
+            id: format!("passage:{name}.{language}#{place}"),
+            kind: DocumentKind::Passage,
+            language: language.clone(),
+            source: format!("{name}.{language}.md#{}", anchor(&section.title)),
+            title: section.title,
+            body: section.body,
+            brand: None,
+            price: None,
+            in_stock: true,
+            attributes: Default::default(),
+            as_of,
+            vector: None,
+        })
+        .collect();
+    if documents.is_empty() {
+        return Err(problem(
+            "the file holds no text".into(),
+            "write a heading and a paragraph, or remove the file",
+        ));
+    }
+    Ok(documents)
+}
+
+/// A heading and what stands below it.
+#[derive(Debug, Clone, PartialEq)]
+struct Section {
+    title: String,
+    body: String,
+}
+
+impl Section {
+    /// Itself, or several of the same title when it is too long to be quoted.
+    fn parted(self) -> Vec<Self> {
+        let mut parts: Vec<String> = Vec::new();
+        for paragraph in self.body.split("\n\n") {
+            match parts.last_mut() {
+                Some(part) if part.chars().count() + paragraph.chars().count() <= MAX_PASSAGE => {
+                    part.push_str("\n\n");
+                    part.push_str(paragraph);
+                }
+                _ => parts.push(paragraph.to_owned()),
+            }
+        }
+        let section = |body| Self {
+            title: self.title.clone(),
+            body,
+        };
+        parts.into_iter().map(section).collect()
+    }
+}
+
+/// The sections of a Markdown file that have text. A `#` within a code fence is no heading.
+fn sections(text: &str) -> Vec<Section> {
+    let mut sections = vec![Section {
+        title: String::new(),
+        body: String::new(),
+    }];
+    let mut fenced = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        }
+        match heading(line).filter(|_| !fenced) {
+            Some(title) => sections.push(Section {
+                title: title.to_owned(),
+                body: String::new(),
+            }),
+            None => {
+                if let Some(section) = sections.last_mut() {
+                    section.body.push_str(line);
+                    section.body.push('\n');
+                }
+            }
+        }
+    }
+    for section in &mut sections {
+        section.body = section.body.trim().to_owned();
+    }
+    sections.retain(|section| !section.body.is_empty());
+    sections
+}
+
+fn heading(line: &str) -> Option<&str> {
+    let title = line.trim_start_matches('#');
+    let level = line.len() - title.len();
+    ((1..=6).contains(&level) && title.starts_with(' ')).then(|| title.trim())
+}
+
+/// A heading as it stands in links: `Refund times` is `refund-times`.
+fn anchor(title: &str) -> String {
+    let mut anchor = String::new();
+    for c in title.to_lowercase().chars() {
+        if c.is_alphanumeric() {
+            anchor.push(c);
+        } else if !anchor.ends_with('-') && !anchor.is_empty() {
+            anchor.push('-');
+        }
+    }
+    anchor.trim_end_matches('-').to_owned()
+}
+
+/// A product for the index. `stock` narrows searches by price and availability; it is never told.
+pub fn product_document(
+    product: &Product,
+    stock: &[StockLevel],
+    language: &Language,
+    as_of: Timestamp,
+) -> SearchDocument {
+    let own = |level: &&StockLevel| {
+        product
+            .variants
+            .iter()
+            .any(|variant| variant.sku == level.sku)
+    };
+    let available = stock.iter().filter(own).any(|level| level.quantity > 0);
+    SearchDocument {
+        id: format!("{PRODUCT}{}", product.id),
+        kind: DocumentKind::Product,
+        language: language.clone(),
+        title: product.title.clone(),
+        body: product_text(product),
+        brand: product.brand.clone(),
+        price: stock
+            .iter()
+            .filter(own)
+            .map(|level| level.price.minor)
+            .min(),
+        in_stock: available,
+        attributes: product.attributes.clone(),
+        source: format!("catalog:{}", product.id),
+        as_of,
+        vector: None,
+    }
+}
+
+const PRODUCT: &str = "product:";
+
+/// The shop's identifier of an indexed product.
+pub fn product_id(document: &str) -> Option<&str> {
+    document.strip_prefix(PRODUCT)
+}
+
+/// What a product is, as one text for words and meaning alike.
+fn product_text(product: &Product) -> String {
+    let mut text = product.description.clone();
+    for fact in [&product.brand, &product.category].into_iter().flatten() {
+        text.push('\n');
+        text.push_str(fact);
+    }
+    for (name, values) in &product.attributes {
+        text.push_str(&format!("\n{name}: {}", values.join(", ")));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use iso_currency::Currency;
+
+    use super::*;
+
+    #[test]
+    fn each_heading_is_a_passage_with_its_source() {
+        let files = ConfigFiles::new([(
+            "knowledge/en/returns.md",
+            "# Returns\n\nWithin 30 days.\n\n## Refund times\n\nFive days.\n\n## Empty\n",
+        )]);
+        let found = passages(&files, Timestamp::default()).unwrap();
+        let sources: Vec<&str> = found
+            .iter()
+            .map(|passage| passage.source.as_str())
+            .collect();
+        assert_eq!(
+            sources,
+            ["returns.en.md#returns", "returns.en.md#refund-times"]
+        );
+        assert_eq!(found[1].body, "Five days.");
+        assert_eq!(found[1].id, "passage:returns.en#1");
+    }
+
+    #[test]
+    fn a_long_section_is_parted_between_paragraphs() {
+        let paragraph = "word ".repeat(150);
+        let text = format!("# Long\n\n{paragraph}\n\n{paragraph}\n\n# Short\n\nx\n");
+        let files = ConfigFiles::new([("knowledge/de/faq.md", text)]);
+        let found = passages(&files, Timestamp::default()).unwrap();
+        assert_eq!(found.len(), 3);
+        assert!(found[..2].iter().all(|passage| passage.title == "Long"));
+    }
+
+    #[test]
+    fn a_folder_that_is_no_language_is_named() {
+        let files = ConfigFiles::new([("knowledge/notalanguage/faq.md", "# A\n\nb\n")]);
+        let problems = passages(&files, Timestamp::default()).unwrap_err();
+        assert!(
+            problems[0]
+                .to_string()
+                .starts_with("knowledge/notalanguage/faq.md:0")
+        );
+    }
+
+    #[test]
+    fn a_products_text_never_tells_its_price() {
+        let product = Product {
+            id: "1".into(),
+            title: "Tent".into(),
+            description: "For two.".into(),
+            brand: Some("Alp".into()),
+            category: Some("tents".into()),
+            attributes: [("colour".to_owned(), vec!["red".to_owned()])].into(),
+            url: None,
+            image: None,
+            variants: vec![doorstep_core::product::Variant {
+                sku: "T".into(),
+                size: None,
+                colour: None,
+            }],
+        };
+        let level = StockLevel {
+            sku: "T".into(),
+            price: doorstep_core::Money::new(9900, Currency::EUR),
+            quantity: 4,
+            as_of: Timestamp::default(),
+        };
+        let document =
+            product_document(&product, &[level], &Language::ENGLISH, Timestamp::default());
+        assert_eq!(document.price, Some(9900));
+        assert_eq!(document.body, "For two.\nAlp\ntents\ncolour: red");
+        assert_eq!(product_id(&document.id), Some("1"));
+    }
+}

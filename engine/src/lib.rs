@@ -1,0 +1,35 @@
+//! Every decision Doorstep makes: what to answer, what to tell unasked, and that each happens once.
+//!
+//! | module | what it decides |
+//! |---|---|
+//! | [`store`] | what is durable; every transaction of both roads is one function there |
+//! | [`inbound`] | admission of messages, one lane a conversation |
+//! | [`router`], [`dialogue`] | what a message means for the conversation and what is answered |
+//! | [`flows`], `actions` | what is done about an intent, as merchants write it |
+//! | [`knowledge`] | what the search index holds of a shop |
+//! | [`notify`], [`eta`] | which news a customer hears, where, in which language, when |
+//! | [`delivery`] | that a message leaves once |
+//! | [`templates`] | the words, as merchants edit them |
+//! | [`queue`] | what is asked of the job queue |
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod actions;
+pub mod delivery;
+pub mod dialogue;
+pub mod enrich;
+pub mod eta;
+pub mod flows;
+pub mod inbound;
+pub mod knowledge;
+pub mod notify;
+pub mod queue;
+pub mod router;
+pub mod store;
+pub mod templates;
+#[cfg(test)]
+mod testing;
+pub mod turn;
+mod yaml;
+
+pub use store::{Store, StoreError};

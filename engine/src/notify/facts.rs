@@ -1,0 +1,207 @@
+//! What a notification template may say.
+//!
+//! | fact | what it is |
+//! |---|---|
+//! | `shop.name` | what customers call the shop |
+//! | `customer.name` | full name, or `none` |
+//! | `order.number`, `order.placed_at`, `order.total`, `order.items` | the order; `items` have `title` and `quantity` |
+//! | `parcel` | `none` when the news is about no parcel; else `carrier`, `tracking_number`, `status`, `location`: each may be `none` |
+//! | `window` | the expected days for the filter `window`, or `none` |
+//! | `refund` | the amount given back for the filter `money`, or `none` |
+
+use chrono_tz::Tz;
+use doorstep_core::{
+    CustomerId, Money, Timestamp,
+    customer::Customer,
+    event::CommerceEventKind,
+    order::{DateWindow, Order, OrderCustomer, OrderLine, OrderStatus},
+    shipment::{Shipment, TrackingEvent, TrackingStatus},
+};
+use serde::Serialize;
+
+use super::public_number;
+use crate::{eta::Eta, templates::Facts};
+
+/// What is told, before it is put into words.
+pub(super) struct Told<'a> {
+    pub(super) now: Timestamp,
+    pub(super) time_zone: Tz,
+    pub(super) shop_name: &'a str,
+    pub(super) event: &'a CommerceEventKind,
+    pub(super) order: &'a Order,
+    pub(super) shipment: Option<&'a Shipment>,
+    pub(super) eta: Option<&'a Eta>,
+    pub(super) customer: &'a Customer,
+}
+
+#[derive(Serialize)]
+struct ShopFacts<'a> {
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+struct CustomerFacts<'a> {
+    name: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct OrderFacts<'a> {
+    number: &'a str,
+    placed_at: Timestamp,
+    total: Money,
+    items: Vec<ItemFacts<'a>>,
+}
+
+#[derive(Serialize)]
+struct ItemFacts<'a> {
+    title: &'a str,
+    quantity: u32,
+}
+
+#[derive(Serialize)]
+struct ParcelFacts<'a> {
+    carrier: Option<&'a str>,
+    tracking_number: Option<&'a str>,
+    status: &'a str,
+    location: Option<&'a str>,
+}
+
+impl Told<'_> {
+    pub(super) fn facts(&self) -> Facts {
+        let order = OrderFacts {
+            number: self.order.number.as_str(),
+            placed_at: self.order.placed_at,
+            total: self.order.total,
+            items: self
+                .order
+                .lines
+                .iter()
+                .map(|line| ItemFacts {
+                    title: &line.title,
+                    quantity: line.quantity,
+                })
+                .collect(),
+        };
+        let event = match self.event {
+            CommerceEventKind::Tracking { event, .. } => Some(event),
+            _ => None,
+        };
+        let refund = match self.event {
+            CommerceEventKind::RefundIssued { amount, .. } => *amount,
+            _ => None,
+        };
+        let shop = ShopFacts {
+            name: self.shop_name,
+        };
+        let customer = CustomerFacts {
+            name: self.customer.name.as_deref(),
+        };
+        Facts::new(self.now, self.time_zone)
+            .with("shop", shop)
+            .with("customer", customer)
+            .with("order", order)
+            .with("parcel", event.map(|event| parcel(event, self.shipment)))
+            .with("window", self.eta.map(|eta| eta.window))
+            .with("refund", refund)
+    }
+}
+
+fn parcel<'a>(event: &'a TrackingEvent, shipment: Option<&'a Shipment>) -> ParcelFacts<'a> {
+    ParcelFacts {
+        carrier: shipment
+            .map(|shipment| shipment.carrier.as_str())
+            .filter(|carrier| !carrier.is_empty()),
+        tracking_number: shipment.and_then(public_number),
+        status: event.status.as_str(),
+        location: event.location.as_deref(),
+    }
+}
+
+/// Facts that a template on this event may be given: everything known, and next to nothing.
+pub(super) fn samples(event: &str) -> Vec<Facts> {
+    let amount = Money::new(100, iso_currency::Currency::EUR);
+    let day = Timestamp::UNIX_EPOCH.date_naive();
+    let eta = Eta {
+        window: DateWindow { from: day, to: day },
+        source: "carrier:DHL".to_owned(),
+    };
+    let shipment = Shipment {
+        carrier: "DHL".to_owned(),
+        tracking_number: "T1".into(),
+        status: TrackingStatus::InTransit,
+        status_at: None,
+        estimated: None,
+    };
+    let sample = |known: bool| {
+        let some = |text: &str| known.then(|| text.to_owned());
+        let customer = Customer {
+            id: CustomerId(uuid::Uuid::nil()),
+            shop_id: None,
+            name: some("Ada Lovelace"),
+            email: None,
+            language: None,
+            time_zone: None,
+        };
+        Told {
+            now: Timestamp::UNIX_EPOCH,
+            time_zone: Tz::UTC,
+            shop_name: "Shop",
+            event: &sample_event(event, some("Berlin"), known.then_some(amount)),
+            order: &sample_order(amount),
+            shipment: known.then_some(&shipment),
+            eta: known.then_some(&eta),
+            customer: &customer,
+        }
+        .facts()
+    };
+    vec![sample(true), sample(false)]
+}
+
+fn sample_event(event: &str, location: Option<String>, amount: Option<Money>) -> CommerceEventKind {
+    let order = || "1001".into();
+    match event {
+        "order_updated" | "return_received" => CommerceEventKind::ReturnReceived { order: order() },
+        "refund_issued" => CommerceEventKind::RefundIssued {
+            order: order(),
+            amount,
+        },
+        status => CommerceEventKind::Tracking {
+            order: Some(order()),
+            carrier: None,
+            tracking_number: None,
+            event: TrackingEvent {
+                status: serde_json::from_value(status.into()).unwrap_or(TrackingStatus::InTransit),
+                occurred_at: Timestamp::UNIX_EPOCH,
+                message: None,
+                location,
+                estimated: None,
+            },
+        },
+    }
+}
+
+fn sample_order(amount: Money) -> Order {
+    Order {
+        number: "1001".into(),
+        customer: OrderCustomer {
+            id: None,
+            name: None,
+            email: None,
+            language: None,
+            time_zone: None,
+        },
+        placed_at: Timestamp::UNIX_EPOCH,
+        status: OrderStatus::Shipped,
+        lines: vec![OrderLine {
+            sku: "S1".into(),
+            title: "Jacket".to_owned(),
+            quantity: 1,
+            price: amount,
+        }],
+        total: amount,
+        postcode: None,
+        country: None,
+        promised: None,
+        shipments: Vec::new(),
+    }
+}

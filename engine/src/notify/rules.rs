@@ -1,0 +1,242 @@
+//! Which news is told, where, and how often: `rules/*.yaml`.
+//!
+//! ```yaml
+//! rules:
+//!   - on: out_for_delivery         # what happened: a tracking status, order_updated, return_received, refund_issued
+//!     template: out_for_delivery   # templates/out_for_delivery.<language>.md
+//!     topic: order                 # order (the default) or marketing (needs consent)
+//!     channels: [webchat, email]   # where, best first
+//!     send: every                  # every channel of the list (the default), or the first the customer has
+//!     once_per: parcel             # parcel (the default) or order
+//! ```
+
+use doorstep_core::{ChannelName, ConfigFiles, Problem, notification::Topic};
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use crate::{
+    templates::{Facts, Templates},
+    yaml::{self, suggestion},
+};
+
+/// What can happen, as rules name it.
+pub const EVENTS: [&str; 14] = [
+    "pre_transit",
+    "in_transit",
+    "out_for_delivery",
+    "delivery_attempt",
+    "ready_for_pickup",
+    "delivered",
+    "delayed",
+    "exception",
+    "returned_to_sender",
+    "lost",
+    "damaged",
+    "order_updated",
+    "return_received",
+    "refund_issued",
+];
+
+/// All rules of all files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    rules: Vec<Rule>,
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// What happened; one of [`EVENTS`].
+    pub on: String,
+    /// The notification template.
+    pub template: String,
+    /// What it is about.
+    pub topic: Topic,
+    /// Where it may be told, best first.
+    pub channels: Vec<ChannelName>,
+    /// On how many of them.
+    pub send: Send,
+    /// What it is told once for.
+    pub once_per: OncePer,
+}
+
+/// On how many channels of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Send {
+    /// All on which the customer has an address.
+    Every,
+    /// The first on which the customer has one.
+    First,
+}
+
+/// What news is told once for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OncePer {
+    /// Each parcel.
+    Parcel,
+    /// The order, however many parcels it has.
+    Order,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    rules: Vec<Source>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Source {
+    on: Spanned<String>,
+    template: Spanned<String>,
+    topic: Option<Spanned<String>>,
+    channels: Vec<Spanned<String>>,
+    send: Option<Spanned<String>>,
+    once_per: Option<Spanned<String>>,
+}
+
+impl Rules {
+    /// Reads `rules/*.yaml`. `channels` are the configured ones; `samples` gives facts that a template of a rule on
+    /// this event may be given.
+    ///
+    /// # Errors
+    /// Everything that is wrong in the files and in the templates they name.
+    pub fn load(
+        files: &ConfigFiles,
+        templates: &Templates,
+        channels: &[ChannelName],
+        samples: impl Fn(&str) -> Vec<Facts>,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut rules = Vec::new();
+        let mut problems = Vec::new();
+        for (file, text) in files.under("rules", "yaml") {
+            match yaml::read::<File>(file, text) {
+                Ok(parsed) => {
+                    for (index, source) in parsed.rules.into_iter().enumerate() {
+                        let mut reader = Reader {
+                            file,
+                            index,
+                            problems: &mut problems,
+                        };
+                        rules.extend(reader.rule(source, templates, channels));
+                    }
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let mut checked = std::collections::BTreeSet::new();
+        for rule in &rules {
+            if checked.insert((&rule.template, &rule.on)) {
+                problems.extend(templates.check_notification(&rule.template, &samples(&rule.on)));
+            }
+        }
+        problems.sort_by(|a, b| (&a.file, a.line, &a.field).cmp(&(&b.file, b.line, &b.field)));
+        problems.dedup();
+        if problems.is_empty() {
+            Ok(Self { rules })
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// The rules on an event of this name.
+    pub fn on(&self, event: &str) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(move |rule| rule.on == event)
+    }
+}
+
+/// Turns the YAML of one rule into the rule, collecting what is wrong.
+struct Reader<'a> {
+    file: &'a str,
+    index: usize,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn rule(
+        &mut self,
+        source: Source,
+        templates: &Templates,
+        channels: &[ChannelName],
+    ) -> Option<Rule> {
+        let before = self.problems.len();
+        self.known("on", &source.on, &EVENTS);
+        let names: Vec<&str> = templates.notification_names().collect();
+        self.known("template", &source.template, &names);
+        let configured: Vec<&str> = channels.iter().map(ChannelName::as_str).collect();
+        for (place, channel) in source.channels.iter().enumerate() {
+            self.known(&format!("channels[{place}]"), channel, &configured);
+        }
+        if source.channels.is_empty() {
+            let fix = suggestion("", configured);
+            self.problem(
+                "channels",
+                yaml::line(&source.on),
+                "is empty".to_owned(),
+                fix,
+            );
+        }
+        let topic = self.choice(
+            "topic",
+            source.topic.as_ref(),
+            &[("order", Topic::Order), ("marketing", Topic::Marketing)],
+        );
+        let send = self.choice(
+            "send",
+            source.send.as_ref(),
+            &[("every", Send::Every), ("first", Send::First)],
+        );
+        let once_per = self.choice(
+            "once_per",
+            source.once_per.as_ref(),
+            &[("parcel", OncePer::Parcel), ("order", OncePer::Order)],
+        );
+        (self.problems.len() == before).then_some(Rule {
+            on: source.on.value,
+            template: source.template.value,
+            topic,
+            channels: source
+                .channels
+                .into_iter()
+                .map(|channel| channel.value.into())
+                .collect(),
+            send,
+            once_per,
+        })
+    }
+
+    fn known(&mut self, field: &str, found: &Spanned<String>, known: &[&str]) {
+        if !known.contains(&found.value.as_str()) {
+            let fix = suggestion(&found.value, known.iter().copied());
+            let message = format!("`{}` is not known", found.value);
+            self.problem(field, yaml::line(found), message, fix);
+        }
+    }
+
+    /// The named choice; the first when none is named.
+    fn choice<T: Copy>(
+        &mut self,
+        field: &str,
+        found: Option<&Spanned<String>>,
+        choices: &[(&str, T)],
+    ) -> T {
+        if let Some(found) = found {
+            if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == found.value) {
+                return *choice;
+            }
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            self.known(field, found, &names);
+        }
+        choices[0].1
+    }
+
+    fn problem(&mut self, field: &str, line: usize, message: String, fix: String) {
+        self.problems.push(Problem {
+            file: self.file.to_owned(),
+            line,
+            field: format!("rules[{}].{field}", self.index),
+            message,
+            fix,
+        });
+    }
+}

@@ -1,0 +1,40 @@
+//! What the engine asks of the job queue. The `jobs` room implements it with apalis.
+
+use async_trait::async_trait;
+use doorstep_core::{ChannelName, CommerceEventId, DeliveryId, Timestamp};
+use sea_orm::{DatabaseTransaction, DbErr};
+
+/// One thing to do soon. The payload is an identifier: the row it names is the truth, so a job may run twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Job {
+    /// Bring order, parcel and ETA up to date with an event.
+    EnrichEvent(CommerceEventId),
+    /// Decide who hears of an event.
+    Notify(CommerceEventId),
+    /// Attempt a delivery.
+    Deliver {
+        /// Which.
+        delivery: DeliveryId,
+        /// Where to: each channel has its own queue, so that a slow provider holds up nobody else.
+        channel: ChannelName,
+        /// How many attempts were made before; names the job, so that it is enqueued once.
+        attempt: i32,
+        /// Not before this.
+        not_before: Timestamp,
+    },
+}
+
+/// The job queue. It lives in the same database, so that an enqueue rides the transaction of the fact it follows from:
+/// either both are there after a crash, or neither (decision record 0003).
+#[async_trait]
+pub trait JobQueue: Send + Sync {
+    /// Writes jobs within the caller's transaction. A job that waits or runs is ignored; one that has ended becomes
+    /// due again.
+    ///
+    /// # Errors
+    /// The database's; the caller's transaction fails with it.
+    async fn enqueue(&self, transaction: &DatabaseTransaction, jobs: &[Job]) -> Result<(), DbErr>;
+
+    /// Called after a commit that held jobs, so that workers here need not wait to find them.
+    fn wake(&self);
+}

@@ -1,0 +1,450 @@
+//! Scripted ports: what the model understands, what the shop, the index and the carriers know.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use chrono::{NaiveDate, TimeDelta};
+use doorstep_core::{
+    Clock, Entropy, Health, Language, Money, OrderNumber, ShopCustomerId, Sku, SourceName,
+    Timestamp,
+    health::PortError,
+    nlu::{Nlu, NluContext, NluError},
+    order::{DateWindow, Order, OrderCustomer, OrderLine, OrderStatus},
+    product::{Product, StockLevel, Variant},
+    search::{DocumentKind, SearchDocument, SearchHit, SearchIndex, SearchQuery},
+    shipment::{Shipment, TrackingStatus},
+    shop::{OrderLookup, Shop},
+    understanding::{Backend, Entity, EntityKind, Escalation, ScoredIntent, Understanding},
+};
+use iso_currency::Currency;
+use regex::Regex;
+
+use crate::router::ParcelNews;
+
+/// Noon in Madrid, a Saturday.
+pub(super) const NOW: &str = "2026-11-21T11:00:00Z";
+
+pub(super) struct FakeClock(Mutex<Timestamp>);
+
+impl FakeClock {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(NOW.parse().unwrap()))
+    }
+
+    pub(super) fn advance(&self, by: TimeDelta) {
+        *self.0.lock().unwrap() += by;
+    }
+}
+
+impl Clock for FakeClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+pub(super) struct NoEntropy;
+
+impl Entropy for NoEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+}
+
+/// Understands the texts it was taught; entities by a few patterns.
+#[derive(Default)]
+pub(super) struct FakeNlu {
+    pub(super) overloaded: AtomicBool,
+    pub(super) texts: Mutex<HashMap<String, Taught>>,
+}
+
+#[derive(Clone)]
+pub(super) struct Taught {
+    pub(super) language: &'static str,
+    pub(super) intents: Vec<(&'static str, f32)>,
+    pub(super) escalation: Escalation,
+}
+
+#[async_trait]
+impl Nlu for FakeNlu {
+    async fn understand(
+        &self,
+        text: &str,
+        context: &NluContext,
+    ) -> Result<Understanding, NluError> {
+        if self.overloaded.load(Ordering::Relaxed) {
+            return Err(NluError::Overloaded { waiting: 64 });
+        }
+        let taught = self.texts.lock().unwrap().get(text).cloned();
+        let mut understanding = self.understand_by_rules(text, context);
+        if let Some(taught) = taught {
+            understanding.language = taught.language.parse().unwrap();
+            understanding.escalation = taught.escalation;
+            understanding.intents = taught
+                .intents
+                .iter()
+                .map(|(name, confidence)| ScoredIntent {
+                    name: (*name).to_owned(),
+                    confidence: *confidence,
+                })
+                .collect();
+        }
+        understanding.backend = Backend::Tract;
+        Ok(understanding)
+    }
+
+    fn understand_by_rules(&self, text: &str, context: &NluContext) -> Understanding {
+        Understanding {
+            language: context.language_hint.clone().unwrap_or(Language::ENGLISH),
+            intents: vec![ScoredIntent {
+                name: "out_of_scope".into(),
+                confidence: 0.2,
+            }],
+            escalation: Escalation::Normal,
+            entities: entities(text),
+            vector: None,
+            backend: Backend::Rules,
+        }
+    }
+
+    async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, NluError> {
+        Ok(vec![Vec::new(); texts.len()])
+    }
+
+    fn backend(&self) -> Backend {
+        Backend::Tract
+    }
+
+    fn queue_depth(&self) -> usize {
+        0
+    }
+}
+
+fn entities(text: &str) -> Vec<Entity> {
+    let patterns = [
+        (
+            EntityKind::Postcode,
+            r"(?:postcode is|código postal es) (\d{5})",
+        ),
+        (EntityKind::Email, r"(\S+@\S+)"),
+        (EntityKind::OrderNumber, r"\b(\d{5})\b"),
+        (EntityKind::Size, r"\b(?:in|talla) (S|M|L|XL)\b"),
+        (EntityKind::MaxPrice, r"under (\d+)"),
+    ];
+    let mut found: Vec<Entity> = Vec::new();
+    for (kind, pattern) in patterns {
+        for captures in Regex::new(pattern).unwrap().captures_iter(text) {
+            let value = captures.get(1).unwrap();
+            let free = found.iter().all(|other| other.start != value.start());
+            if free {
+                found.push(Entity {
+                    kind,
+                    value: value.as_str().to_owned(),
+                    start: value.start(),
+                    end: value.end(),
+                });
+            }
+        }
+    }
+    // Five digits alone are an order's number and a postcode, as the real rules have it.
+    if let [only] = found.as_slice()
+        && only.kind == EntityKind::OrderNumber
+        && only.value.len() == text.trim().len()
+    {
+        let postcode = Entity {
+            kind: EntityKind::Postcode,
+            ..only.clone()
+        };
+        found.push(postcode);
+    }
+    found.sort_by_key(|entity| entity.start);
+    found
+}
+
+/// A shop of a few orders and products.
+pub(super) struct FakeShop {
+    name: SourceName,
+    pub(super) down: AtomicBool,
+    pub(super) order_look_ups: AtomicUsize,
+    pub(super) orders: Mutex<Vec<Order>>,
+    pub(super) stock: Mutex<HashMap<Sku, u32>>,
+}
+
+impl FakeShop {
+    pub(super) fn new() -> Self {
+        let stock = [("JKT-S", 0), ("JKT-M", 2), ("JKT-L", 8), ("TENT", 5)];
+        Self {
+            name: "demo".into(),
+            down: AtomicBool::new(false),
+            order_look_ups: AtomicUsize::new(0),
+            orders: Mutex::new(vec![marta(), emily()]),
+            stock: Mutex::new(stock.map(|(sku, count)| (sku.into(), count)).into()),
+        }
+    }
+
+    fn reach(&self) -> Result<(), PortError> {
+        if self.down.load(Ordering::Relaxed) {
+            return Err(PortError::new("shop:demo", "timed out"));
+        }
+        Ok(())
+    }
+}
+
+/// Order 10234 of Marta in Madrid: in transit with Correos, expected on Monday.
+pub(super) fn marta() -> Order {
+    let day = |day| NaiveDate::from_ymd_opt(2026, 11, day).unwrap();
+    Order {
+        number: "10234".into(),
+        customer: OrderCustomer {
+            id: Some("C-1004".into()),
+            name: Some("Marta Ruiz".into()),
+            email: Some("marta.ruiz@example.com".into()),
+            language: Some("es".parse().unwrap()),
+            time_zone: Some(chrono_tz::Europe::Madrid),
+        },
+        placed_at: "2026-11-18T09:00:00Z".parse().unwrap(),
+        status: OrderStatus::Shipped,
+        lines: vec![OrderLine {
+            sku: "JKT-M".into(),
+            title: "Kolmar Rain Jacket".into(),
+            quantity: 1,
+            price: Money::new(12990, Currency::EUR),
+        }],
+        total: Money::new(12990, Currency::EUR),
+        postcode: Some("28012".into()),
+        country: Some("ES".into()),
+        promised: Some(DateWindow {
+            from: day(23),
+            to: day(24),
+        }),
+        shipments: vec![Shipment {
+            carrier: "Correos".into(),
+            tracking_number: "PQ43A1".into(),
+            status: TrackingStatus::InTransit,
+            status_at: Some("2026-11-20T08:00:00Z".parse().unwrap()),
+            estimated: Some(DateWindow {
+                from: day(23),
+                to: day(23),
+            }),
+        }],
+    }
+}
+
+/// Order 10235 of Emily in Leeds: being packed.
+pub(super) fn emily() -> Order {
+    Order {
+        number: "10235".into(),
+        customer: OrderCustomer {
+            id: Some("C-1001".into()),
+            name: Some("Emily Carter".into()),
+            email: Some("emily.carter@example.com".into()),
+            language: Some("en-GB".parse().unwrap()),
+            time_zone: Some(chrono_tz::Europe::London),
+        },
+        status: OrderStatus::Processing,
+        postcode: Some("LS6 3HN".into()),
+        shipments: Vec::new(),
+        promised: None,
+        ..marta()
+    }
+}
+
+#[async_trait]
+impl Shop for FakeShop {
+    fn name(&self) -> &SourceName {
+        &self.name
+    }
+
+    async fn find_order(&self, lookup: &OrderLookup) -> Result<Option<Order>, PortError> {
+        self.order_look_ups.fetch_add(1, Ordering::Relaxed);
+        self.reach()?;
+        let orders = self.orders.lock().unwrap();
+        let found = orders.iter().find(|order| match lookup {
+            OrderLookup::Number(number) => order.number == *number,
+            OrderLookup::TrackingNumber(number) => order
+                .shipments
+                .iter()
+                .any(|parcel| parcel.tracking_number == *number),
+        });
+        Ok(found.cloned())
+    }
+
+    async fn list_orders(
+        &self,
+        customer: &ShopCustomerId,
+        limit: usize,
+    ) -> Result<Vec<Order>, PortError> {
+        self.reach()?;
+        let orders = self.orders.lock().unwrap();
+        let own = orders
+            .iter()
+            .filter(|order| order.customer.id.as_ref() == Some(customer));
+        Ok(own.take(limit).cloned().collect())
+    }
+
+    async fn list_products(&self, after: Option<&str>) -> Result<Vec<Product>, PortError> {
+        self.reach()?;
+        Ok(if after.is_none() {
+            products()
+        } else {
+            Vec::new()
+        })
+    }
+
+    async fn stock(&self, skus: &[Sku]) -> Result<Vec<StockLevel>, PortError> {
+        self.reach()?;
+        let stock = self.stock.lock().unwrap();
+        let level = |sku: &Sku| {
+            Some(StockLevel {
+                sku: sku.clone(),
+                price: Money::new(12990, Currency::EUR),
+                quantity: *stock.get(sku)?,
+                as_of: NOW.parse().unwrap(),
+            })
+        };
+        Ok(skus.iter().filter_map(level).collect())
+    }
+
+    async fn healthcheck(&self) -> Health {
+        Health::Ok
+    }
+}
+
+fn products() -> Vec<Product> {
+    let variant = |sku: &str, size: Option<&str>| Variant {
+        sku: sku.into(),
+        size: size.map(str::to_owned),
+        colour: None,
+    };
+    let product = |id: &str, title: &str, description: &str, variants| Product {
+        id: id.into(),
+        title: title.into(),
+        description: description.into(),
+        brand: Some("Sturmfels".into()),
+        category: None,
+        attributes: Default::default(),
+        url: Some(format!("/#{id}")),
+        image: None,
+        variants,
+    };
+    vec![
+        product(
+            "JKT-101",
+            "Kolmar Rain Jacket",
+            "Waterproof to 15,000 mm.",
+            vec![
+                variant("JKT-S", Some("S")),
+                variant("JKT-M", Some("M")),
+                variant("JKT-L", Some("L")),
+            ],
+        ),
+        product(
+            "TENT-1",
+            "Lumen Tent",
+            "For two.",
+            vec![variant("TENT", None)],
+        ),
+    ]
+}
+
+/// Finds products by any word of their title, and the passages it was given by language.
+#[derive(Default)]
+pub(super) struct FakeIndex {
+    pub(super) down: AtomicBool,
+    pub(super) passages: Mutex<Vec<(Language, SearchHit)>>,
+}
+
+#[async_trait]
+impl SearchIndex for FakeIndex {
+    async fn search(&self, query: &SearchQuery) -> Result<Vec<SearchHit>, PortError> {
+        if self.down.load(Ordering::Relaxed) {
+            return Err(PortError::new("search", "locked"));
+        }
+        let mut hits = match query.kind {
+            DocumentKind::Product => product_hits(&query.text),
+            DocumentKind::Passage => {
+                let passages = self.passages.lock().unwrap();
+                let spoken = |language: &Language| {
+                    query
+                        .language
+                        .as_ref()
+                        .is_none_or(|wanted| wanted.matches(language))
+                };
+                passages
+                    .iter()
+                    .filter(|(language, _)| spoken(language))
+                    .map(|(_, hit)| hit.clone())
+                    .collect()
+            }
+        };
+        hits.truncate(query.limit);
+        Ok(hits)
+    }
+
+    async fn upsert(&self, _documents: Vec<SearchDocument>) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    async fn delete(&self, _ids: &[String]) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    async fn count(&self) -> Result<u64, PortError> {
+        Ok(0)
+    }
+
+    async fn healthcheck(&self) -> Health {
+        Health::Ok
+    }
+}
+
+fn product_hits(text: &str) -> Vec<SearchHit> {
+    let text = text.to_lowercase();
+    products()
+        .into_iter()
+        .filter(|product| {
+            let title = product.title.to_lowercase();
+            title.split(' ').any(|word| text.contains(word))
+        })
+        .map(|product| SearchHit {
+            id: format!("product:{}", product.id),
+            title: product.title,
+            body: product.description,
+            source: String::new(),
+            score: 1.0,
+            similarity: Some(0.6),
+            word_share: 0.5,
+        })
+        .collect()
+}
+
+/// What carriers told us of parcels.
+#[derive(Default)]
+pub(super) struct FakeNews {
+    pub(super) down: AtomicBool,
+    pub(super) parcels: Mutex<Vec<Shipment>>,
+}
+
+#[async_trait]
+impl ParcelNews for FakeNews {
+    async fn shipments_of(&self, _order: &OrderNumber) -> Result<Vec<Shipment>, PortError> {
+        if self.down.load(Ordering::Relaxed) {
+            return Err(PortError::new("store", "busy"));
+        }
+        Ok(self.parcels.lock().unwrap().clone())
+    }
+}
+
+/// All doubles, as a test turns their knobs.
+pub(super) struct Ports {
+    pub(super) clock: Arc<FakeClock>,
+    pub(super) nlu: Arc<FakeNlu>,
+    pub(super) shop: Arc<FakeShop>,
+    pub(super) index: Arc<FakeIndex>,
+    pub(super) news: Arc<FakeNews>,
+}

@@ -1,0 +1,193 @@
+//! Conversations through [`Router::answer`], with the flows and replies that are shipped.
+
+mod doubles;
+mod orders;
+mod shop;
+mod talk;
+
+use std::sync::Arc;
+
+use doorstep_core::{
+    Ambient, ConversationId, InboundMessageId, Language,
+    customer::{Customer, Proof},
+    message::{Address, Content},
+    understanding::Escalation,
+};
+use iso_currency::Currency;
+
+use self::doubles::{FakeClock, FakeIndex, FakeNews, FakeNlu, FakeShop, NoEntropy, Ports, Taught};
+use super::{Router, RouterParts, ShopProfile, Thresholds};
+use crate::{
+    flows,
+    turn::{Conversation, Effect, Turn, Waiting},
+};
+
+/// A conversation of one visitor, as store and channel would hold it.
+struct Chat {
+    router: Router,
+    ports: Ports,
+    conversation: Conversation,
+    proof: Option<Proof>,
+    ordinal: i64,
+}
+
+impl Chat {
+    fn new() -> Self {
+        let ports = Ports {
+            clock: Arc::new(FakeClock::new()),
+            nlu: Arc::new(FakeNlu::default()),
+            shop: Arc::new(FakeShop::new()),
+            index: Arc::new(FakeIndex::default()),
+            news: Arc::new(FakeNews::default()),
+        };
+        let mut files = flows::tests::shipped();
+        files
+            .files
+            .insert("glossary/es.yaml".into(), "chaqueta: jacket\n".into());
+        let (templates, flows) = flows::load(&files, &Language::ENGLISH).unwrap();
+        let ambient = Ambient {
+            clock: ports.clock.clone(),
+            entropy: Arc::new(NoEntropy),
+        };
+        let conversation = Conversation {
+            id: ConversationId::new(&*ports.clock, &NoEntropy),
+            address: Address::new("webchat", "visitor-1"),
+            customer: None,
+            language: None,
+            state: None,
+            state_at: None,
+            handled_count: 0,
+            handed_over: false,
+        };
+        let router = Router::new(RouterParts {
+            nlu: ports.nlu.clone(),
+            shop: ports.shop.clone(),
+            search: ports.index.clone(),
+            flows,
+            templates: Arc::new(templates),
+            shop_profile: ShopProfile {
+                name: "Fjellro".into(),
+                default_language: Language::ENGLISH,
+                merchant_language: Language::ENGLISH,
+                time_zone: chrono_tz::Europe::Madrid,
+                currency: Currency::EUR,
+            },
+            thresholds: Thresholds {
+                accept: 0.5,
+                margin: 0.15,
+            },
+            ambient,
+            facts: ports.news.clone(),
+        });
+        Self {
+            router,
+            ports,
+            conversation,
+            proof: None,
+            ordinal: 0,
+        }
+    }
+
+    /// What the model makes of a text.
+    fn teach(&self, language: &'static str, text: &str, intents: &[(&'static str, f32)]) {
+        self.teach_escalated(language, text, intents, Escalation::Normal);
+    }
+
+    fn teach_escalated(
+        &self,
+        language: &'static str,
+        text: &str,
+        intents: &[(&'static str, f32)],
+        escalation: Escalation,
+    ) {
+        let taught = Taught {
+            language,
+            intents: intents.to_vec(),
+            escalation,
+        };
+        self.ports
+            .nlu
+            .texts
+            .lock()
+            .unwrap()
+            .insert(text.to_owned(), taught);
+    }
+
+    async fn turn(&mut self, text: &str, button: Option<&str>) -> Turn {
+        self.ordinal += 1;
+        let now = doorstep_core::Clock::now(&*self.ports.clock);
+        let waiting = Waiting {
+            id: InboundMessageId::new(&*self.ports.clock, &NoEntropy),
+            ordinal: self.ordinal,
+            position: self.ordinal,
+            text: text.to_owned(),
+            button: button.map(str::to_owned),
+            language_hint: None,
+            proof: self.proof.clone(),
+            sent_at: now,
+            conversation: self.conversation.clone(),
+        };
+        let turn = self.router.answer(&waiting).await;
+        self.conversation.state = turn.state.clone();
+        self.conversation.state_at = Some(now);
+        self.conversation.language = Some(turn.language.clone());
+        self.conversation.handled_count += 1;
+        self.conversation.handed_over |= turn
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::HandOff { .. }));
+        turn
+    }
+
+    /// Understood as one sure intent.
+    async fn asks(&mut self, language: &'static str, text: &str, intent: &'static str) -> String {
+        self.teach(language, text, &[(intent, 0.9), ("out_of_scope", 0.02)]);
+        said(&self.turn(text, None).await)
+    }
+
+    async fn says(&mut self, text: &str) -> String {
+        said(&self.turn(text, None).await)
+    }
+
+    async fn presses(&mut self, value: &str) -> String {
+        said(&self.turn("(label)", Some(value)).await)
+    }
+
+    fn sign_in(&mut self, id: &str) {
+        self.conversation.customer = Some(Customer {
+            id: doorstep_core::CustomerId::new(&*self.ports.clock, &NoEntropy),
+            shop_id: Some(id.into()),
+            name: Some("Marta Ruiz".into()),
+            email: Some("marta.ruiz@example.com".into()),
+            language: None,
+            time_zone: None,
+        });
+    }
+}
+
+fn said(turn: &Turn) -> String {
+    let texts: Vec<&str> = turn
+        .replies
+        .iter()
+        .map(|reply| reply.text.as_str())
+        .collect();
+    texts.join("\n---\n")
+}
+
+fn first(turn: &Turn) -> &Content {
+    turn.replies.first().unwrap()
+}
+
+fn summary(turn: &Turn) -> (&str, &str, bool) {
+    turn.effects
+        .iter()
+        .find_map(|effect| match effect {
+            Effect::HandOff {
+                reason,
+                summary,
+                urgent,
+            } => Some((reason.as_str(), summary.as_str(), *urgent)),
+            _ => None,
+        })
+        .unwrap()
+}

@@ -1,0 +1,301 @@
+//! Orders: who may see them, and what is told of them (G5).
+
+use std::sync::atomic::Ordering;
+
+use chrono::{NaiveDate, TimeDelta};
+use doorstep_core::{
+    customer::Proof,
+    order::{DateWindow, OrderStatus},
+    shipment::{Shipment, TrackingStatus},
+};
+
+use super::{Chat, doubles, first, said, summary};
+use crate::turn::Effect;
+
+#[tokio::test]
+async fn where_is_my_order_asks_for_a_second_factor_and_tells_the_expected_day() {
+    let mut chat = Chat::new();
+    let asked = chat
+        .asks("en", "where is my order 10234", "order_status")
+        .await;
+    assert!(
+        asked.contains("the e-mail address or the postcode"),
+        "{asked}"
+    );
+    assert_eq!(chat.ports.shop.order_look_ups.load(Ordering::Relaxed), 0);
+
+    let turn = chat.turn("28012", None).await;
+    let text = said(&turn);
+    assert!(
+        text.contains("Order 10234 is on its way with Correos."),
+        "{text}"
+    );
+    assert!(
+        text.contains("Expected delivery: Monday, November 23."),
+        "{text}"
+    );
+    assert!(text.contains("Kolmar Rain Jacket"), "{text}");
+    assert_eq!(first(&turn).sources[0].name, "shop:demo");
+    let Effect::Prove { order, proof } = &turn.effects[0] else {
+        panic!("the address is not proven: {:?}", turn.effects)
+    };
+    assert_eq!(
+        (order.as_str(), proof.customer.as_str()),
+        ("10234", "C-1004")
+    );
+}
+
+#[tokio::test]
+async fn the_same_in_spanish_and_a_bare_postcode_keeps_the_language() {
+    let mut chat = Chat::new();
+    let asked = chat
+        .asks("es", "¿dónde está mi pedido 10234?", "order_status")
+        .await;
+    assert!(
+        asked.contains("el correo electrónico o el código postal"),
+        "{asked}"
+    );
+    // The model takes a bare number for English.
+    chat.teach("en", "28012", &[("out_of_scope", 0.6)]);
+    let text = chat.says("28012").await;
+    assert!(
+        text.contains("El pedido 10234 está en camino con Correos."),
+        "{text}"
+    );
+    assert!(
+        text.contains("Entrega prevista: lunes, 23 de noviembre."),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_message_that_names_all_is_answered_at_once() {
+    let mut chat = Chat::new();
+    let text = chat
+        .asks("en", "where is 10234, my postcode is 28012", "order_status")
+        .await;
+    assert!(text.contains("Order 10234 is on its way"), "{text}");
+
+    let mut chat = Chat::new();
+    let text = chat.says("10234 28012").await;
+    assert!(text.contains("Order 10234 is on its way"), "{text}");
+}
+
+#[tokio::test]
+async fn a_stranger_learns_nothing_of_an_order_not_even_whether_it_exists() {
+    let mut answers = Vec::new();
+    let mut look_ups = Vec::new();
+    for number in ["10234", "19999"] {
+        let mut chat = Chat::new();
+        let mut said = vec![
+            chat.asks("en", &format!("where is my order {number}"), "order_status")
+                .await,
+        ];
+        for factor in ["11111", "someone@example.org", "22222"] {
+            said.push(chat.says(factor).await);
+        }
+        answers.push(said);
+        look_ups.push(chat.ports.shop.order_look_ups.load(Ordering::Relaxed));
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(look_ups[0], look_ups[1]);
+    assert!(
+        answers[0][1].contains("I cannot find an order that fits"),
+        "{:?}",
+        answers[0]
+    );
+    assert!(
+        answers[0][3].contains("A colleague takes over"),
+        "{:?}",
+        answers[0]
+    );
+}
+
+#[tokio::test]
+async fn after_three_misses_even_the_right_factor_opens_nothing_for_half_an_hour() {
+    let mut chat = Chat::new();
+    chat.asks("en", "where is my order 10234", "order_status")
+        .await;
+    for factor in ["11111", "22222", "33333"] {
+        chat.says(factor).await;
+    }
+    // The person who took over closed the case.
+    chat.conversation.handed_over = false;
+    chat.asks("en", "where is my order 10234", "order_status")
+        .await;
+    chat.conversation.handed_over = false;
+    let text = chat
+        .asks("en", "where is 10234, my postcode is 28012", "order_status")
+        .await;
+    assert!(!text.contains("Correos"), "{text}");
+    chat.conversation.handed_over = false;
+    chat.ports.clock.advance(TimeDelta::minutes(31));
+    let text = chat
+        .asks("en", "where is 10234, my postcode is 28012", "order_status")
+        .await;
+    assert!(text.contains("Correos"), "{text}");
+}
+
+#[tokio::test]
+async fn an_order_of_somebody_else_is_as_unknown_to_a_signed_in_customer_as_none() {
+    let mut answers = Vec::new();
+    for number in ["10235", "19999"] {
+        let mut chat = Chat::new();
+        chat.sign_in("C-1004");
+        let asked = chat
+            .asks("en", &format!("where is my order {number}"), "order_status")
+            .await;
+        answers.push((asked, chat.says("28012").await));
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert!(
+        answers[0].1.contains("I cannot find an order"),
+        "{answers:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_signed_in_customer_needs_neither_number_nor_second_factor() {
+    let mut chat = Chat::new();
+    chat.proof = Some(Proof {
+        customer: "C-1004".into(),
+        email: None,
+        name: Some("Marta Ruiz".into()),
+    });
+    chat.teach("en", "where is my stuff", &[("order_status", 0.9)]);
+    let turn = chat.turn("where is my stuff", None).await;
+    assert!(
+        said(&turn).contains("Order 10234 is on its way"),
+        "{}",
+        said(&turn)
+    );
+    assert!(turn.effects.is_empty(), "{:?}", turn.effects);
+}
+
+#[tokio::test]
+async fn several_open_orders_are_a_choice_by_buttons() {
+    let mut chat = Chat::new();
+    chat.sign_in("C-1004");
+    let mut second = doubles::marta();
+    second.number = "10300".into();
+    second.status = OrderStatus::Processing;
+    second.shipments.clear();
+    chat.ports.shop.orders.lock().unwrap().push(second);
+    chat.teach("en", "where is my order", &[("order_status", 0.9)]);
+    let turn = chat.turn("where is my order", None).await;
+    let buttons = &first(&turn).buttons;
+    assert_eq!(buttons[1].value, "slot:order_number=10300");
+    assert_eq!(buttons[1].label, "10300 · Kolmar Rain Jacket");
+    let text = chat.presses("slot:order_number=10300").await;
+    assert!(text.contains("Order 10300 is being packed."), "{text}");
+}
+
+#[tokio::test]
+async fn no_the_other_order_is_a_correction() {
+    let mut chat = Chat::new();
+    chat.asks("en", "where is my order 10234", "order_status")
+        .await;
+    chat.teach("en", "no, the other order 10235", &[("no", 0.6)]);
+    let asked = chat.says("no, the other order 10235").await;
+    assert!(
+        asked.contains("the e-mail address or the postcode"),
+        "{asked}"
+    );
+    let text = chat.says("ls6 3hn").await;
+    assert!(text.contains("Order 10235 is being packed."), "{text}");
+
+    // Also when the first one has been answered already.
+    let mut chat = Chat::new();
+    chat.sign_in("C-1004");
+    let mut second = doubles::marta();
+    second.number = "10300".into();
+    second.shipments.clear();
+    second.status = OrderStatus::Processing;
+    chat.ports.shop.orders.lock().unwrap().push(second);
+    chat.asks("en", "where is my order 10234", "order_status")
+        .await;
+    chat.teach("en", "no, the other one, 10300", &[("no", 0.7)]);
+    let text = chat.says("no, the other one, 10300").await;
+    assert!(text.contains("Order 10300 is being packed."), "{text}");
+}
+
+#[tokio::test]
+async fn an_open_delay_that_a_carrier_told_us_answers_where_is_my_order() {
+    let mut chat = Chat::new();
+    chat.sign_in("C-1004");
+    let day = NaiveDate::from_ymd_opt(2026, 11, 26).unwrap();
+    let delayed = Shipment {
+        status: TrackingStatus::Delayed,
+        status_at: Some("2026-11-21T08:00:00Z".parse().unwrap()),
+        estimated: Some(DateWindow { from: day, to: day }),
+        ..doubles::marta().shipments.remove(0)
+    };
+    let older = Shipment {
+        status: TrackingStatus::PreTransit,
+        status_at: Some("2026-11-19T08:00:00Z".parse().unwrap()),
+        ..delayed.clone()
+    };
+    chat.ports.news.parcels.lock().unwrap().push(older);
+    let text = chat.asks("en", "where is my order", "order_status").await;
+    assert!(
+        text.contains("on its way"),
+        "older news changes nothing: {text}"
+    );
+    *chat.ports.news.parcels.lock().unwrap() = vec![delayed];
+    let text = chat.asks("en", "where is my order", "order_status").await;
+    assert!(text.contains("order 10234 is delayed at Correos"), "{text}");
+    assert!(
+        text.contains("Thursday, November 26. That is later than promised"),
+        "{text}"
+    );
+
+    chat.ports.news.down.store(true, Ordering::Relaxed);
+    let text = chat.asks("en", "where is my order", "order_status").await;
+    assert!(
+        text.contains("on its way"),
+        "the shop's record stands in: {text}"
+    );
+}
+
+#[tokio::test]
+async fn a_wish_about_an_opened_order_needs_no_second_factor_again() {
+    let mut chat = Chat::new();
+    // A guest's order: nobody is proven by it, but the session knows it.
+    chat.ports.shop.orders.lock().unwrap()[0].customer.id = None;
+    let turn = {
+        chat.teach(
+            "en",
+            "where is 10234, my postcode is 28012",
+            &[("order_status", 0.9)],
+        );
+        chat.turn("where is 10234, my postcode is 28012", None)
+            .await
+    };
+    assert!(turn.effects.is_empty());
+    chat.teach("en", "please cancel it", &[("cancel_order", 0.9)]);
+    let turn = chat.turn("please cancel it", None).await;
+    assert!(
+        said(&turn).contains("Order 10234 has already left our warehouse"),
+        "{}",
+        said(&turn)
+    );
+    assert!(
+        summary(&turn).1.contains("Order: 10234 (in_transit)"),
+        "{}",
+        summary(&turn).1
+    );
+}
+
+#[tokio::test]
+async fn a_bare_number_is_an_order_until_a_postcode_is_asked_for() {
+    let mut chat = Chat::new();
+    let asked = chat.says("10234").await;
+    assert!(
+        asked.contains("the e-mail address or the postcode"),
+        "{asked}"
+    );
+    // A bare number that the model mistakes for a wish of its own is still the answer.
+    chat.teach("en", "28012", &[("size_help", 0.9)]);
+    let text = chat.says("28012").await;
+    assert!(text.contains("Order 10234 is on its way"), "{text}");
+}

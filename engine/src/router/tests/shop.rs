@@ -1,0 +1,148 @@
+//! Products and policies: live facts, and nothing made up (G4, G7).
+
+use std::sync::atomic::Ordering;
+
+use doorstep_core::{Language, search::SearchHit};
+
+use super::{Chat, first, said};
+
+#[tokio::test]
+async fn a_product_question_shows_cards_with_live_price_and_stock() {
+    let mut chat = Chat::new();
+    chat.teach(
+        "en",
+        "do you have rain jackets?",
+        &[("product_search", 0.9)],
+    );
+    let turn = chat.turn("do you have rain jackets?", None).await;
+    let card = &first(&turn).cards[0];
+    assert_eq!(first(&turn).text, "This could be it:");
+    assert_eq!(card.title, "Kolmar Rain Jacket");
+    assert_eq!(card.price.as_deref(), Some("€129.90"));
+    assert_eq!(card.stock.as_deref(), Some("In stock"));
+    assert_eq!(card.buttons[0].value, "flow:stock_check;product=JKT-101");
+    assert_eq!(first(&turn).sources[0].name, "shop:demo");
+
+    chat.teach(
+        "es",
+        "¿es impermeable la chaqueta?",
+        &[("product_question", 0.9)],
+    );
+    let turn = chat.turn("¿es impermeable la chaqueta?", None).await;
+    assert!(first(&turn).text.contains("Waterproof to 15,000 mm."));
+    assert_eq!(
+        first(&turn).cards[0].price.as_deref(),
+        Some("129,90\u{a0}€")
+    );
+    assert_eq!(first(&turn).cards[0].stock.as_deref(), Some("Disponible"));
+}
+
+#[tokio::test]
+async fn what_sells_out_between_two_messages_is_said_to_be_sold_out() {
+    let mut chat = Chat::new();
+    chat.asks("en", "do you have rain jackets?", "product_search")
+        .await;
+    let text = chat
+        .asks("en", "is it available in M?", "stock_check")
+        .await;
+    assert!(
+        text.contains("Yes, Kolmar Rain Jacket is in stock in M, for €129.90."),
+        "{text}"
+    );
+    chat.ports
+        .shop
+        .stock
+        .lock()
+        .unwrap()
+        .insert("JKT-M".into(), 0);
+    chat.teach("en", "is it available in M?", &[("stock_check", 0.9)]);
+    let turn = chat.turn("is it available in M?", None).await;
+    assert!(
+        said(&turn).contains("sold out in M right now."),
+        "{}",
+        said(&turn)
+    );
+    assert!(said(&turn).contains("Still in stock: L"), "{}", said(&turn));
+    assert_eq!(first(&turn).cards[0].stock.as_deref(), Some("Sold out"));
+    let text = chat.says("and in L?").await;
+    assert!(text.contains("is in stock in L"), "{text}");
+}
+
+#[tokio::test]
+async fn a_button_on_a_card_tells_the_sizes() {
+    let mut chat = Chat::new();
+    chat.conversation.language = Some("es".parse().unwrap());
+    let text = chat.presses("flow:stock_check;product=JKT-101").await;
+    assert!(text.contains("Tallas disponibles: M, L"), "{text}");
+}
+
+#[tokio::test]
+async fn a_port_that_is_down_becomes_an_honest_sentence_with_a_person_to_ask() {
+    let mut chat = Chat::new();
+    chat.sign_in("C-1004");
+    chat.ports.shop.down.store(true, Ordering::Relaxed);
+    chat.teach("en", "where is my order", &[("order_status", 0.9)]);
+    let turn = chat.turn("where is my order", None).await;
+    assert!(said(&turn).contains("I cannot reach the order system right now"));
+    assert_eq!(first(&turn).buttons[0].value, "handoff");
+    let text = chat.asks("en", "rain jackets?", "product_search").await;
+    assert!(
+        text.contains("I cannot look at our catalog right now"),
+        "{text}"
+    );
+    chat.ports.index.down.store(true, Ordering::Relaxed);
+    let text = chat
+        .asks("en", "can I send it back?", "return_policy")
+        .await;
+    assert!(text.contains("I cannot look that up right now"), "{text}");
+}
+
+fn passage(language: &str, source: &str, similarity: f32) -> (Language, SearchHit) {
+    let hit = SearchHit {
+        id: source.into(),
+        title: "Refunds".into(),
+        body: format!("Words of {source}."),
+        source: source.into(),
+        score: 1.0,
+        similarity: Some(similarity),
+        word_share: 0.1,
+    };
+    (language.parse().unwrap(), hit)
+}
+
+#[tokio::test]
+async fn a_policy_is_quoted_with_its_source_and_nothing_is_made_up() {
+    let mut chat = Chat::new();
+    *chat.ports.index.passages.lock().unwrap() = vec![
+        passage("en", "returns.en.md#refunds", 0.5),
+        passage("en", "privacy.en.md#data", 0.55),
+        passage("es", "returns.es.md#reembolsos", 0.5),
+    ];
+    chat.teach("en", "can I return it?", &[("return_policy", 0.9)]);
+    let turn = chat.turn("can I return it?", None).await;
+    assert_eq!(
+        first(&turn).text,
+        "Words of returns.en.md#refunds.\n\n(from “Refunds”)"
+    );
+    assert_eq!(first(&turn).sources[0].name, "policy:returns.en.md#refunds");
+
+    let text = chat.asks("es", "¿puedo devolverlo?", "return_policy").await;
+    assert!(text.contains("Words of returns.es.md"), "{text}");
+    let text = chat
+        .asks("de", "Kann ich es zurückgeben?", "return_policy")
+        .await;
+    assert!(
+        text.starts_with("Das habe ich nur in einer anderen Sprache"),
+        "{text}"
+    );
+
+    *chat.ports.index.passages.lock().unwrap() = vec![passage("en", "care.en.md#wool", 0.2)];
+    chat.teach("en", "do you pay with shells?", &[("payment_methods", 0.9)]);
+    let turn = chat.turn("do you pay with shells?", None).await;
+    assert!(
+        said(&turn).contains("I would rather not guess"),
+        "{}",
+        said(&turn)
+    );
+    assert_eq!(first(&turn).buttons[0].value, "handoff");
+}

@@ -1,0 +1,237 @@
+//! The conversation itself: people, interruptions, what is not understood.
+
+use std::sync::atomic::Ordering;
+
+use chrono::TimeDelta;
+use doorstep_core::{
+    notification::Topic,
+    understanding::{Backend, Escalation},
+};
+
+use super::{Chat, first, said, summary};
+use crate::turn::Effect;
+
+#[tokio::test]
+async fn something_broken_is_handed_over_with_a_summary_in_the_merchants_language() {
+    for (language, text, sorry) in [
+        (
+            "en",
+            "this arrived broken, I want my money back",
+            "I am sorry about that!",
+        ),
+        ("es", "me llegó roto, quiero mi dinero", "¡Lo siento!"),
+    ] {
+        let mut chat = Chat::new();
+        chat.sign_in("C-1004");
+        chat.asks("en", "where is my order", "order_status").await;
+        chat.teach_escalated(
+            language,
+            text,
+            &[("damaged_item", 0.7), ("refund_request", 0.2)],
+            Escalation::Escalate,
+        );
+        let turn = chat.turn(text, None).await;
+        assert!(said(&turn).contains(sorry), "{}", said(&turn));
+        let (reason, summary, urgent) = summary(&turn);
+        assert_eq!((reason, urgent), ("damaged_item", false));
+        for fact in [
+            "Who: Marta Ruiz <marta.ruiz@example.com> on webchat".to_owned(),
+            format!("writes in “{language}”"),
+            "Order: 10234".into(),
+            "What for: Something is broken, wrong or missing".into(),
+            format!("Last message: {text}"),
+            "Customer: where is my order".into(),
+        ] {
+            assert!(summary.contains(&fact), "{fact}\n{summary}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_urgent_message_is_handed_over_even_when_nothing_else_is_understood() {
+    let mut chat = Chat::new();
+    let text = "the heater burned my hand";
+    chat.teach_escalated("en", text, &[("out_of_scope", 0.6)], Escalation::Urgent);
+    let turn = chat.turn(text, None).await;
+    assert!(said(&turn).contains("right away"), "{}", said(&turn));
+    let (reason, summary, urgent) = summary(&turn);
+    assert_eq!((reason, urgent), ("urgent", true));
+    assert!(summary.starts_with("URGENT"), "{summary}");
+}
+
+#[tokio::test]
+async fn what_can_be_answered_is_answered_before_a_person_takes_over() {
+    let mut chat = Chat::new();
+    chat.sign_in("C-1004");
+    let text = "where the hell is my order 10234, I will sue you";
+    chat.teach_escalated("en", text, &[("order_status", 0.9)], Escalation::Escalate);
+    let turn = chat.turn(text, None).await;
+    assert!(first(&turn).text.contains("Order 10234 is on its way"));
+    assert!(turn.replies[1].text.contains("bringing in a colleague"));
+    summary(&turn);
+}
+
+#[tokio::test]
+async fn a_question_in_between_is_answered_and_the_first_one_taken_up_again() {
+    let mut chat = Chat::new();
+    chat.asks("en", "where is my order 10234", "order_status")
+        .await;
+    let text = chat
+        .asks("en", "are you a robot by the way?", "are_you_a_bot")
+        .await;
+    assert!(text.contains("automatic assistant of Fjellro"), "{text}");
+    assert!(text.contains("Back to what we were at."), "{text}");
+    let text = chat.says("marta.ruiz@example.com").await;
+    assert!(text.contains("Order 10234 is on its way"), "{text}");
+}
+
+#[tokio::test]
+async fn two_likely_intents_are_offered_and_the_press_keeps_what_was_named() {
+    let mut chat = Chat::new();
+    chat.sign_in("C-1004");
+    chat.teach(
+        "en",
+        "10234 cancel status?",
+        &[("cancel_order", 0.48), ("order_status", 0.44)],
+    );
+    let turn = chat.turn("10234 cancel status?", None).await;
+    let values: Vec<&str> = first(&turn)
+        .buttons
+        .iter()
+        .map(|button| button.value.as_str())
+        .collect();
+    assert_eq!(
+        values,
+        ["flow:cancel_order", "flow:order_status", "handoff"]
+    );
+    let text = chat.presses("flow:order_status").await;
+    assert!(text.contains("Order 10234 is on its way"), "{text}");
+
+    // Typing what a button says presses it.
+    let mut chat = Chat::new();
+    chat.sign_in("C-1004");
+    chat.teach(
+        "en",
+        "10234 cancel status?",
+        &[("cancel_order", 0.6), ("order_status", 0.55)],
+    );
+    chat.says("10234 cancel status?").await;
+    let text = chat.says("where is my order?").await;
+    assert!(text.contains("Order 10234 is on its way"), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_not_understood_gets_examples_then_a_person_to_choose_then_the_person() {
+    let mut chat = Chat::new();
+    for text in ["blub", "blab", "blob"] {
+        chat.teach("en", text, &[("out_of_scope", 0.9), ("order_status", 0.05)]);
+    }
+    assert!(chat.says("blub").await.contains("Where is my order 10234?"));
+    let turn = chat.turn("blab", None).await;
+    assert_eq!(first(&turn).buttons[0].value, "handoff");
+    let turn = chat.turn("blob", None).await;
+    assert_eq!(summary(&turn).0, "not_understood");
+
+    // "Yes" to the offer is a press of its button; something understood begins the count anew.
+    let mut chat = Chat::new();
+    for text in ["blub", "blab"] {
+        chat.teach("en", text, &[("out_of_scope", 0.9)]);
+    }
+    chat.says("blub").await;
+    chat.asks("en", "thanks", "thanks").await;
+    assert!(chat.says("blub").await.contains("Where is my order 10234?"));
+    chat.says("blab").await;
+    chat.teach("en", "yes please", &[("yes", 0.9)]);
+    let turn = chat.turn("yes please", None).await;
+    assert_eq!(summary(&turn).0, "human_agent");
+}
+
+#[tokio::test]
+async fn a_person_who_has_the_chat_is_not_talked_over_but_stop_always_works() {
+    let mut chat = Chat::new();
+    chat.asks("en", "I want a human", "human_agent").await;
+    let acknowledged = chat
+        .asks("en", "where is my order 10234", "order_status")
+        .await;
+    assert!(
+        acknowledged.contains("your message is with my colleague"),
+        "{acknowledged}"
+    );
+    let quiet = chat.asks("en", "hello?", "greeting").await;
+    assert_eq!(quiet, "");
+    let turn = chat.turn("STOP", None).await;
+    assert!(
+        said(&turn).contains("we will not write to you unasked"),
+        "{}",
+        said(&turn)
+    );
+    assert_eq!(turn.effects.len(), 2);
+    let turn = chat.turn("start", None).await;
+    let expected = Effect::SetPreference {
+        topic: Topic::Order,
+        allowed: true,
+    };
+    assert_eq!(turn.effects, [expected]);
+}
+
+#[tokio::test]
+async fn a_session_is_forgotten_after_half_an_hour() {
+    let mut chat = Chat::new();
+    chat.asks("en", "where is my order 10234", "order_status")
+        .await;
+    chat.ports.clock.advance(TimeDelta::minutes(29));
+    assert!(chat.says("11111").await.contains("I cannot find an order"));
+    chat.ports.clock.advance(TimeDelta::minutes(31));
+    // The question is forgotten: the e-mail address alone answers nothing any more.
+    let text = chat.says("marta.ruiz@example.com").await;
+    assert!(!text.contains("10234 is on its way"), "{text}");
+    let text = chat.presses("slot:size=M").await;
+    assert!(text.contains("from an earlier conversation"), "{text}");
+}
+
+#[tokio::test]
+async fn an_overloaded_model_leaves_the_rules_to_answer() {
+    let mut chat = Chat::new();
+    chat.ports.nlu.overloaded.store(true, Ordering::Relaxed);
+    let turn = chat.turn("10234", None).await;
+    assert!(
+        said(&turn).contains("the e-mail address or the postcode"),
+        "{}",
+        said(&turn)
+    );
+    assert_eq!(turn.understanding.backend, Backend::Rules);
+}
+
+#[tokio::test]
+async fn a_question_that_is_not_answered_is_asked_again_and_then_a_person_is_offered() {
+    let mut chat = Chat::new();
+    chat.asks("en", "where is my order", "order_status").await;
+    for text in ["hm", "what", "dunno"] {
+        chat.teach("en", text, &[("out_of_scope", 0.4)]);
+    }
+    assert!(
+        chat.says("hm")
+            .await
+            .contains("does not look like an order number")
+    );
+    assert!(
+        chat.says("what")
+            .await
+            .contains("does not look like an order number")
+    );
+    let turn = chat.turn("dunno", None).await;
+    assert_eq!(first(&turn).buttons[0].value, "handoff");
+}
+
+#[tokio::test]
+async fn hostile_input_is_just_not_understood() {
+    let mut chat = Chat::new();
+    for text in ["", "\u{202e}\0", "{{ shop }}", "'; drop table orders; --"] {
+        let turn = chat.turn(text, Some("flow:../../etc;x")).await;
+        assert!(!said(&turn).is_empty());
+        chat.conversation.handed_over = false;
+    }
+    chat.conversation.state = Some(serde_json::json!({"frames": "broken"}));
+    let text = chat.asks("en", "thanks", "thanks").await;
+    assert!(text.contains("welcome"), "{text}");
+}

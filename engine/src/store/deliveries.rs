@@ -1,0 +1,631 @@
+//! The attempt chain of one message on one channel: claimed by one worker, settled once (G2).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use doorstep_core::{
+    Ambient, ChannelName, CommerceEventId, DeliveryId, Language, OutboundMessageId, Timestamp,
+    channel::{ReceiptStatus, ReceiptUpdate},
+    message::{Address, OutboundMessage},
+    notification::DeliveryStatus,
+};
+use sea_orm::{DatabaseTransaction, DbErr};
+use uuid::Uuid;
+
+use super::{
+    Store, StoreError, execute, people, query, query_one,
+    row::{Row, at, optional_text},
+    write::Write,
+};
+use crate::queue::{Job, JobQueue};
+
+/// A delivery that this worker alone may attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClaimedDelivery {
+    /// Our identifier.
+    pub id: DeliveryId,
+    /// Which attempt this is, from 1.
+    pub attempt: i32,
+    /// When the first attempt became due.
+    pub created_at: Timestamp,
+    /// Where to.
+    pub address: Address,
+    /// What.
+    pub message: OutboundMessage,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settlement {
+    /// The provider took it.
+    Sent {
+        /// The provider's identifier.
+        provider_id: String,
+    },
+    /// Not sent; it is tried again.
+    Retry {
+        /// Not before this.
+        at: Timestamp,
+        /// What the provider said.
+        reason: String,
+    },
+    /// Given up.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// Whether it was sent is unknown.
+    Ambiguous {
+        /// What happened.
+        reason: String,
+    },
+}
+
+impl Settlement {
+    /// Its name in metrics and in the list of attempts.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Sent { .. } => "sent",
+            Self::Retry { .. } => "retry",
+            Self::Failed { .. } => "failed",
+            Self::Ambiguous { .. } => "ambiguous",
+        }
+    }
+
+    fn status(&self) -> DeliveryStatus {
+        match self {
+            Self::Sent { .. } => DeliveryStatus::Sent,
+            Self::Retry { .. } => DeliveryStatus::Pending,
+            Self::Failed { .. } => DeliveryStatus::Failed,
+            Self::Ambiguous { .. } => DeliveryStatus::Ambiguous,
+        }
+    }
+
+    fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Sent { .. } => None,
+            Self::Retry { reason, .. } | Self::Failed { reason } | Self::Ambiguous { reason } => {
+                Some(reason)
+            }
+        }
+    }
+}
+
+/// What became of claims whose worker fell silent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReleasedClaims {
+    /// Due again, because sending twice has one effect there.
+    pub released: usize,
+    /// To be settled by a receipt or a person.
+    pub ambiguous: usize,
+}
+
+impl Store {
+    /// Claims a delivery for its next attempt, `made` being how many were made before. `None`: it is not waiting for
+    /// that attempt, because another worker has it or it is settled.
+    ///
+    /// # Errors
+    /// Nothing was claimed.
+    pub async fn claim_delivery(
+        &self,
+        delivery: DeliveryId,
+        made: i32,
+    ) -> Result<Option<ClaimedDelivery>, StoreError> {
+        self.write(ClaimDelivery {
+            delivery,
+            made,
+            instance: self.instance().to_owned(),
+            now: self.ambient().now(),
+        })
+        .await
+    }
+
+    /// Settles an attempt. `false`: the claim was taken away meanwhile and the outcome no longer counts.
+    ///
+    /// # Errors
+    /// Nothing was changed; the sweep will find the claim.
+    pub async fn settle_delivery(
+        &self,
+        claimed: &ClaimedDelivery,
+        settlement: &Settlement,
+    ) -> Result<bool, StoreError> {
+        let retried = matches!(settlement, Settlement::Retry { .. });
+        let settled = self
+            .write(SettleDelivery {
+                delivery: claimed.id,
+                attempt: claimed.attempt,
+                channel: claimed.address.channel.clone(),
+                settlement: settlement.clone(),
+                ambient: self.ambient().clone(),
+                queue: self.queue().clone(),
+            })
+            .await?;
+        if settled && retried {
+            self.queue().wake();
+        }
+        Ok(settled)
+    }
+
+    /// Settles a delivery by what its provider says of it, also an ambiguous one. `false`: we know of no such
+    /// delivery, or the news changes nothing.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn settle_by_receipt(
+        &self,
+        channel: &ChannelName,
+        receipt: &ReceiptUpdate,
+    ) -> Result<bool, StoreError> {
+        self.write(SettleByReceipt {
+            channel: channel.clone(),
+            receipt: receipt.clone(),
+            ambient: self.ambient().clone(),
+        })
+        .await
+    }
+
+    /// Where a delivery stands.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn delivery_status(
+        &self,
+        delivery: DeliveryId,
+    ) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT status FROM deliveries WHERE id = $1";
+        let rows = self.query(sql, [delivery.0.into()]).await?;
+        Ok(rows.first().map(|row| row.get("status")).transpose()?)
+    }
+
+    /// Jobs for what waits since before `before` although nothing seems to work on it: events nobody decided about,
+    /// and deliveries that are due. The jobs may exist; enqueuing them again is harmless.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn overdue_jobs(
+        &self,
+        before: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<Job>, StoreError> {
+        let mut jobs = Vec::new();
+        let events = self
+            .query(
+                "SELECT id, enriched_at FROM commerce_events WHERE notified_at IS NULL AND admitted_at <= $1
+                    ORDER BY admitted_at LIMIT $2",
+                [at(before), limit.into()],
+            )
+            .await?;
+        for row in &events {
+            let id = CommerceEventId(row.get("id")?);
+            jobs.push(match row.optional_time("enriched_at")? {
+                Some(_) => Job::Notify(id),
+                None => Job::EnrichEvent(id),
+            });
+        }
+        let deliveries = self
+            .query(
+                "SELECT id, channel, attempts, next_attempt_at FROM deliveries
+                    WHERE settled_at IS NULL AND status = 'pending' AND next_attempt_at <= $1
+                    ORDER BY next_attempt_at LIMIT $2",
+                [at(before), limit.into()],
+            )
+            .await?;
+        for row in &deliveries {
+            jobs.push(Job::Deliver {
+                delivery: DeliveryId(row.get("id")?),
+                channel: ChannelName(row.get("channel")?),
+                attempt: row.get("attempts")?,
+                not_before: row.time("next_attempt_at")?,
+            });
+        }
+        Ok(jobs)
+    }
+
+    /// Enqueues jobs on their own.
+    ///
+    /// # Errors
+    /// Nothing was enqueued.
+    pub async fn enqueue(&self, jobs: Vec<Job>) -> Result<(), StoreError> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        self.write(Enqueue {
+            jobs,
+            queue: self.queue().clone(),
+        })
+        .await?;
+        self.queue().wake();
+        Ok(())
+    }
+
+    /// Takes claims made before `before` from workers that fell silent: deliveries on `idempotent` channels are due
+    /// again, others become ambiguous (G2).
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn release_claims(
+        &self,
+        before: Timestamp,
+        idempotent: Vec<ChannelName>,
+    ) -> Result<ReleasedClaims, StoreError> {
+        let released = self
+            .write(ReleaseClaims {
+                before,
+                idempotent,
+                now: self.ambient().now(),
+                queue: self.queue().clone(),
+            })
+            .await?;
+        if released.released > 0 {
+            self.queue().wake();
+        }
+        Ok(released)
+    }
+
+    /// Since when the oldest unfinished work is due: a message nobody handled, an event nobody decided about, a
+    /// delivery nobody attempted. `None`: all is done.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn oldest_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        let rows = self
+            .query(
+                "SELECT MIN(due) AS due FROM (
+                    SELECT MIN(admitted_at) AS due FROM inbound_messages WHERE handled_at IS NULL
+                    UNION ALL SELECT MIN(admitted_at) FROM commerce_events WHERE notified_at IS NULL
+                    UNION ALL SELECT MIN(next_attempt_at) FROM deliveries
+                        WHERE settled_at IS NULL AND status = 'pending' AND next_attempt_at <= $1
+                ) AS waiting",
+                [at(self.ambient().now())],
+            )
+            .await?;
+        Ok(rows
+            .first()
+            .map(|row| row.optional_time("due"))
+            .transpose()?
+            .flatten())
+    }
+}
+
+struct ClaimDelivery {
+    delivery: DeliveryId,
+    made: i32,
+    instance: String,
+    now: Timestamp,
+}
+
+#[async_trait]
+impl Write for ClaimDelivery {
+    type Output = Option<ClaimedDelivery>;
+    const NAME: &'static str = "claim_delivery";
+
+    async fn run(
+        &self,
+        transaction: &DatabaseTransaction,
+    ) -> Result<Option<ClaimedDelivery>, DbErr> {
+        let claimed = query_one(
+            transaction,
+            "UPDATE deliveries SET status = 'sending', claimed_by = $1, claimed_at = $2, attempts = attempts + 1
+                WHERE id = $3 AND status = 'pending' AND attempts = $4
+                RETURNING outbound_id, channel, address, attempts, created_at",
+            [
+                self.instance.as_str().into(),
+                at(self.now),
+                self.delivery.0.into(),
+                self.made.into(),
+            ],
+        )
+        .await?;
+        let Some(claimed) = claimed else {
+            return Ok(None);
+        };
+        let attempt: i32 = claimed.get("attempts")?;
+        execute(
+            transaction,
+            "INSERT INTO delivery_attempts (delivery_id, number, started_at) VALUES ($1, $2, $3)",
+            [self.delivery.0.into(), attempt.into(), at(self.now)],
+        )
+        .await?;
+        let id: Uuid = claimed.get("outbound_id")?;
+        let message = query_one(
+            transaction,
+            "SELECT id, content, language, in_reply_to FROM outbound_messages WHERE id = $1",
+            [id.into()],
+        )
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound(format!("outbound message {id}")))?;
+        Ok(Some(ClaimedDelivery {
+            id: self.delivery,
+            attempt,
+            created_at: claimed.time("created_at")?,
+            address: Address::new(
+                claimed.get::<String>("channel")?,
+                claimed.get::<String>("address")?,
+            ),
+            message: read_message(&message)?,
+        }))
+    }
+}
+
+fn read_message(row: &Row) -> Result<OutboundMessage, DbErr> {
+    let in_reply_to: Option<Uuid> = row.get("in_reply_to")?;
+    Ok(OutboundMessage {
+        id: OutboundMessageId(row.get("id")?),
+        content: row.json("content")?,
+        language: row
+            .optional_parsed("language")?
+            .unwrap_or(Language::ENGLISH),
+        in_reply_to: in_reply_to.map(doorstep_core::InboundMessageId),
+    })
+}
+
+struct SettleDelivery {
+    delivery: DeliveryId,
+    attempt: i32,
+    channel: ChannelName,
+    settlement: Settlement,
+    ambient: Ambient,
+    queue: Arc<dyn JobQueue>,
+}
+
+#[async_trait]
+impl Write for SettleDelivery {
+    type Output = bool;
+    const NAME: &'static str = "settle_delivery";
+
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<bool, DbErr> {
+        let now = self.ambient.now();
+        let settlement = &self.settlement;
+        let (next, provider_id, settled) = match settlement {
+            Settlement::Sent { provider_id } => (None, Some(provider_id.as_str()), Some(now)),
+            Settlement::Retry { at, .. } => (Some(*at), None, None),
+            Settlement::Failed { .. } => (None, None, Some(now)),
+            Settlement::Ambiguous { .. } => (None, None, None),
+        };
+        // An attempt that the sweep called ambiguous and whose outcome is now known is settled by it.
+        let changed = execute(
+            transaction,
+            "UPDATE deliveries SET status = $1, next_attempt_at = $2, provider_id = $3, reason = $4, settled_at = $5,
+                    claimed_by = NULL, claimed_at = NULL
+                WHERE id = $6 AND attempts = $7 AND status IN ('sending', 'ambiguous')",
+            [
+                settlement.status().as_str().into(),
+                millis(next),
+                optional_text(provider_id),
+                optional_text(settlement.reason()),
+                millis(settled),
+                self.delivery.0.into(),
+                self.attempt.into(),
+            ],
+        )
+        .await?;
+        if changed == 0 {
+            return Ok(false);
+        }
+        execute(
+            transaction,
+            "UPDATE delivery_attempts SET finished_at = $1, outcome = $2, reason = $3
+                WHERE delivery_id = $4 AND number = $5",
+            [
+                at(now),
+                settlement.as_str().into(),
+                optional_text(settlement.reason()),
+                self.delivery.0.into(),
+                self.attempt.into(),
+            ],
+        )
+        .await?;
+        match settlement {
+            Settlement::Retry { at, .. } => {
+                let job = Job::Deliver {
+                    delivery: self.delivery,
+                    channel: self.channel.clone(),
+                    attempt: self.attempt,
+                    not_before: *at,
+                };
+                self.queue.enqueue(transaction, &[job]).await?;
+            }
+            Settlement::Failed { reason } => {
+                self.audit(transaction, "fail_delivery", reason).await?
+            }
+            Settlement::Ambiguous { reason } => {
+                self.audit(transaction, "lose_track_of_delivery", reason)
+                    .await?;
+            }
+            Settlement::Sent { .. } => {}
+        }
+        Ok(true)
+    }
+}
+
+impl SettleDelivery {
+    async fn audit(
+        &self,
+        transaction: &DatabaseTransaction,
+        action: &str,
+        reason: &str,
+    ) -> Result<(), DbErr> {
+        let subject = self.delivery.to_string();
+        people::audit(
+            transaction,
+            &self.ambient,
+            "delivery",
+            action,
+            &subject,
+            &reason,
+        )
+        .await
+    }
+}
+
+fn millis(time: Option<Timestamp>) -> sea_orm::Value {
+    sea_orm::Value::BigInt(time.map(|time| time.timestamp_millis()))
+}
+
+struct SettleByReceipt {
+    channel: ChannelName,
+    receipt: ReceiptUpdate,
+    ambient: Ambient,
+}
+
+#[async_trait]
+impl Write for SettleByReceipt {
+    type Output = bool;
+    const NAME: &'static str = "settle_by_receipt";
+
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<bool, DbErr> {
+        let (status, from) = match self.receipt.status {
+            ReceiptStatus::Delivered | ReceiptStatus::Read => {
+                (DeliveryStatus::Sent, "('sending', 'ambiguous')")
+            }
+            ReceiptStatus::Failed => (DeliveryStatus::Failed, "('sending', 'ambiguous', 'sent')"),
+        };
+        // A send whose answer was lost has no provider's identifier yet, but providers that take ours give it back.
+        let ours = Uuid::parse_str(&self.receipt.provider_id).unwrap_or_default();
+        let sql = format!(
+            "UPDATE deliveries SET status = $1, settled_at = $2, provider_id = $3, reason = $4,
+                    claimed_by = NULL, claimed_at = NULL
+                WHERE channel = $5 AND (provider_id = $3 OR outbound_id = $6) AND status IN {from} RETURNING id"
+        );
+        let failed = self.receipt.status == ReceiptStatus::Failed;
+        let settled = query_one(
+            transaction,
+            &sql,
+            [
+                status.as_str().into(),
+                at(self.ambient.now()),
+                self.receipt.provider_id.as_str().into(),
+                optional_text(failed.then_some("the provider gave up")),
+                self.channel.as_str().into(),
+                ours.into(),
+            ],
+        )
+        .await?;
+        let Some(settled) = settled else {
+            return Ok(false);
+        };
+        if failed {
+            let subject = DeliveryId(settled.get("id")?).to_string();
+            let (actor, action) = (self.channel.as_str(), "fail_delivery");
+            people::audit(
+                transaction,
+                &self.ambient,
+                actor,
+                action,
+                &subject,
+                &"receipt",
+            )
+            .await?;
+        }
+        Ok(true)
+    }
+}
+
+struct Enqueue {
+    jobs: Vec<Job>,
+    queue: Arc<dyn JobQueue>,
+}
+
+#[async_trait]
+impl Write for Enqueue {
+    type Output = ();
+    const NAME: &'static str = "enqueue";
+
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+        self.queue.enqueue(transaction, &self.jobs).await
+    }
+}
+
+struct ReleaseClaims {
+    before: Timestamp,
+    idempotent: Vec<ChannelName>,
+    now: Timestamp,
+    queue: Arc<dyn JobQueue>,
+}
+
+#[async_trait]
+impl Write for ReleaseClaims {
+    type Output = ReleasedClaims;
+    const NAME: &'static str = "release_claims";
+
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<ReleasedClaims, DbErr> {
+        let mut outcome = ReleasedClaims::default();
+        let mut jobs = Vec::new();
+        let silent = query(
+            transaction,
+            "SELECT id, channel, attempts FROM deliveries
+                WHERE settled_at IS NULL AND status = 'sending' AND claimed_at <= $1 ORDER BY id",
+            [at(self.before)],
+        )
+        .await?;
+        for row in silent {
+            let delivery = DeliveryId(row.get("id")?);
+            let channel = ChannelName(row.get("channel")?);
+            let attempt: i32 = row.get("attempts")?;
+            let again = self.idempotent.contains(&channel);
+            if !self.release(transaction, delivery, attempt, again).await? {
+                continue;
+            }
+            if again {
+                outcome.released += 1;
+                jobs.push(Job::Deliver {
+                    delivery,
+                    channel,
+                    attempt,
+                    not_before: self.now,
+                });
+            } else {
+                outcome.ambiguous += 1;
+            }
+        }
+        if !jobs.is_empty() {
+            self.queue.enqueue(transaction, &jobs).await?;
+        }
+        Ok(outcome)
+    }
+}
+
+impl ReleaseClaims {
+    async fn release(
+        &self,
+        transaction: &DatabaseTransaction,
+        delivery: DeliveryId,
+        attempt: i32,
+        again: bool,
+    ) -> Result<bool, DbErr> {
+        let reason = "the worker that sent it fell silent";
+        let status = match again {
+            true => DeliveryStatus::Pending,
+            false => DeliveryStatus::Ambiguous,
+        };
+        let changed = execute(
+            transaction,
+            "UPDATE deliveries SET status = $1, next_attempt_at = $2, reason = $3, claimed_by = NULL, claimed_at = NULL
+                WHERE id = $4 AND attempts = $5 AND status = 'sending'",
+            [
+                status.as_str().into(),
+                millis(again.then_some(self.now)),
+                reason.into(),
+                delivery.0.into(),
+                attempt.into(),
+            ],
+        )
+        .await?;
+        if changed == 0 {
+            return Ok(false);
+        }
+        execute(
+            transaction,
+            "UPDATE delivery_attempts SET finished_at = $1, outcome = 'ambiguous', reason = $2
+                WHERE delivery_id = $3 AND number = $4 AND finished_at IS NULL",
+            [
+                at(self.now),
+                reason.into(),
+                delivery.0.into(),
+                attempt.into(),
+            ],
+        )
+        .await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,606 @@
+//! Both ends of a turn: admitting what a customer wrote, and committing what came of it.
+
+use async_trait::async_trait;
+use doorstep_core::{
+    Ambient, ConversationId, DeliveryId, HandoffId, InboundMessageId, OutboundMessageId, Timestamp,
+    channel::Subscription,
+    mask::mask_card_numbers,
+    message::{Address, Admission, Content, InboundMessage},
+    notification::{DeliveryStatus, Topic},
+};
+use sea_orm::{DatabaseTransaction, DbErr};
+use uuid::Uuid;
+
+use super::{
+    Store, StoreError, execute,
+    mailbox::announce,
+    people, query, query_one,
+    row::{Row, at, json, optional_json, optional_text, optional_uuid},
+    write::Write,
+};
+use crate::{
+    queue::{Job, JobQueue},
+    turn::{Conversation, Effect, Turn, Waiting},
+};
+
+/// What the customer's message waits for, joined with its conversation and its customer.
+const WAITING: &str = "SELECT m.id, m.ordinal, m.position, m.text, m.button, m.language_hint, m.proof, m.sent_at,
+        c.id AS conversation_id, c.channel, c.address, c.language, c.state, c.state_at, c.handled_count,
+        p.id AS customer_id, p.shop_id, p.name, p.email, p.language AS customer_language, p.time_zone,
+        EXISTS (SELECT 1 FROM handoffs h WHERE h.conversation_id = c.id AND h.closed_at IS NULL) AS handed_over
+    FROM inbound_messages m
+    JOIN conversations c ON c.id = m.conversation_id
+    LEFT JOIN identities i ON i.channel = c.channel AND i.address = c.address
+    LEFT JOIN customers p ON p.id = i.customer_id";
+
+/// What came of committing a turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TurnOutcome {
+    /// It is durable; replies are in the mailbox, and these deliveries wait to be sent.
+    Committed {
+        /// Deliveries to channels that we must send to.
+        deliveries: Vec<DeliveryId>,
+    },
+    /// Another instance handled the message first, or an older one is still unhandled: nothing was changed.
+    Stale,
+}
+
+impl Store {
+    /// Stores a message, or finds it stored before (G1, G2). Card numbers are masked first (G9).
+    ///
+    /// # Errors
+    /// Nothing was stored.
+    pub async fn admit_message(&self, message: InboundMessage) -> Result<Admission, StoreError> {
+        let ambient = self.ambient();
+        let write = AdmitMessage {
+            id: InboundMessageId::new(&*ambient.clock, &*ambient.entropy),
+            new_conversation: ConversationId::new(&*ambient.clock, &*ambient.entropy),
+            message: InboundMessage {
+                text: mask_card_numbers(&message.text).into_owned(),
+                button: message
+                    .button
+                    .map(|value| mask_card_numbers(&value).into_owned()),
+                ..message
+            },
+            now: ambient.now(),
+        };
+        let address = write.message.from.clone();
+        let admission = match self.write(write.clone()).await {
+            // Another instance admitted the same message at the same time: it is there now.
+            Err(StoreError::Database(DbErr::RecordNotInserted)) => self.write(write).await?,
+            outcome => outcome?,
+        };
+        if !admission.duplicate {
+            self.bus().announce(&address, admission.position);
+        }
+        Ok(admission)
+    }
+
+    /// The oldest unhandled message of a conversation.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn next_waiting(
+        &self,
+        conversation: ConversationId,
+    ) -> Result<Option<Waiting>, StoreError> {
+        let sql = format!("{WAITING} WHERE c.id = $1 AND m.ordinal = c.handled_count + 1");
+        let rows = self.query(&sql, [conversation.0.into()]).await?;
+        Ok(rows.first().map(read_waiting).transpose()?)
+    }
+
+    /// Waits until a message is handled: its answers are in the mailbox. `subscription` is of its address, made before
+    /// the message was admitted.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn handled(
+        &self,
+        message: InboundMessageId,
+        subscription: &mut Subscription,
+    ) -> Result<(), StoreError> {
+        let sql = "SELECT 1 AS one FROM inbound_messages WHERE id = $1 AND handled_at IS NOT NULL";
+        loop {
+            subscription.news.borrow_and_update();
+            if !self.query(sql, [message.0.into()]).await?.is_empty() {
+                return Ok(());
+            }
+            subscription
+                .news
+                .changed()
+                .await
+                .map_err(|_| StoreError::Closed)?;
+        }
+    }
+
+    /// Conversations with messages that were admitted before `before` and not handled: what a crash left behind.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn conversations_left_behind(
+        &self,
+        before: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<ConversationId>, StoreError> {
+        let sql = "SELECT DISTINCT conversation_id FROM inbound_messages
+            WHERE handled_at IS NULL AND admitted_at <= $1 LIMIT $2";
+        let rows = self.query(sql, [at(before), limit.into()]).await?;
+        Ok(rows
+            .iter()
+            .map(|row| row.get("conversation_id").map(ConversationId))
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// Commits a turn: the message is handled, the dialogue's memory moves on, replies are in the mailbox and their
+    /// deliveries with their jobs are there; all or nothing. `delivers` tells whether we must send on the
+    /// conversation's channel (else the customer's device fetches from the mailbox).
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn commit_turn(
+        &self,
+        waiting: &Waiting,
+        turn: Turn,
+        delivers: bool,
+    ) -> Result<TurnOutcome, StoreError> {
+        let write = CommitTurn {
+            message: waiting.id,
+            ordinal: waiting.ordinal,
+            conversation: waiting.conversation.id,
+            address: waiting.conversation.address.clone(),
+            replies: self.number_replies(&turn.replies),
+            delivers,
+            turn,
+            ambient: self.ambient().clone(),
+            queue: self.queue().clone(),
+        };
+        let committed = self.write(write).await?;
+        let Some(committed) = committed else {
+            return Ok(TurnOutcome::Stale);
+        };
+        self.bus()
+            .announce(&waiting.conversation.address, committed.position);
+        if !committed.deliveries.is_empty() {
+            self.queue().wake();
+        }
+        Ok(TurnOutcome::Committed {
+            deliveries: committed.deliveries,
+        })
+    }
+
+    fn number_replies(&self, replies: &[Content]) -> Vec<(OutboundMessageId, DeliveryId)> {
+        let Ambient { clock, entropy } = self.ambient();
+        replies
+            .iter()
+            .map(|_| {
+                (
+                    OutboundMessageId::new(&**clock, &**entropy),
+                    DeliveryId::new(&**clock, &**entropy),
+                )
+            })
+            .collect()
+    }
+}
+
+#[derive(Clone)]
+struct AdmitMessage {
+    id: InboundMessageId,
+    new_conversation: ConversationId,
+    message: InboundMessage,
+    now: Timestamp,
+}
+
+#[async_trait]
+impl Write for AdmitMessage {
+    type Output = Admission;
+    const NAME: &'static str = "admit_message";
+
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<Admission, DbErr> {
+        let message = &self.message;
+        if let Some(known) = find_admitted(transaction, message).await? {
+            return Ok(known);
+        }
+        let conversation =
+            ensure_conversation(transaction, &message.from, self.new_conversation, self.now)
+                .await?;
+        if let Some(proof) = &message.proof {
+            let language = message.language_hint.as_ref();
+            people::link(
+                transaction,
+                &message.from,
+                proof,
+                "signed_token",
+                language,
+                self.now,
+            )
+            .await?;
+        }
+        // The conversation's row is locked from here on, so that numbers have no gaps on PostgreSQL either.
+        let counted = query_one(
+            transaction,
+            "UPDATE conversations SET inbound_count = inbound_count + 1, last_position = last_position + 1
+                WHERE id = $1 RETURNING inbound_count, last_position",
+            [conversation.0.into()],
+        )
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound(format!("conversation {conversation}")))?;
+        let position: i64 = counted.get("last_position")?;
+        let inserted = execute(
+            transaction,
+            "INSERT INTO inbound_messages (id, conversation_id, position, ordinal, channel, external_id, text, button,
+                    language_hint, proof, sent_at, admitted_at)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                ON CONFLICT (channel, external_id) DO NOTHING",
+            [
+                self.id.0.into(),
+                conversation.0.into(),
+                position.into(),
+                counted.get::<i64>("inbound_count")?.into(),
+                message.from.channel.as_str().into(),
+                message.external_id.as_str().into(),
+                message.text.as_str().into(),
+                optional_text(message.button.as_deref()),
+                optional_text(message.language_hint.as_ref()),
+                optional_json(message.proof.as_ref())?,
+                at(message.sent_at),
+                at(self.now),
+            ],
+        )
+        .await?;
+        if inserted == 0 {
+            // Another instance admitted it between our look and our insert; the roll-back undoes the count.
+            return Err(DbErr::RecordNotInserted);
+        }
+        announce(transaction, &message.from, position).await?;
+        Ok(Admission {
+            id: self.id,
+            conversation,
+            position,
+            duplicate: false,
+        })
+    }
+}
+
+async fn find_admitted(
+    transaction: &DatabaseTransaction,
+    message: &InboundMessage,
+) -> Result<Option<Admission>, DbErr> {
+    let row = query_one(
+        transaction,
+        "SELECT id, conversation_id, position FROM inbound_messages WHERE channel = $1 AND external_id = $2",
+        [message.from.channel.as_str().into(), message.external_id.as_str().into()],
+    )
+    .await?;
+    row.map(|row| {
+        Ok(Admission {
+            id: InboundMessageId(row.get("id")?),
+            conversation: ConversationId(row.get("conversation_id")?),
+            position: row.get("position")?,
+            duplicate: true,
+        })
+    })
+    .transpose()
+}
+
+/// The conversation of an address, made if it is the first contact.
+pub(crate) async fn ensure_conversation(
+    transaction: &DatabaseTransaction,
+    address: &Address,
+    new: ConversationId,
+    now: Timestamp,
+) -> Result<ConversationId, DbErr> {
+    let find = || {
+        query_one(
+            transaction,
+            "SELECT id FROM conversations WHERE channel = $1 AND address = $2",
+            [address.channel.as_str().into(), address.id.as_str().into()],
+        )
+    };
+    if let Some(row) = find().await? {
+        return Ok(ConversationId(row.get("id")?));
+    }
+    execute(
+        transaction,
+        "INSERT INTO conversations (id, channel, address, created_at) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (channel, address) DO NOTHING",
+        [
+            new.0.into(),
+            address.channel.as_str().into(),
+            address.id.as_str().into(),
+            at(now),
+        ],
+    )
+    .await?;
+    let row = find().await?.ok_or(DbErr::RecordNotInserted)?;
+    Ok(ConversationId(row.get("id")?))
+}
+
+struct CommitTurn {
+    message: InboundMessageId,
+    ordinal: i64,
+    conversation: ConversationId,
+    address: Address,
+    turn: Turn,
+    replies: Vec<(OutboundMessageId, DeliveryId)>,
+    delivers: bool,
+    ambient: Ambient,
+    queue: std::sync::Arc<dyn JobQueue>,
+}
+
+struct Committed {
+    position: i64,
+    deliveries: Vec<DeliveryId>,
+}
+
+#[async_trait]
+impl Write for CommitTurn {
+    /// `None`: the compare-and-swap was lost.
+    type Output = Option<Committed>;
+    const NAME: &'static str = "commit_turn";
+
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<Option<Committed>, DbErr> {
+        let now = self.ambient.now();
+        let Some(last) = self.advance_conversation(transaction, now).await? else {
+            return Ok(None);
+        };
+        execute(
+            transaction,
+            "UPDATE inbound_messages SET handled_at = $1, understanding = $2 WHERE id = $3",
+            [
+                at(now),
+                json(&self.turn.understanding)?,
+                self.message.0.into(),
+            ],
+        )
+        .await?;
+        for effect in &self.turn.effects {
+            self.apply(transaction, effect, now).await?;
+        }
+        let first = last - self.replies.len() as i64;
+        let mut deliveries = Vec::new();
+        for (index, (content, (id, delivery))) in
+            self.turn.replies.iter().zip(&self.replies).enumerate()
+        {
+            let message = NewOutbound {
+                id: *id,
+                conversation: self.conversation,
+                position: first + 1 + index as i64,
+                content,
+                language: self.turn.language.to_string(),
+                in_reply_to: Some(self.message),
+                notification: None,
+                delivery: *delivery,
+                address: &self.address,
+                delivers: self.delivers,
+            };
+            message.insert(transaction, now).await?;
+            if self.delivers {
+                deliveries.push(*delivery);
+            }
+        }
+        let jobs: Vec<Job> = deliveries
+            .iter()
+            .map(|&delivery| Job::Deliver {
+                delivery,
+                channel: self.address.channel.clone(),
+                attempt: 0,
+                not_before: now,
+            })
+            .collect();
+        if !jobs.is_empty() {
+            self.queue.enqueue(transaction, &jobs).await?;
+        }
+        announce(transaction, &self.address, last).await?;
+        Ok(Some(Committed {
+            position: last,
+            deliveries,
+        }))
+    }
+}
+
+impl CommitTurn {
+    /// The compare-and-swap of G2 and G3: only the next unhandled message of the conversation can be committed, once.
+    async fn advance_conversation(
+        &self,
+        transaction: &DatabaseTransaction,
+        now: Timestamp,
+    ) -> Result<Option<i64>, DbErr> {
+        let row = query_one(
+            transaction,
+            "UPDATE conversations SET handled_count = $1, last_position = last_position + $2, language = $3,
+                    state = $4, state_at = $5
+                WHERE id = $6 AND handled_count = $1 - 1 RETURNING last_position",
+            [
+                self.ordinal.into(),
+                (self.replies.len() as i64).into(),
+                self.turn.language.to_string().into(),
+                optional_json(self.turn.state.as_ref())?,
+                at(now),
+                self.conversation.0.into(),
+            ],
+        )
+        .await?;
+        row.map(|row| row.get("last_position")).transpose()
+    }
+
+    async fn apply(
+        &self,
+        transaction: &DatabaseTransaction,
+        effect: &Effect,
+        now: Timestamp,
+    ) -> Result<(), DbErr> {
+        match effect {
+            Effect::HandOff {
+                reason,
+                summary,
+                urgent,
+            } => {
+                let id = HandoffId::new(&*self.ambient.clock, &*self.ambient.entropy);
+                execute(
+                    transaction,
+                    "INSERT INTO handoffs (id, conversation_id, reason, summary, urgent, requested_at)
+                        VALUES ($1, $2, $3, $4, $5, $6)",
+                    [
+                        id.0.into(),
+                        self.conversation.0.into(),
+                        reason.as_str().into(),
+                        summary.as_str().into(),
+                        (*urgent).into(),
+                        at(now),
+                    ],
+                )
+                .await?;
+                Ok(())
+            }
+            Effect::Prove { order, proof } => {
+                let language = Some(&self.turn.language);
+                people::link(
+                    transaction,
+                    &self.address,
+                    proof,
+                    "second_factor",
+                    language,
+                    now,
+                )
+                .await?;
+                people::audit(
+                    transaction,
+                    &self.ambient,
+                    "customer",
+                    "prove_by_order",
+                    order.as_str(),
+                    &self.address,
+                )
+                .await
+            }
+            Effect::SetPreference { topic, allowed } => {
+                self.set_preference(transaction, *topic, *allowed, now)
+                    .await
+            }
+        }
+    }
+
+    async fn set_preference(
+        &self,
+        transaction: &DatabaseTransaction,
+        topic: Topic,
+        allowed: bool,
+        now: Timestamp,
+    ) -> Result<(), DbErr> {
+        let new = doorstep_core::CustomerId::new(&*self.ambient.clock, &*self.ambient.entropy);
+        let customer = people::ensure_customer_of(transaction, &self.address, new, now).await?;
+        people::set_preference(
+            transaction,
+            &self.ambient,
+            customer,
+            topic,
+            &self.address.channel,
+            allowed,
+        )
+        .await
+    }
+}
+
+/// An outbound message to be stored with its delivery.
+pub(crate) struct NewOutbound<'a> {
+    pub(crate) id: OutboundMessageId,
+    pub(crate) conversation: ConversationId,
+    pub(crate) position: i64,
+    pub(crate) content: &'a Content,
+    pub(crate) language: String,
+    pub(crate) in_reply_to: Option<InboundMessageId>,
+    pub(crate) notification: Option<doorstep_core::NotificationId>,
+    pub(crate) delivery: DeliveryId,
+    pub(crate) address: &'a Address,
+    /// Whether we must send it; else committing it hands it over and the delivery is settled with it.
+    pub(crate) delivers: bool,
+}
+
+impl NewOutbound<'_> {
+    /// Stores the message and its delivery.
+    pub(crate) async fn insert(
+        &self,
+        transaction: &DatabaseTransaction,
+        now: Timestamp,
+    ) -> Result<(), DbErr> {
+        execute(
+            transaction,
+            "INSERT INTO outbound_messages (id, conversation_id, position, content, language, in_reply_to,
+                    notification_id, created_at)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            [
+                self.id.0.into(),
+                self.conversation.0.into(),
+                self.position.into(),
+                json(self.content)?,
+                self.language.as_str().into(),
+                optional_uuid(self.in_reply_to.map(|id| id.0)),
+                optional_uuid(self.notification.map(|id| id.0)),
+                at(now),
+            ],
+        )
+        .await?;
+        if !self.delivers {
+            return Ok(());
+        }
+        execute(
+            transaction,
+            "INSERT INTO deliveries (id, outbound_id, channel, address, status, next_attempt_at, created_at)
+                VALUES ($1, $2, $3, $4, $5, $6, $6)",
+            [
+                self.delivery.0.into(),
+                self.id.0.into(),
+                self.address.channel.as_str().into(),
+                self.address.id.as_str().into(),
+                DeliveryStatus::Pending.as_str().into(),
+                at(now),
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+/// Takes the next `count` positions of a conversation; returns the first of them. Locks its row.
+pub(crate) async fn take_positions(
+    transaction: &DatabaseTransaction,
+    conversation: ConversationId,
+    count: i64,
+) -> Result<i64, DbErr> {
+    let rows = query(
+        transaction,
+        "UPDATE conversations SET last_position = last_position + $1 WHERE id = $2 RETURNING last_position",
+        [count.into(), conversation.0.into()],
+    )
+    .await?;
+    let row = rows
+        .first()
+        .ok_or_else(|| DbErr::RecordNotFound(format!("conversation {conversation}")))?;
+    Ok(row.get::<i64>("last_position")? - count + 1)
+}
+
+fn read_waiting(row: &Row) -> Result<Waiting, DbErr> {
+    Ok(Waiting {
+        id: InboundMessageId(row.get("id")?),
+        ordinal: row.get("ordinal")?,
+        position: row.get("position")?,
+        text: row.get("text")?,
+        button: row.get("button")?,
+        language_hint: row.optional_parsed("language_hint")?,
+        proof: row.optional_json("proof")?,
+        sent_at: row.time("sent_at")?,
+        conversation: Conversation {
+            id: ConversationId(row.get("conversation_id")?),
+            address: Address::new(row.get::<String>("channel")?, row.get::<String>("address")?),
+            customer: match row.get::<Option<Uuid>>("customer_id")? {
+                Some(id) => Some(people::read_customer(row, id, "customer_language")?),
+                None => None,
+            },
+            language: row.optional_parsed("language")?,
+            state: row.optional_json("state")?,
+            state_at: row.optional_time("state_at")?,
+            handled_count: row.get("handled_count")?,
+            handed_over: row.get("handed_over")?,
+        },
+    })
+}

@@ -1,0 +1,513 @@
+//! Orders and parcels as shops and carriers last told them.
+//!
+//! A parcel's state is computed from all that was said of it, never from the last arrival: events that come late or
+//! twice lead to the same state in every order.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use doorstep_core::{
+    ChannelName, CommerceEventId, CustomerId, OrderNumber, ShopCustomerId, SourceName, Timestamp,
+    TrackingNumber,
+    health::PortError,
+    message::Address,
+    order::{Order, OrderCustomer},
+    shipment::{Shipment, TrackingEvent, TrackingStatus},
+};
+use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr};
+use serde::{Deserialize, de::IntoDeserializer};
+
+use super::{
+    Store, StoreError, events, execute, people, query, query_one,
+    row::{Row, at, json, optional_json, optional_text, optional_uuid},
+    write::Write,
+};
+use crate::queue::{Job, JobQueue};
+
+/// Marks parcels whose carrier number nobody told; no carrier's number holds a space.
+const NAMELESS: &str = "order ";
+
+/// An order as we keep it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderRecord {
+    /// The order.
+    pub order: Order,
+    /// Who told.
+    pub source: SourceName,
+    /// When they told, by their clock.
+    pub as_of: Timestamp,
+    /// Whose it is.
+    pub customer: Option<CustomerId>,
+}
+
+/// What came of looking at an event: committed in one transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Enrichment {
+    /// The event.
+    pub event: CommerceEventId,
+    /// The order as it was just told, by whom and as of when.
+    pub order: Option<(Order, SourceName, Timestamp)>,
+    /// What the event says of a parcel.
+    pub parcel: Option<ParcelUpdate>,
+}
+
+/// What an event says of a parcel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParcelUpdate {
+    /// Which; see [`ParcelUpdate::nameless`] when nobody told.
+    pub tracking_number: TrackingNumber,
+    /// Its order, as far as known.
+    pub order: Option<OrderNumber>,
+    /// Its carrier, as far as known.
+    pub carrier: Option<String>,
+    /// The news.
+    pub event: TrackingEvent,
+}
+
+impl ParcelUpdate {
+    /// Stands for the parcel of an order whose carrier number nobody told.
+    pub fn nameless(order: &OrderNumber) -> TrackingNumber {
+        TrackingNumber(format!("{NAMELESS}{order}"))
+    }
+
+    /// Whether the number is the carrier's and may be told.
+    pub fn is_named(number: &TrackingNumber) -> bool {
+        !number.as_str().starts_with(NAMELESS)
+    }
+}
+
+/// The identifier of an order's customer: the shop's, or the e-mail address of a guest.
+pub fn customer_key(customer: &OrderCustomer) -> Option<ShopCustomerId> {
+    let guest = || {
+        let email = customer.email.as_deref()?;
+        Some(ShopCustomerId(format!("email:{}", email.to_lowercase())))
+    };
+    customer.id.clone().or_else(guest)
+}
+
+impl Store {
+    /// Our copy of an order, as last told.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn find_order(
+        &self,
+        number: &OrderNumber,
+    ) -> Result<Option<OrderRecord>, StoreError> {
+        let sql = "SELECT body, source, as_of, customer_id FROM orders WHERE number = $1";
+        let rows = self.query(sql, [number.as_str().into()]).await?;
+        Ok(rows.first().map(read_order).transpose()?)
+    }
+
+    /// A parcel and its order, as far as known.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn find_shipment(
+        &self,
+        number: &TrackingNumber,
+    ) -> Result<Option<(Shipment, Option<OrderNumber>)>, StoreError> {
+        let sql = "SELECT * FROM shipments WHERE tracking_number = $1";
+        let rows = self.query(sql, [number.as_str().into()]).await?;
+        let read = |row: &Row| {
+            let order: Option<String> = row.get("order_number")?;
+            Ok::<_, DbErr>((read_shipment(row)?, order.map(OrderNumber)))
+        };
+        Ok(rows.first().map(read).transpose()?)
+    }
+
+    /// The parcels of an order that carriers told us about, in order of their numbers.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn shipments_of(&self, order: &OrderNumber) -> Result<Vec<Shipment>, StoreError> {
+        let sql = "SELECT * FROM shipments s WHERE order_number = $1
+            AND EXISTS (SELECT 1 FROM tracking_events t WHERE t.tracking_number = s.tracking_number)
+            ORDER BY tracking_number";
+        let rows = self.query(sql, [order.as_str().into()]).await?;
+        let shipments: Result<Vec<_>, _> = rows.iter().map(read_shipment).collect();
+        let mut shipments = shipments?;
+        shipments.retain(|shipment| ParcelUpdate::is_named(&shipment.tracking_number));
+        Ok(shipments)
+    }
+
+    /// Commits what came of looking at an event, and enqueues the decision who hears of it. `email` is the channel on
+    /// which an order's e-mail address is an address. `false`: another worker was faster, nothing was changed.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn commit_enrichment(
+        &self,
+        enrichment: Enrichment,
+        email: Option<ChannelName>,
+    ) -> Result<bool, StoreError> {
+        let write = CommitEnrichment {
+            enrichment,
+            email,
+            now: self.ambient().now(),
+            queue: self.queue().clone(),
+        };
+        let committed = self.write(write).await?;
+        if committed {
+            self.queue().wake();
+        }
+        Ok(committed)
+    }
+}
+
+fn read_order(row: &Row) -> Result<OrderRecord, DbErr> {
+    Ok(OrderRecord {
+        order: row.json("body")?,
+        source: SourceName(row.get("source")?),
+        as_of: row.time("as_of")?,
+        customer: row
+            .get::<Option<uuid::Uuid>>("customer_id")?
+            .map(CustomerId),
+    })
+}
+
+fn read_shipment(row: &Row) -> Result<Shipment, DbErr> {
+    Ok(Shipment {
+        carrier: row.get("carrier")?,
+        tracking_number: TrackingNumber(row.get("tracking_number")?),
+        status: read_status(&row.get::<String>("status")?)?,
+        status_at: Some(row.time("status_at")?),
+        estimated: row.optional_json("estimated")?,
+    })
+}
+
+/// A status by its stored name.
+pub(crate) fn read_status(name: &str) -> Result<TrackingStatus, DbErr> {
+    let deserializer: serde::de::value::StrDeserializer<'_, serde::de::value::Error> =
+        name.into_deserializer();
+    TrackingStatus::deserialize(deserializer)
+        .map_err(|_| DbErr::Type(format!("`{name}` is no tracking status of this version")))
+}
+
+struct CommitEnrichment {
+    enrichment: Enrichment,
+    email: Option<ChannelName>,
+    now: Timestamp,
+    queue: Arc<dyn JobQueue>,
+}
+
+#[async_trait]
+impl Write for CommitEnrichment {
+    type Output = bool;
+    const NAME: &'static str = "commit_enrichment";
+
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<bool, DbErr> {
+        let event = self.enrichment.event;
+        if !events::mark_enriched(transaction, event, self.now).await? {
+            return Ok(false);
+        }
+        let mut decide = vec![event];
+        if let Some((order, source, as_of)) = &self.enrichment.order {
+            decide.extend(self.keep_order(transaction, order, source, *as_of).await?);
+        }
+        if let Some(news) = &self.enrichment.parcel {
+            keep_parcel(transaction, event, news).await?;
+        }
+        let jobs: Vec<Job> = decide.into_iter().map(Job::Notify).collect();
+        self.queue.enqueue(transaction, &jobs).await?;
+        Ok(true)
+    }
+}
+
+impl CommitEnrichment {
+    /// Keeps the order if nothing newer is kept. Returns events that were decided while their order was not known:
+    /// they are to be decided again.
+    async fn keep_order(
+        &self,
+        transaction: &DatabaseTransaction,
+        order: &Order,
+        source: &SourceName,
+        as_of: Timestamp,
+    ) -> Result<Vec<CommerceEventId>, DbErr> {
+        lock_order(transaction, &order.number).await?;
+        let known = query_one(
+            transaction,
+            "SELECT as_of FROM orders WHERE number = $1",
+            [order.number.as_str().into()],
+        )
+        .await?;
+        if let Some(known) = &known
+            && known.time("as_of")? > as_of
+        {
+            return Ok(Vec::new());
+        }
+        let customer = self.keep_customer(transaction, &order.customer).await?;
+        execute(
+            transaction,
+            // The body breaks a tie, so that both arrivals of one instant end alike.
+            "INSERT INTO orders (number, source, customer_id, body, as_of) VALUES ($1, $2, $3, $4, $5)
+                ON CONFLICT (number) DO UPDATE SET source = excluded.source, body = excluded.body,
+                    customer_id = COALESCE(excluded.customer_id, orders.customer_id), as_of = excluded.as_of
+                WHERE excluded.as_of > orders.as_of
+                    OR (excluded.as_of = orders.as_of AND excluded.body > orders.body)",
+            [
+                order.number.as_str().into(),
+                source.as_str().into(),
+                optional_uuid(customer.map(|id| id.0)),
+                json(order)?,
+                at(as_of),
+            ],
+        )
+        .await?;
+        let linked = link_parcels(transaction, order, known.is_none()).await?;
+        reopen(transaction, &linked).await
+    }
+
+    async fn keep_customer(
+        &self,
+        transaction: &DatabaseTransaction,
+        customer: &OrderCustomer,
+    ) -> Result<Option<CustomerId>, DbErr> {
+        let Some(key) = customer_key(customer) else {
+            return Ok(None);
+        };
+        let record = people::ShopCustomer {
+            shop_id: key.as_str(),
+            name: customer.name.as_deref(),
+            email: customer.email.as_deref(),
+            language: customer.language.as_ref().map(ToString::to_string),
+            time_zone: customer.time_zone.map(|zone| zone.to_string()),
+        };
+        let id = record.upsert(transaction, self.now).await?;
+        if let (Some(channel), Some(email)) = (&self.email, &customer.email) {
+            let address = Address::new(channel.as_str(), email.to_lowercase());
+            let whose = query_one(
+                transaction,
+                "SELECT customer_id FROM identities WHERE channel = $1 AND address = $2",
+                [address.channel.as_str().into(), address.id.as_str().into()],
+            )
+            .await?;
+            let known = match whose {
+                Some(row) => row.get::<uuid::Uuid>("customer_id")? == id.0,
+                None => false,
+            };
+            if !known {
+                people::set_identity(transaction, &address, id, "shop_record", self.now).await?;
+            }
+        }
+        Ok(Some(id))
+    }
+}
+
+/// Makes deciding about an order's news and learning of the order happen one after the other, also while there is no row
+/// to lock. SQLite has one writer.
+pub(crate) async fn lock_order(
+    transaction: &DatabaseTransaction,
+    order: &OrderNumber,
+) -> Result<(), DbErr> {
+    if transaction.get_database_backend() == DatabaseBackend::Postgres {
+        let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+        execute(transaction, sql, [format!("order {order}").into()]).await?;
+    }
+    Ok(())
+}
+
+/// Tells parcels their order, also those that no carrier told of yet, so that one who names only the parcel is
+/// understood. Returns the parcels that did not know it, or whose order was not known. Locks all of them.
+async fn link_parcels(
+    transaction: &DatabaseTransaction,
+    order: &Order,
+    first_time: bool,
+) -> Result<Vec<String>, DbErr> {
+    let mut linked = Vec::new();
+    for number in parcel_numbers(order) {
+        let rows = query(
+            transaction,
+            // Status and time are read only once a carrier told of the parcel; then they are computed.
+            "INSERT INTO shipments (tracking_number, order_number, carrier, status, status_at)
+                VALUES ($1, $2, '', 'pre_transit', 0)
+                ON CONFLICT (tracking_number) DO UPDATE SET order_number = excluded.order_number
+                    WHERE shipments.order_number IS NULL
+                RETURNING tracking_number",
+            [number.into(), order.number.as_str().into()],
+        )
+        .await?;
+        for row in rows {
+            linked.push(row.get("tracking_number")?);
+        }
+    }
+    if first_time {
+        let rows = query(
+            transaction,
+            "UPDATE shipments SET order_number = order_number WHERE order_number = $1 RETURNING tracking_number",
+            [order.number.as_str().into()],
+        )
+        .await?;
+        for row in rows {
+            linked.push(row.get("tracking_number")?);
+        }
+        linked.sort_unstable();
+        linked.dedup();
+    }
+    Ok(linked)
+}
+
+/// Always in the same order, so that two transactions never lock each other out.
+fn parcel_numbers(order: &Order) -> Vec<&str> {
+    let numbers = order.shipments.iter();
+    let mut numbers: Vec<&str> = numbers
+        .map(|shipment| shipment.tracking_number.as_str())
+        .collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
+
+/// Has the events of parcels decided again.
+async fn reopen(
+    transaction: &DatabaseTransaction,
+    parcels: &[String],
+) -> Result<Vec<CommerceEventId>, DbErr> {
+    let mut reopened = Vec::new();
+    for parcel in parcels {
+        let rows = query(
+            transaction,
+            "UPDATE commerce_events SET notified_at = NULL WHERE notified_at IS NOT NULL
+                AND id IN (SELECT event_id FROM tracking_events WHERE tracking_number = $1) RETURNING id",
+            [parcel.as_str().into()],
+        )
+        .await?;
+        for row in rows {
+            reopened.push(CommerceEventId(row.get("id")?));
+        }
+    }
+    Ok(reopened)
+}
+
+/// Adds what was said of a parcel and computes its state from all that was said.
+async fn keep_parcel(
+    transaction: &DatabaseTransaction,
+    event: CommerceEventId,
+    news: &ParcelUpdate,
+) -> Result<(), DbErr> {
+    let number = news.tracking_number.as_str();
+    // Locks the parcel's row on PostgreSQL, so that the state below is computed over every committed event.
+    execute(
+        transaction,
+        "INSERT INTO shipments (tracking_number, order_number, carrier, status, status_at) VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (tracking_number) DO UPDATE SET
+                order_number = CASE WHEN excluded.order_number < shipments.order_number
+                    THEN excluded.order_number ELSE COALESCE(shipments.order_number, excluded.order_number) END,
+                carrier = CASE WHEN shipments.carrier = ''
+                    OR (excluded.carrier <> '' AND excluded.carrier < shipments.carrier)
+                    THEN excluded.carrier ELSE shipments.carrier END",
+        [
+            number.into(),
+            optional_text(news.order.as_ref()),
+            news.carrier.as_deref().unwrap_or_default().into(),
+            news.event.status.as_str().into(),
+            at(news.event.occurred_at),
+        ],
+    )
+    .await?;
+    execute(
+        transaction,
+        "INSERT INTO tracking_events (event_id, tracking_number, status, occurred_at, message, location, estimated)
+            VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (event_id) DO NOTHING",
+        [
+            event.0.into(),
+            number.into(),
+            news.event.status.as_str().into(),
+            at(news.event.occurred_at),
+            optional_text(news.event.message.as_deref()),
+            optional_text(news.event.location.as_deref()),
+            optional_json(news.event.estimated.as_ref())?,
+        ],
+    )
+    .await?;
+    execute(transaction, &compute_state(), [number.into()]).await?;
+    Ok(())
+}
+
+/// The newest status; and the newest estimate that no later problem made void.
+fn compute_state() -> String {
+    let rank = rank_sql();
+    let problems = STATUSES
+        .iter()
+        .filter(|status| status.is_problem())
+        .map(|status| format!("'{}'", status.as_str()))
+        .collect::<Vec<_>>()
+        .join(", ");
+    format!(
+        "UPDATE shipments SET
+            status = (SELECT status FROM tracking_events WHERE tracking_number = $1
+                ORDER BY occurred_at DESC, {rank} DESC LIMIT 1),
+            status_at = (SELECT MAX(occurred_at) FROM tracking_events WHERE tracking_number = $1),
+            estimated = (SELECT estimated FROM tracking_events WHERE tracking_number = $1 AND estimated IS NOT NULL
+                AND occurred_at >= COALESCE((SELECT MAX(occurred_at) FROM tracking_events
+                    WHERE tracking_number = $1 AND status IN ({problems})), 0)
+                ORDER BY occurred_at DESC, {rank} DESC, estimated DESC LIMIT 1)
+        WHERE tracking_number = $1"
+    )
+}
+
+/// All statuses, from the least to the most telling: of two of one instant the later in this list counts.
+const STATUSES: [TrackingStatus; 11] = [
+    TrackingStatus::PreTransit,
+    TrackingStatus::InTransit,
+    TrackingStatus::Delayed,
+    TrackingStatus::OutForDelivery,
+    TrackingStatus::DeliveryAttempt,
+    TrackingStatus::ReadyForPickup,
+    TrackingStatus::Exception,
+    TrackingStatus::Damaged,
+    TrackingStatus::ReturnedToSender,
+    TrackingStatus::Lost,
+    TrackingStatus::Delivered,
+];
+
+/// A status's place in [`STATUSES`].
+pub(crate) fn rank(status: TrackingStatus) -> usize {
+    STATUSES
+        .iter()
+        .position(|known| *known == status)
+        .unwrap_or_default()
+}
+
+fn rank_sql() -> String {
+    let mut sql = String::from("CASE status");
+    for (rank, status) in STATUSES.iter().enumerate() {
+        sql.push_str(&format!(" WHEN '{}' THEN {rank}", status.as_str()));
+    }
+    sql.push_str(" ELSE -1 END");
+    sql
+}
+
+/// What events told of parcels is part of what a customer is answered.
+#[async_trait]
+impl crate::router::ParcelNews for Store {
+    async fn shipments_of(&self, order: &OrderNumber) -> Result<Vec<Shipment>, PortError> {
+        Store::shipments_of(self, order)
+            .await
+            .map_err(|error| PortError::new("store", error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_reads_back_under_its_own_name() {
+        for status in STATUSES {
+            assert_eq!(read_status(status.as_str()).unwrap(), status);
+        }
+    }
+
+    #[test]
+    fn a_guest_is_known_by_their_address() {
+        let guest = OrderCustomer {
+            id: None,
+            name: None,
+            email: Some("Ada@Example.org".to_owned()),
+            language: None,
+            time_zone: None,
+        };
+        assert_eq!(customer_key(&guest), Some("email:ada@example.org".into()));
+    }
+}

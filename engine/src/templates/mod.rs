@@ -1,0 +1,262 @@
+//! The words, as merchants edit them: minijinja templates, one set a language.
+//!
+//! - `replies/<language>.yaml`: what the chat answers, name → text.
+//! - `glossary/<language>.yaml`: what customers call things, in the catalog's words.
+//! - `templates/<name>.<language>.md`: what we tell unasked. Front matter with `subject:`, then the text.
+//!
+//! A language falls back: full tag → primary subtag → the shop's default language → English. Variables are strict: an
+//! unknown one is an error, found when the files are loaded, because every use of a template is checked against sample
+//! facts of the code that uses it ([`Templates::check_reply`], [`Templates::check_notification`]). The filters are in
+//! `filters.rs`.
+//!
+//! To add a language, add `replies/<language>.yaml` (copy `en.yaml`); nothing else is needed: dates, money and plurals
+//! come from CLDR.
+
+mod facts;
+mod filters;
+pub mod format;
+mod glossary;
+mod lint;
+mod load;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use doorstep_core::{ConfigFiles, Language, Problem, message::Content};
+use minijinja::{Environment, value::Serde};
+
+pub use facts::Facts;
+pub use glossary::Glossary;
+
+/// All replies and notification templates, compiled and checked.
+#[derive(Debug)]
+pub struct Templates {
+    environment: Environment<'static>,
+    default_language: Language,
+    places: BTreeMap<Key, Place>,
+    glossary: Glossary,
+}
+
+/// Which template: what it is for, in which language, under which name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    kind: Kind,
+    language: String,
+    name: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Reply,
+    Subject,
+    Body,
+}
+
+impl Key {
+    fn new(kind: Kind, language: &str, name: &str) -> Self {
+        Self {
+            kind,
+            language: language.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    /// The name in minijinja's environment.
+    fn path(&self) -> String {
+        let kind = match self.kind {
+            Kind::Reply => "reply",
+            Kind::Subject => "subject",
+            Kind::Body => "body",
+        };
+        format!("{kind}/{}/{}", self.language, self.name)
+    }
+}
+
+/// Where a template's text begins.
+#[derive(Debug, Clone)]
+struct Place {
+    file: String,
+    first_line: usize,
+    field: String,
+}
+
+/// Why nothing could be said. Loading checks make both rare; the caller says something simpler instead.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TemplateError {
+    /// No language has it.
+    #[error("there is no {kind} `{name}` in `{language}` nor in the languages it falls back to")]
+    Missing {
+        /// `reply` or `notification template`.
+        kind: &'static str,
+        /// Which.
+        name: String,
+        /// The language that was asked for.
+        language: String,
+    },
+    /// It could not be filled in.
+    #[error("`{template}` could not be filled in: {reason}")]
+    Failed {
+        /// Which.
+        template: String,
+        /// What minijinja says.
+        reason: String,
+    },
+}
+
+impl Templates {
+    /// Compiles `replies/*.yaml` and `templates/*.md`. `default_language` is the shop's.
+    ///
+    /// # Errors
+    /// Everything that is wrong in the files: YAML, template syntax, unknown filters and tests, names of languages.
+    pub fn load(files: &ConfigFiles, default_language: &Language) -> Result<Self, Vec<Problem>> {
+        load::load(files, default_language)
+    }
+
+    /// A chat reply in `language` or what it falls back to.
+    ///
+    /// # Errors
+    /// See [`TemplateError`].
+    pub fn reply(
+        &self,
+        name: &str,
+        language: &Language,
+        facts: &Facts,
+    ) -> Result<String, TemplateError> {
+        let key = self
+            .find(Kind::Reply, name, language)
+            .ok_or_else(|| missing("reply", name, language))?;
+        self.render(key, language, facts)
+    }
+
+    /// Subject and text of a notification in `language` or what it falls back to.
+    ///
+    /// # Errors
+    /// See [`TemplateError`].
+    pub fn notification(
+        &self,
+        name: &str,
+        language: &Language,
+        facts: &Facts,
+    ) -> Result<Content, TemplateError> {
+        let body = self
+            .find(Kind::Body, name, language)
+            .ok_or_else(|| missing("notification template", name, language))?;
+        let subject = Key::new(Kind::Subject, &body.language, name);
+        Ok(Content {
+            subject: Some(self.render(&subject, language, facts)?),
+            text: self.render(body, language, facts)?,
+            ..Content::default()
+        })
+    }
+
+    /// The language in which something asked for in `wanted` is said, if any has replies of its own.
+    pub fn language_of(&self, wanted: &Language) -> Option<Language> {
+        let known = |tag: &str| {
+            self.places
+                .keys()
+                .any(|key| key.kind == Kind::Reply && key.language == tag)
+        };
+        let full = wanted.to_string();
+        if known(&full) || known(wanted.primary()) {
+            Some(wanted.clone())
+        } else {
+            None
+        }
+    }
+
+    /// What customers call things.
+    pub fn glossary(&self) -> &Glossary {
+        &self.glossary
+    }
+
+    /// Names of the chat replies that the default language has.
+    pub fn reply_names(&self) -> impl Iterator<Item = &str> {
+        self.names(Kind::Reply)
+    }
+
+    /// Names of the notification templates that the default language has.
+    pub fn notification_names(&self) -> impl Iterator<Item = &str> {
+        self.names(Kind::Body)
+    }
+
+    /// The dotted names of all variables that a chat reply tells in any language.
+    pub fn variables_of_reply(&self, name: &str) -> BTreeSet<String> {
+        self.places
+            .keys()
+            .filter(|key| key.kind == Kind::Reply && key.name == name)
+            .filter_map(|key| self.environment.get_template(&key.path()).ok())
+            .flat_map(|template| template.undeclared_variables(true))
+            .collect()
+    }
+
+    /// Checks a chat reply in every language against facts that its user may give it.
+    pub fn check_reply(&self, name: &str, samples: &[Facts]) -> Vec<Problem> {
+        lint::check(self, &[Kind::Reply], name, samples)
+    }
+
+    /// Checks a notification template in every language against facts that its user may give it.
+    pub fn check_notification(&self, name: &str, samples: &[Facts]) -> Vec<Problem> {
+        lint::check(self, &[Kind::Subject, Kind::Body], name, samples)
+    }
+
+    fn names(&self, kind: Kind) -> impl Iterator<Item = &str> {
+        self.places
+            .keys()
+            .filter(move |key| {
+                key.kind == kind
+                    && (key.language == self.default_language.to_string()
+                        || key.language == self.default_language.primary())
+            })
+            .map(|key| key.name.as_str())
+    }
+
+    fn find(&self, kind: Kind, name: &str, language: &Language) -> Option<&Key> {
+        let full = language.to_string();
+        let default_full = self.default_language.to_string();
+        let chain = [
+            full.as_str(),
+            language.primary(),
+            &default_full,
+            self.default_language.primary(),
+            "en",
+        ];
+        chain.into_iter().find_map(|tag| {
+            self.places
+                .get_key_value(&Key::new(kind, tag, name))
+                .map(|(key, _)| key)
+        })
+    }
+
+    /// The filters write as the customer's region does, but always in the language of the template, so that a fallback
+    /// is in one language throughout.
+    fn render(&self, key: &Key, wanted: &Language, facts: &Facts) -> Result<String, TemplateError> {
+        let own: Option<Language> = key.language.parse().ok();
+        let language = match own {
+            Some(own) if !own.matches(wanted) => own,
+            _ => wanted.clone(),
+        };
+        let failed = |error: &minijinja::Error| TemplateError::Failed {
+            template: key.path(),
+            reason: error.to_string(),
+        };
+        let path = key.path();
+        let template = self
+            .environment
+            .get_template(&path)
+            .map_err(|error| failed(&error))?;
+        let text = template
+            .render(Serde(facts.context(&language)))
+            .map_err(|error| failed(&error))?;
+        Ok(text.trim().to_owned())
+    }
+}
+
+fn missing(kind: &'static str, name: &str, language: &Language) -> TemplateError {
+    TemplateError::Missing {
+        kind,
+        name: name.to_owned(),
+        language: language.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

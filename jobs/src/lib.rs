@@ -1,0 +1,59 @@
+//! What runs when: apalis workers over the queue that lives in the store's own database, and the sweep.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`queue`] | the [`doorstep_engine::queue::JobQueue`]: an enqueue rides the caller's transaction; wakes workers |
+//! | `schema.rs` | everything we know of apalis's tables |
+//! | `backend.rs` | apalis's backend over those tables, woken instead of polling |
+//! | [`workers`] | one supervised worker a queue, graceful shutdown |
+//! | [`enrich_event`], [`notify`], [`deliver`] | one job each |
+//! | [`sweep`] | what a crash left behind |
+//!
+//! **To add a job:** a variant of [`doorstep_engine::queue::Job`], its row in [`queue`]'s `row_of`, a file here with
+//! `run`, and a worker in [`workers::Workers::start`]. A job's payload is an identifier: the row it names is the truth,
+//! so a job may run twice, and one that is lost is enqueued again by the sweep.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod backend;
+pub mod deliver;
+pub mod enrich_event;
+pub mod notify;
+pub mod queue;
+mod schema;
+pub mod sweep;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod wake;
+pub mod workers;
+
+pub use queue::Queue;
+pub use workers::{Parts, Workers, WorkersConfig};
+
+/// The job queue could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum JobsError {
+    /// Its tables could not be made.
+    #[error("the job queue's tables could not be brought up to date: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The database did not answer.
+    #[error("the job queue's database refused: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] doorstep_engine::StoreError),
+    /// A row is not what this version writes.
+    #[error("the job queue holds something this version cannot read: {0}")]
+    Unreadable(#[from] sea_orm::DbErr),
+    /// An outcome cannot be written.
+    #[error("a job's outcome cannot be written as JSON: {0}")]
+    Outcome(#[from] serde_json::Error),
+    /// apalis on SQLite.
+    #[error("the job queue failed: {0}")]
+    Sqlite(#[from] apalis_sqlite::Error),
+    /// apalis on PostgreSQL.
+    #[error("the job queue failed: {0}")]
+    Postgres(#[from] apalis_postgres::Error),
+}

@@ -1,0 +1,136 @@
+//! The job queue: rows in the store's own database, written within the caller's transaction.
+
+use async_trait::async_trait;
+use doorstep_core::{Ambient, ChannelName, Timestamp};
+use doorstep_engine::{
+    queue::{Job, JobQueue},
+    store::Database,
+};
+use sea_orm::{DatabaseTransaction, DbErr};
+
+use crate::{
+    JobsError, deliver, enrich_event, notify,
+    schema::{self, NewRow},
+    wake::Wake,
+};
+
+/// The job queue of one instance. Cheap to clone.
+#[derive(Clone)]
+pub struct Queue {
+    ambient: Ambient,
+    wake: Wake,
+}
+
+impl Queue {
+    /// A queue; its jobs become due by `ambient`'s clock. apalis itself reads the system's clock: a test clock must not
+    /// be ahead of it.
+    pub fn new(ambient: Ambient) -> Self {
+        Self {
+            ambient,
+            wake: Wake::default(),
+        }
+    }
+
+    /// Brings the queue's tables in `database` up to date. Run it beside the store's own migrations.
+    ///
+    /// # Errors
+    /// A migration failed.
+    pub async fn migrate(database: &Database) -> Result<(), JobsError> {
+        schema::migrate(database).await
+    }
+
+    pub(crate) fn wakes(&self) -> &Wake {
+        &self.wake
+    }
+
+    fn row_of(&self, job: &Job, now: Timestamp) -> NewRow {
+        let (queue, key, payload, not_before) = match job {
+            Job::EnrichEvent(event) => (
+                enrich_event::QUEUE.to_owned(),
+                event.to_string(),
+                enrich_event::payload(*event),
+                now,
+            ),
+            Job::Notify(event) => (
+                notify::QUEUE.to_owned(),
+                event.to_string(),
+                notify::payload(*event),
+                now,
+            ),
+            Job::Deliver {
+                delivery,
+                channel,
+                attempt,
+                not_before,
+            } => (
+                delivery_queue(channel),
+                format!("{delivery}:{attempt}"),
+                deliver::payload(*delivery, *attempt),
+                *not_before,
+            ),
+        };
+        let mut random = [0; 10];
+        self.ambient.entropy.fill(&mut random);
+        NewRow {
+            id: schema::ulid(now, random),
+            queue,
+            key,
+            payload,
+            run_at: run_at(not_before, now),
+        }
+    }
+}
+
+/// A payload as apalis's own codec writes it: a JSON string.
+pub(crate) fn encode(payload: &str) -> Vec<u8> {
+    serde_json::Value::from(payload).to_string().into_bytes()
+}
+
+/// Reads [`encode`].
+pub(crate) fn decode(payload: &[u8]) -> Result<String, serde_json::Error> {
+    serde_json::from_slice(payload)
+}
+
+/// The queue of a channel's deliveries.
+pub(crate) fn delivery_queue(channel: &ChannelName) -> String {
+    format!("{}:{channel}", deliver::QUEUE)
+}
+
+/// When a job becomes due, in apalis's whole seconds: never early, and at once when it is due now.
+fn run_at(not_before: Timestamp, now: Timestamp) -> i64 {
+    if not_before <= now {
+        return now.timestamp();
+    }
+    let whole = not_before.timestamp_subsec_nanos() == 0;
+    not_before.timestamp() + i64::from(!whole)
+}
+
+#[async_trait]
+impl JobQueue for Queue {
+    async fn enqueue(&self, transaction: &DatabaseTransaction, jobs: &[Job]) -> Result<(), DbErr> {
+        let now = self.ambient.now();
+        let rows: Vec<NewRow> = jobs.iter().map(|job| self.row_of(job, now)).collect();
+        schema::insert(transaction, &rows).await?;
+        for row in rows.iter().filter(|row| row.run_at > now.timestamp()) {
+            self.wake.at(row.run_at);
+        }
+        Ok(())
+    }
+
+    fn wake(&self) {
+        self.wake.all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_due_at_once_or_never_early() {
+        let now: Timestamp = "2026-11-21T10:00:00.900Z".parse().unwrap();
+        let later = "2026-11-21T10:00:01.100Z".parse().unwrap();
+        assert_eq!(run_at(now, now), now.timestamp());
+        assert_eq!(run_at(later, now), now.timestamp() + 2);
+    }
+}

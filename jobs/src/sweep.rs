@@ -1,0 +1,154 @@
+//! What a crash, a lost wake or a bug left behind: found by the store's own rows, whatever became of the jobs.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use doorstep_core::{Ambient, Timestamp};
+use doorstep_engine::{Store, StoreError, delivery::Delivery, inbound::Inbound, queue::JobQueue};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Parts, Queue, WorkersConfig, schema::Tables};
+
+/// How much of each kind one sweep takes up.
+const LIMIT: u64 = 500;
+
+/// What a sweep took up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Conversations with messages nobody handled.
+    pub conversations: usize,
+    /// Events nobody decided about and deliveries nobody attempted.
+    pub jobs: usize,
+    /// Deliveries that are due again because their worker fell silent.
+    pub released: usize,
+    /// Deliveries whose outcome is now unknown because their worker fell silent.
+    pub ambiguous: usize,
+}
+
+/// The sweep of one instance.
+pub struct Sweep {
+    store: Store,
+    queue: Queue,
+    delivery: Arc<Delivery>,
+    inbound: Option<Inbound>,
+    tables: Tables,
+    /// The queues that workers here serve.
+    queues: Vec<String>,
+    config: WorkersConfig,
+}
+
+impl Sweep {
+    pub(crate) fn new(parts: &Parts, tables: Tables, queues: Vec<String>) -> Self {
+        Self {
+            store: parts.store.clone(),
+            queue: parts.queue.clone(),
+            delivery: Arc::clone(&parts.delivery),
+            inbound: parts.inbound.clone(),
+            tables,
+            queues,
+            config: parts.config.clone(),
+        }
+    }
+
+    fn ambient(&self) -> &Ambient {
+        self.store.ambient()
+    }
+
+    /// The sweep at start. A SQLite file has one instance: what is unfinished now, nobody works on.
+    pub(crate) async fn first(&self) {
+        let (patience, lease) = match self.tables {
+            Tables::Sqlite { .. } => (Duration::ZERO, Duration::ZERO),
+            Tables::Postgres(_) => (self.config.patience, self.config.claim_lease),
+        };
+        if let Err(error) = self.tables.give_back_all().await {
+            tracing::warn!(%error, "jobs of the last run wait for their lease to end");
+        }
+        self.tell(self.sweep(patience, lease).await);
+    }
+
+    /// Sweeps until `stop`.
+    pub(crate) async fn repeat(self, stop: CancellationToken) {
+        let mut timer = tokio::time::interval(self.config.sweep_every);
+        timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        timer.tick().await;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = timer.tick() => {}
+            }
+            let swept = self
+                .sweep(self.config.patience, self.config.claim_lease)
+                .await;
+            self.tell(swept);
+            // Whatever a lost wake left waiting.
+            self.queue.wake();
+        }
+    }
+
+    /// Takes up work that has waited for `patience` and claims silent for `lease`.
+    ///
+    /// # Errors
+    /// The store did not answer; the next sweep does the rest.
+    pub async fn sweep(&self, patience: Duration, lease: Duration) -> Result<Swept, StoreError> {
+        let now = self.ambient().now();
+        let mut swept = Swept::default();
+        if let Some(inbound) = &self.inbound {
+            swept.conversations = inbound.recover(now - patience).await?;
+        }
+        let claims = self
+            .store
+            .release_claims(now - lease, self.delivery.idempotent_channels())
+            .await?;
+        swept.released = claims.released;
+        swept.ambiguous = claims.ambiguous;
+        let jobs = self.store.overdue_jobs(now - patience, LIMIT).await?;
+        swept.jobs = jobs.len();
+        self.store.enqueue(jobs).await?;
+        self.measure(now).await?;
+        Ok(swept)
+    }
+
+    async fn measure(&self, now: Timestamp) -> Result<(), StoreError> {
+        let oldest = self.store.oldest_due().await?;
+        let age = oldest.map_or(0.0, |oldest| {
+            (now - oldest).to_std().unwrap_or_default().as_secs_f64()
+        });
+        metrics::gauge!("doorstep_oldest_due_seconds").set(age);
+        match self.tables.depths().await {
+            Ok(depths) => {
+                let depths: HashMap<_, _> = depths.into_iter().collect();
+                for queue in &self.queues {
+                    let depth = depths.get(queue).copied().unwrap_or_default();
+                    // Exact up to 2^53 jobs.
+                    metrics::gauge!("doorstep_queue_depth", "queue" => queue.clone())
+                        .set(depth as f64);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the queues' depths are not known"),
+        }
+        match self.tables.vacuum(now).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::debug!(removed, "removed jobs that ended long ago"),
+            Err(error) => tracing::warn!(%error, "jobs that ended long ago were not removed"),
+        }
+        Ok(())
+    }
+
+    fn tell(&self, swept: Result<Swept, StoreError>) {
+        match swept {
+            Ok(swept) if swept == Swept::default() => {}
+            Ok(swept) => {
+                tracing::info!(?swept, "took up what was left behind");
+                for (what, count) in [
+                    ("conversations", swept.conversations),
+                    ("jobs", swept.jobs),
+                    ("released_deliveries", swept.released),
+                    ("ambiguous_deliveries", swept.ambiguous),
+                ] {
+                    metrics::counter!("doorstep_swept_total", "what" => what)
+                        .increment(u64::try_from(count).unwrap_or(u64::MAX));
+                }
+            }
+            Err(error) => tracing::error!(%error, "the sweep failed and is repeated"),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The schema, as sea-orm migrations that run alike on SQLite and PostgreSQL.
+//!
+//! Conventions: identifiers are UUID version 7; instants (`*_at`) are milliseconds since 1970 in UTC, so that they
+//! compare and index alike on both databases; structured values are JSON in text. A migration that was released is
+//! never edited: add the next one to [`Migrator::migrations`].
+
+use sea_orm_migration::prelude::*;
+
+mod m0001_conversations;
+mod m0002_commerce;
+mod m0003_outbound;
+
+/// All migrations, oldest first.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m0001_conversations::Migration),
+            Box::new(m0002_commerce::Migration),
+            Box::new(m0003_outbound::Migration),
+        ]
+    }
+}
+
+/// Creates tables and indexes by plain SQL that both databases take; types differ only where [`types`] says.
+pub(crate) async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+    let (uuid, blob) = types(manager);
+    for statement in statements {
+        let sql = statement.replace("{uuid}", uuid).replace("{blob}", blob);
+        manager.get_connection().execute_unprepared(&sql).await?;
+    }
+    Ok(())
+}
+
+/// The database's words for a UUID and for bytes.
+fn types(manager: &SchemaManager<'_>) -> (&'static str, &'static str) {
+    match manager.get_database_backend() {
+        sea_orm_migration::sea_orm::DatabaseBackend::Postgres => ("UUID", "BYTEA"),
+        _ => ("BLOB", "BLOB"),
+    }
+}
+
+/// Drops tables, newest first.
+pub(crate) async fn drop_tables(manager: &SchemaManager<'_>, tables: &[&str]) -> Result<(), DbErr> {
+    for table in tables {
+        manager
+            .get_connection()
+            .execute_unprepared(&format!("DROP TABLE {table}"))
+            .await?;
+    }
+    Ok(())
+}

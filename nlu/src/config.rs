@@ -1,0 +1,59 @@
+//! What a merchant may set.
+
+use std::path::PathBuf;
+
+/// How the model runs.
+#[derive(Debug, Clone)]
+pub struct NluConfig {
+    /// Most threads that run the model, each with a session of its own; never more than the machine has cores.
+    pub threads: usize,
+    /// How many texts may wait for the model before [`doorstep_core::nlu::NluError::Overloaded`].
+    pub queue: usize,
+    /// The ONNX Runtime library to try first.
+    pub onnxruntime: Option<PathBuf>,
+    /// Where the model is unpacked for ONNX Runtime to map, once and by its checksum; without one
+    /// `$XDG_CACHE_HOME/doorstep/models`, else `~/.cache/doorstep/models`. That saves about 50 MB of memory.
+    pub model_folder: Option<PathBuf>,
+    /// Which backend may run the model.
+    pub backend: BackendChoice,
+    /// The merchant's order number formats as regular expressions over the customer's text, case ignored. Empty: the
+    /// built-in formats (5 to 8 digits, or up to four letters and 4 to 10 digits).
+    pub order_number_patterns: Vec<String>,
+    /// How many texts' results are kept; 0 keeps none.
+    pub cache: usize,
+}
+
+impl Default for NluConfig {
+    fn default() -> Self {
+        Self {
+            threads: usize::MAX,
+            queue: 256,
+            onnxruntime: None,
+            model_folder: None,
+            backend: BackendChoice::Auto,
+            order_number_patterns: Vec::new(),
+            cache: 512,
+        }
+    }
+}
+
+impl NluConfig {
+    /// How many threads run the model: one a core, at most as many as configured, at least one.
+    pub(crate) fn workers(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.clamp(1, cores)
+    }
+}
+
+/// Which backend may run the model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackendChoice {
+    /// ONNX Runtime when its library is found, else tract.
+    #[default]
+    Auto,
+    /// ONNX Runtime or an error.
+    Onnxruntime,
+    /// The built-in backend.
+    Tract,
+}

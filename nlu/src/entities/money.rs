@@ -1,0 +1,216 @@
+//! Amounts, and the most that somebody wants to pay.
+
+use std::sync::LazyLock;
+
+use doorstep_core::understanding::EntityKind;
+use regex::{Captures, Regex};
+
+use super::{Found, Reading, fixed, stands_alone};
+
+/// A number with or without thousands and decimals, in any of the usual ways to write them.
+const AMOUNT: &str =
+    r"[0-9]{1,3}(?:[.,'\x{a0}\x{202f} ][0-9]{3})+(?:[.,][0-9]{1,2})?|[0-9]{1,9}(?:[.,][0-9]{1,2})?";
+
+/// Signs, codes and words of currencies. A bare `$` is taken for the US dollar, a `£` for the pound sterling.
+const CURRENCIES: [(&str, &str); 12] = [
+    ("EUR", r"€|euros?|eur|евро"),
+    ("BRL", r"r\$|brl|rea(?:l|is)"),
+    (
+        "USD",
+        r"us\$|\$|usd|dollars?|d[óo]lar(?:es)?|dollari|доллар[а-я]*|bucks?",
+    ),
+    (
+        "GBP",
+        r"£|gbp|pounds?|quid|libras?|livres?\ssterling|sterline",
+    ),
+    ("RUB", r"₽|rub|руб(?:\.|л[а-я]*)?"),
+    ("JPY", r"¥|jpy|yen"),
+    ("CHF", r"chf|franken"),
+    ("PLN", r"zł|pln|zloty"),
+    ("MXN", r"mxn"),
+    ("CAD", r"ca\$|cad"),
+    ("AUD", r"au\$|aud"),
+    ("SEK", r"sek"),
+];
+
+/// What only a price is compared with: a number after it needs no currency.
+const BELOW: &str = r"under|below|less than|cheaper than|no more than|not more than|at most|max(?:imum)?|budget(?: is| of| von| de|:)?|por debajo de|menos de|m[áa]ximo|no m[áa]s de|por menos de|presupuesto(?: de|:)?|abaixo de|no m[áa]ximo|or[çc]amento(?: de|:)?|moins de|en dessous de|pas plus de|unter|weniger als|h[öo]chstens|maximal|nicht mehr als|günstiger als|billiger als|meno di|sotto i|al massimo|massimo|не дороже|дешевле|не больше|не более|максимум|меньше|бюджет";
+
+/// What time and place are compared with too: a number after it needs a currency.
+const UP_TO: &str = r"up to|within|until|hasta|até|jusqu'à|jusqu’à|bis(?: zu)?|fino a|до|por";
+
+/// Words after a number that make it no price.
+const UNITS: &str = r"\s?(?:%|days?|d[ií]as?|jours?|tage?n?|giorn[oi]|дн|день|hours?|horas?|heures?|stunden?|ore\b|час|weeks?|semanas?|semaines?|wochen?|settiman|недел|months?|mes|mois|monat|minut|kg|g\b|cm|mm|m\b|km|l\b|ml|items?|pieces?|stück|years?|años|anos|ans|jahre?)";
+
+static PRICE: LazyLock<Regex> = LazyLock::new(|| {
+    let currencies: Vec<&str> = CURRENCIES.iter().map(|(_, words)| *words).collect();
+    let currency = currencies.join("|");
+    fixed(&format!(
+        r"(?i)(?:\b(?:(?P<below>{BELOW})|(?P<upto>{UP_TO}))\s{{0,2}})?(?:(?P<c1>{currency})\s?)?(?P<amount>{AMOUNT})(?:\s?(?P<c2>{currency}))?(?P<after>\s?(?:max(?:imum|imal)?|or less|o menos|ou moins|oder weniger|o meno|ou menos|или меньше))?"
+    ))
+});
+
+static UNIT_FOLLOWS: LazyLock<Regex> = LazyLock::new(|| fixed(&format!(r"(?i)^{UNITS}")));
+
+static CURRENCY: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
+    CURRENCIES
+        .iter()
+        .map(|(code, words)| (*code, fixed(&format!("(?i)^(?:{words})$"))))
+        .collect()
+});
+
+pub(super) fn find(reading: &Reading<'_>) -> Vec<Found> {
+    PRICE
+        .captures_iter(reading.text)
+        .filter_map(|captures| price(reading.text, &captures))
+        .collect()
+}
+
+fn price(text: &str, captures: &Captures<'_>) -> Option<Found> {
+    let whole = captures.get(0)?;
+    let amount = captures.name("amount")?;
+    let sign = captures.name("c1").or_else(|| captures.name("c2"));
+    let before = captures.name("below").or_else(|| captures.name("upto"));
+    let is_most = before.is_some() || captures.name("after").is_some();
+    let is_price_without_currency = captures.name("below").is_some()
+        && !UNIT_FOLLOWS.is_match(&text[whole.end()..])
+        && stands_alone(text, amount.start(), amount.end());
+    if sign.is_none() && !is_price_without_currency {
+        return None;
+    }
+    // The number must not continue a longer one, nor the currency's letters a longer word.
+    let first = sign.map_or(amount.start(), |sign| sign.start().min(amount.start()));
+    if touches_a_word(text, first, whole.end()) {
+        return None;
+    }
+    let code = sign.and_then(|sign| currency_code(sign.as_str()));
+    Some(Found {
+        kind: if is_most {
+            EntityKind::MaxPrice
+        } else {
+            EntityKind::Money
+        },
+        value: normalise(amount.as_str(), code)?,
+        start: whole.start(),
+        end: whole.end(),
+    })
+}
+
+fn touches_a_word(text: &str, start: usize, end: usize) -> bool {
+    let before = text[..start].chars().next_back();
+    let begins_with_digit = text[start..].starts_with(|c: char| c.is_alphanumeric());
+    let ends_with_word = text[..end]
+        .chars()
+        .next_back()
+        .is_some_and(char::is_alphanumeric);
+    let after = text[end..].chars().next();
+    (begins_with_digit
+        && before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | ',')))
+        || (ends_with_word && after.is_some_and(char::is_alphanumeric))
+}
+
+fn currency_code(sign: &str) -> Option<&'static str> {
+    CURRENCY
+        .iter()
+        .find(|(_, words)| words.is_match(sign))
+        .map(|(code, _)| *code)
+}
+
+/// `1.299,00` and `€` to `EUR 1299.00`; without a currency the number alone.
+fn normalise(amount: &str, code: Option<&str>) -> Option<String> {
+    let compact: String = amount
+        .chars()
+        .filter(|c| c.is_ascii_digit() || matches!(c, '.' | ','))
+        .collect();
+    let (whole, fraction) = match compact.rfind(['.', ',']) {
+        // Three digits after the last sign are thousands.
+        Some(at) if compact.len() - at - 1 < 3 => (&compact[..at], &compact[at + 1..]),
+        _ => (compact.as_str(), ""),
+    };
+    let whole: String = whole.chars().filter(char::is_ascii_digit).collect();
+    let whole: u64 = whole.parse().ok()?;
+    Some(match code {
+        Some("JPY") => format!("JPY {whole}"),
+        Some(code) => format!("{code} {whole}.{fraction:0<2}"),
+        None => format!("{whole}.{fraction:0<2}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::values;
+    use super::*;
+
+    #[test]
+    fn amounts_are_normalised_however_they_are_written() {
+        for (text, expected) in [
+            ("$1,299.00", "USD 1299.00"),
+            ("1.299,00 €", "EUR 1299.00"),
+            ("1 299 €", "EUR 1299.00"),
+            ("€12,5", "EUR 12.50"),
+            ("15 euros", "EUR 15.00"),
+            ("£20", "GBP 20.00"),
+            ("5000 руб.", "RUB 5000.00"),
+            ("R$ 99,90", "BRL 99.90"),
+            ("CHF 120", "CHF 120.00"),
+            ("¥1500", "JPY 1500"),
+            ("25 dólares", "USD 25.00"),
+        ] {
+            let text = format!("I paid {text} for it");
+            assert_eq!(values(EntityKind::Money, "en", &text), [expected], "{text}");
+        }
+    }
+
+    #[test]
+    fn the_most_somebody_wants_to_pay_is_told_from_a_price() {
+        for (language, text, expected) in [
+            ("en", "boots under 50 €", "EUR 50.00"),
+            ("en", "a jacket under 100", "100.00"),
+            ("en", "up to $80 please", "USD 80.00"),
+            ("es", "menos de 100 euros", "EUR 100.00"),
+            ("es", "hasta 60€", "EUR 60.00"),
+            ("pt", "até R$ 200", "BRL 200.00"),
+            ("fr", "moins de 80 €", "EUR 80.00"),
+            ("de", "unter 50 Euro", "EUR 50.00"),
+            ("de", "bis 120 €", "EUR 120.00"),
+            ("it", "meno di 40 euro", "EUR 40.00"),
+            ("ru", "не дороже 5000 руб", "RUB 5000.00"),
+            ("en", "my budget is 150", "150.00"),
+            ("en", "€70 max", "EUR 70.00"),
+        ] {
+            assert_eq!(
+                values(EntityKind::MaxPrice, language, text),
+                [expected],
+                "{text}"
+            );
+            assert!(
+                values(EntityKind::Money, language, text).is_empty(),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_no_prices_are_left_alone() {
+        for text in [
+            "less than 5 days",
+            "up to 3 weeks",
+            "within 14 days",
+            "max 30%",
+            "size 42",
+            "order 10234",
+            "bis 21.11.",
+            "до 5 дней",
+            "2 eurocases",
+            "at most 3 items",
+        ] {
+            for kind in [EntityKind::Money, EntityKind::MaxPrice] {
+                assert!(
+                    values(kind, "en", text).is_empty(),
+                    "{text}: {:?}",
+                    values(kind, "en", text)
+                );
+            }
+        }
+    }
+}

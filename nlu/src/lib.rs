@@ -1,0 +1,35 @@
+//! Text in, understanding out: the encoder, entities by rules, language by a library.
+//!
+//! [`LocalNlu`] implements [`doorstep_core::nlu::Nlu`]. A message goes through it like this:
+//!
+//! 1. [`LocalNlu`] looks its text up in the cache of recent results; else
+//! 2. it puts the text into the bounded lane of the worker threads, where
+//! 3. a thread's own [`Session`] cuts it into tokens and runs the model once, for vector, intents and escalation;
+//! 4. meanwhile nothing else blocks; back on the caller's task, rules find language and entities.
+//!
+//! The model runs on ONNX Runtime when its library is found, else on tract, in pure Rust; `runtime.rs` says where it
+//! looks, and `dequantise.rs` what tract needs done to the graph.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod config;
+mod dequantise;
+mod entities;
+mod error;
+mod in_place;
+mod language;
+mod local;
+mod model;
+mod rules;
+mod runtime;
+mod session;
+mod unpacked;
+mod workers;
+
+pub use config::{BackendChoice, NluConfig};
+pub use entities::EntityReader;
+pub use error::NluStartError;
+pub use language::detect as detect_language;
+pub use local::LocalNlu;
+pub use model::{Metadata, Model, Threshold};
+pub use session::{MAX_CHARACTERS, Output, Session, SessionError};

@@ -1,0 +1,121 @@
+//! The files a model is made of, and what is said about it.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use crate::NluStartError;
+
+/// A model as `training/` writes it, in memory: `understanding.onnx`, `tokenizer.json` and `understanding.json`.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The graph. Inputs `input_ids` and `attention_mask`, int64 `[batch, tokens]`; outputs `embedding`, float32
+    /// `[batch, dimensions]` of unit length, `intent_logits`, float32 `[batch, labels]` with the temperature applied,
+    /// and `escalation_logits`, float32 `[batch, 3]`.
+    pub onnx: Cow<'static, [u8]>,
+    /// The tokenizer in the format of the Hugging Face `tokenizers` library.
+    pub tokenizer: Cow<'static, [u8]>,
+    /// What the numbers mean; see [`Metadata`].
+    pub metadata: Metadata,
+}
+
+impl Model {
+    /// Puts the three files together. `metadata` is the text of `understanding.json`.
+    pub fn new(
+        onnx: impl Into<Cow<'static, [u8]>>,
+        tokenizer: impl Into<Cow<'static, [u8]>>,
+        metadata: &str,
+    ) -> Result<Self, NluStartError> {
+        Ok(Self {
+            onnx: onnx.into(),
+            tokenizer: tokenizer.into(),
+            metadata: Metadata::parse(metadata)?,
+        })
+    }
+}
+
+/// What `understanding.json` says of the model beside it. Fields that this version does not know are ignored.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Metadata {
+    /// Version of the model.
+    pub version: String,
+    /// The intents in the order of `intent_logits`.
+    pub labels: Vec<String>,
+    /// SHA-256 of `understanding.onnx`, in lower-case hexadecimal.
+    pub sha256: String,
+    /// Length of `embedding`.
+    pub dimensions: usize,
+    /// Longest input in tokens; what is beyond is not read.
+    pub max_tokens: usize,
+    /// From which confidence on an intent is acted on.
+    pub threshold: Threshold,
+}
+
+/// When the likeliest intent is acted on.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub struct Threshold {
+    /// Least confidence, 0 to 1.
+    pub accept: f32,
+    /// Two intents closer than this are both offered ("did you mean").
+    pub margin: f32,
+}
+
+impl Metadata {
+    /// Parses and checks `understanding.json`.
+    pub fn parse(json: &str) -> Result<Self, NluStartError> {
+        let metadata: Self = serde_json::from_str(json).map_err(|error| {
+            NluStartError::Metadata(format!(
+                "{error}; it belongs to another version of the program"
+            ))
+        })?;
+        let complaint = if metadata.labels.is_empty() {
+            "`labels` is empty"
+        } else if !is_checksum(&metadata.sha256) {
+            "`sha256` is not 64 hexadecimal digits"
+        } else if metadata.dimensions == 0 {
+            "`dimensions` is 0"
+        } else if !(8..=4096).contains(&metadata.max_tokens) {
+            "`max_tokens` is not between 8 and 4096"
+        } else if !(0.0..=1.0).contains(&metadata.threshold.accept) {
+            "`threshold.accept` is not between 0 and 1"
+        } else if !(0.0..=1.0).contains(&metadata.threshold.margin) {
+            "`threshold.margin` is not between 0 and 1"
+        } else {
+            return Ok(metadata);
+        };
+        Err(NluStartError::Metadata(complaint.to_owned()))
+    }
+}
+
+/// It becomes the name of a folder, so it must be nothing else.
+fn is_checksum(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) const GOOD: &str = r#"{"version": "1", "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "labels": ["yes", "no"], "escalation": [], "dimensions": 4,
+        "max_tokens": 16, "threshold": {"accept": 0.5, "margin": 0.1}, "unknown": 1}"#;
+
+    #[test]
+    fn metadata_is_read_and_unknown_fields_are_left_alone() {
+        let metadata = Metadata::parse(GOOD).unwrap();
+        assert_eq!(metadata.labels, ["yes", "no"]);
+        assert_eq!(metadata.threshold.accept, 0.5);
+    }
+
+    #[test]
+    fn bad_metadata_says_what_is_wrong() {
+        for (from, to, complaint) in [
+            (r#"["yes", "no"]"#, "[]", "labels"),
+            ("0.5", "5", "accept"),
+            (r#""dimensions": 4,"#, "", "dimensions"),
+            ("e3b0c44", "../../x", "sha256"),
+        ] {
+            let error = Metadata::parse(&GOOD.replace(from, to)).unwrap_err();
+            assert!(error.to_string().contains(complaint), "{error}");
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! The threads that run the model, and the two lanes of texts that wait for them.
+//!
+//! Inference blocks, so it has threads of its own, one session each. Conversations wait in a bounded lane: when it is
+//! full the caller learns at once and answers by rules (G7). Long lists to be indexed wait in a second lane that is only
+//! served when the first is empty, so that a catalog import never delays a customer by more than one text.
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+};
+
+use doorstep_core::nlu::NluError;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::{
+    NluStartError,
+    session::{Output, SessionError, SessionSource},
+};
+
+/// How many texts to be indexed may wait or run for each thread: enough that none idles between two.
+const INDEXING_PER_THREAD: usize = 4;
+
+/// What a worker does with a text; a trait so that tests can watch the lanes without a model.
+pub(crate) trait Reader {
+    fn read(&mut self, text: &str) -> Result<Output, SessionError>;
+}
+
+impl Reader for crate::Session {
+    fn read(&mut self, text: &str) -> Result<Output, SessionError> {
+        self.run(text)
+    }
+}
+
+/// One text and who waits for it.
+struct Job {
+    text: String,
+    reply: oneshot::Sender<Result<Output, NluError>>,
+}
+
+#[derive(Default)]
+struct Lanes {
+    conversations: VecDeque<Job>,
+    indexing: VecDeque<Job>,
+    is_closed: bool,
+}
+
+struct Shared {
+    lanes: Mutex<Lanes>,
+    work_arrived: Condvar,
+}
+
+impl Shared {
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next text, conversations first; `None` once closed.
+    fn next(&self) -> Option<Job> {
+        let mut lanes = self.lanes();
+        loop {
+            if lanes.is_closed {
+                return None;
+            }
+            if let Some(job) = lanes.conversations.pop_front() {
+                report_depth(lanes.conversations.len());
+                return Some(job);
+            }
+            if let Some(job) = lanes.indexing.pop_front() {
+                return Some(job);
+            }
+            lanes = self
+                .work_arrived
+                .wait(lanes)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+fn report_depth(depth: usize) {
+    metrics::gauge!("doorstep_nlu_queue_depth").set(depth as f64);
+}
+
+/// The threads. Dropping it ends them; texts that still wait are answered with an error.
+pub(crate) struct Workers {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    indexing: Semaphore,
+    indexing_places: usize,
+    queue: usize,
+}
+
+impl Workers {
+    /// Starts `count` threads. The first session is opened here, so that a broken model is an error now; the others
+    /// open their own on their threads meanwhile.
+    pub(crate) fn start(
+        source: &SessionSource,
+        count: usize,
+        queue: usize,
+    ) -> Result<Self, NluStartError> {
+        let mut workers = Self::new(count, queue);
+        let first = source.open()?;
+        workers.spawn(0, move || Some(first))?;
+        for number in 1..count {
+            let source = source.clone();
+            workers.spawn(number, move || {
+                source
+                    .open()
+                    .inspect_err(|error| tracing::error!(%error, number, "a thread for the model did not start; the others go on"))
+                    .ok()
+            })?;
+        }
+        Ok(workers)
+    }
+
+    fn new(count: usize, queue: usize) -> Self {
+        let indexing_places = count.max(1) * INDEXING_PER_THREAD;
+        Self {
+            shared: Arc::new(Shared {
+                lanes: Mutex::default(),
+                work_arrived: Condvar::new(),
+            }),
+            threads: Vec::with_capacity(count),
+            indexing: Semaphore::new(indexing_places),
+            indexing_places,
+            queue,
+        }
+    }
+
+    fn spawn<R: Reader>(
+        &mut self,
+        number: usize,
+        open: impl FnOnce() -> Option<R> + Send + 'static,
+    ) -> Result<(), NluStartError> {
+        let shared = Arc::clone(&self.shared);
+        let thread = std::thread::Builder::new()
+            .name(format!("nlu-{number}"))
+            .spawn(move || {
+                if let Some(reader) = open() {
+                    serve(&shared, reader);
+                }
+            })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// How many conversations' texts wait.
+    pub(crate) fn depth(&self) -> usize {
+        self.shared.lanes().conversations.len()
+    }
+
+    /// How many texts of long lists may wait or run at once.
+    pub(crate) fn indexing_places(&self) -> usize {
+        self.indexing_places
+    }
+
+    /// Reads a text that somebody waits for.
+    pub(crate) async fn converse(&self, text: String) -> Result<Output, NluError> {
+        let (reply, answer) = oneshot::channel();
+        {
+            let mut lanes = self.shared.lanes();
+            let waiting = lanes.conversations.len();
+            if waiting >= self.queue {
+                metrics::counter!("doorstep_nlu_overloaded_total").increment(1);
+                return Err(NluError::Overloaded { waiting });
+            }
+            lanes.conversations.push_back(Job { text, reply });
+            report_depth(waiting + 1);
+        }
+        self.shared.work_arrived.notify_one();
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Reads a text of a long list, after everything that somebody waits for.
+    pub(crate) async fn index(&self, text: String) -> Result<Output, NluError> {
+        let _place = self.indexing.acquire().await.map_err(|_| stopped())?;
+        let (reply, answer) = oneshot::channel();
+        self.shared.lanes().indexing.push_back(Job { text, reply });
+        self.shared.work_arrived.notify_one();
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        {
+            let mut lanes = self.shared.lanes();
+            lanes.is_closed = true;
+            // Dropping a job tells whoever waits for it.
+            lanes.conversations.clear();
+            lanes.indexing.clear();
+        }
+        self.shared.work_arrived.notify_all();
+        for thread in self.threads.drain(..) {
+            // A thread ends after at most the text that it reads now; its panics were caught.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn stopped() -> NluError {
+    NluError::Failed {
+        reason: "the model was stopped".to_owned(),
+    }
+}
+
+/// A thread's life: one text at a time until the lanes close. Batches were measured and are slower on small machines.
+fn serve(shared: &Shared, mut reader: impl Reader) {
+    while let Some(job) = shared.next() {
+        if job.reply.is_closed() {
+            // Whoever asked is gone.
+            continue;
+        }
+        let result = catch_unwind(AssertUnwindSafe(|| reader.read(&job.text)))
+            .map_err(|_| "it panicked".to_owned())
+            .and_then(|result| result.map_err(|error| error.to_string()))
+            .map_err(|reason| NluError::Failed { reason });
+        // The receiver may have gone meanwhile.
+        let _ = job.reply.send(result);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Reads nothing, but notes what it was asked in order, and waits for permission before each answer.
+    struct Gate {
+        started: mpsc::Sender<String>,
+        go: Arc<Mutex<mpsc::Receiver<()>>>,
+    }
+
+    impl Reader for Gate {
+        fn read(&mut self, text: &str) -> Result<Output, SessionError> {
+            self.started.send(text.to_owned()).unwrap();
+            self.go.lock().unwrap().recv().unwrap();
+            assert!(text != "panic", "a text that panics, as the test wants");
+            if text == "fail" {
+                return Err(SessionError::Tokenizer("as the test wants".into()));
+            }
+            Ok(Output {
+                embedding: vec![1.0],
+                intents: vec![1.0],
+                escalation: [1.0, 0.0, 0.0],
+            })
+        }
+    }
+
+    struct Bench {
+        workers: Arc<Workers>,
+        started: mpsc::Receiver<String>,
+        go: mpsc::Sender<()>,
+    }
+
+    fn one_worker(queue: usize) -> Bench {
+        let (started_sender, started) = mpsc::channel();
+        let (go, permissions) = mpsc::channel();
+        let mut workers = Workers::new(1, queue);
+        let gate = Gate {
+            started: started_sender,
+            go: Arc::new(Mutex::new(permissions)),
+        };
+        workers.spawn(0, move || Some(gate)).unwrap();
+        Bench {
+            workers: Arc::new(workers),
+            started,
+            go,
+        }
+    }
+
+    type Answer = tokio::task::JoinHandle<Result<Output, NluError>>;
+
+    impl Bench {
+        fn converse(&self, text: &str) -> Answer {
+            let (workers, text) = (Arc::clone(&self.workers), text.to_owned());
+            tokio::spawn(async move { workers.converse(text).await })
+        }
+
+        fn index(&self, text: &str) -> Answer {
+            let (workers, text) = (Arc::clone(&self.workers), text.to_owned());
+            tokio::spawn(async move { workers.index(text).await })
+        }
+
+        /// Lets the tasks that were spawned put their texts into the lanes.
+        async fn settle(&self) {
+            for _ in 0..16 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_lane_refuses_at_once_and_says_how_many_wait() {
+        let bench = one_worker(2);
+        let running = bench.converse("running");
+        bench.settle().await;
+        assert_eq!(bench.started.recv().unwrap(), "running");
+        let waiting = [bench.converse("first"), bench.converse("second")];
+        bench.settle().await;
+        assert_eq!(bench.workers.depth(), 2);
+        let refused = bench.workers.converse("third".into()).await;
+        assert!(matches!(refused, Err(NluError::Overloaded { waiting: 2 })));
+        for _ in 0..3 {
+            bench.go.send(()).unwrap();
+        }
+        running.await.unwrap().unwrap();
+        for answer in waiting {
+            answer.await.unwrap().unwrap();
+        }
+        assert_eq!(bench.workers.depth(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_conversation_overtakes_a_long_list() {
+        let bench = one_worker(8);
+        let mut answers = vec![bench.index("list 1")];
+        bench.settle().await;
+        assert_eq!(bench.started.recv().unwrap(), "list 1");
+        answers.push(bench.index("list 2"));
+        bench.settle().await;
+        answers.push(bench.converse("customer"));
+        bench.settle().await;
+        for _ in 0..3 {
+            bench.go.send(()).unwrap();
+        }
+        for answer in answers {
+            answer.await.unwrap().unwrap();
+        }
+        let order: Vec<String> = bench.started.try_iter().collect();
+        assert_eq!(order, ["customer", "list 2"]);
+    }
+
+    #[tokio::test]
+    async fn a_text_that_panics_or_fails_harms_only_itself() {
+        let bench = one_worker(8);
+        for _ in 0..3 {
+            bench.go.send(()).unwrap();
+        }
+        let panicked = bench.workers.converse("panic".into()).await;
+        assert!(
+            matches!(panicked, Err(NluError::Failed { .. })),
+            "{panicked:?}"
+        );
+        let failed = bench.workers.converse("fail".into()).await.unwrap_err();
+        assert!(failed.to_string().contains("as the test wants"), "{failed}");
+        assert!(bench.workers.converse("fine".into()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn dropping_the_workers_ends_their_threads_and_answers_those_who_wait() {
+        let (started_sender, started) = mpsc::channel();
+        let (go, permissions) = mpsc::channel();
+        let mut workers = Workers::new(1, 8);
+        let gate = Gate {
+            started: started_sender,
+            go: Arc::new(Mutex::new(permissions)),
+        };
+        workers.spawn(0, move || Some(gate)).unwrap();
+        let (reply, running) = oneshot::channel();
+        let (other_reply, waiting) = oneshot::channel();
+        for (text, reply) in [("running", reply), ("waiting", other_reply)] {
+            let text = text.to_owned();
+            workers
+                .shared
+                .lanes()
+                .conversations
+                .push_back(Job { text, reply });
+        }
+        workers.shared.work_arrived.notify_one();
+        assert_eq!(started.recv().unwrap(), "running");
+        let dropping = std::thread::spawn(move || drop(workers));
+        // Only once the lanes are closed may the gate open, else the thread would take the second text and wait in it.
+        assert!(waiting.await.is_err());
+        go.send(()).unwrap();
+        assert!(running.await.unwrap().is_ok());
+        dropping.join().unwrap();
+        // The gate, and with it the thread that owned it, is gone.
+        assert!(started.recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_text_that_nobody_waits_for_any_more_is_skipped() {
+        let bench = one_worker(8);
+        let running = bench.converse("running");
+        bench.settle().await;
+        bench.started.recv().unwrap();
+        let given_up = bench.converse("given up");
+        bench.settle().await;
+        given_up.abort();
+        bench.settle().await;
+        let last = bench.converse("last");
+        bench.settle().await;
+        for _ in 0..2 {
+            bench.go.send(()).unwrap();
+        }
+        running.await.unwrap().unwrap();
+        last.await.unwrap().unwrap();
+        assert_eq!(bench.started.try_iter().collect::<Vec<_>>(), ["last"]);
+    }
+}

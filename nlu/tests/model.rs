@@ -1,0 +1,369 @@
+//! The shipped model, on the backends that this machine has. A process has one backend, so what compares them runs this
+//! binary again, once for each.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use doorstep_core::{
+    nlu::{Nlu, NluContext, NluError},
+    understanding::{Backend, EntityKind},
+};
+use doorstep_nlu::{BackendChoice, LocalNlu, Model, NluConfig, Session};
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+use sha2::Digest;
+
+const TEXTS: [&str; 8] = [
+    "where is my order 10234?",
+    "I want my money back, it arrived broken",
+    "do you have waterproof boots under 100 €",
+    "dónde está mi pedido",
+    "wo bleibt mein Paket",
+    "can I talk to a real person",
+    "what's the weather in Rome",
+    "is this jacket warm enough for winter, and does it have a hood that can be taken off?",
+];
+
+fn models() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models")
+}
+
+/// The shipped model, or `None` with a visible word where a checkout lacks it.
+fn shipped() -> Option<Model> {
+    let read = |name: &str| std::fs::read(models().join(name));
+    match (
+        read("understanding.onnx"),
+        read("tokenizer.json"),
+        read("understanding.json"),
+    ) {
+        (Ok(onnx), Ok(tokenizer), Ok(metadata)) => {
+            let metadata = String::from_utf8(metadata).unwrap();
+            Some(Model::new(onnx, tokenizer, &metadata).unwrap())
+        }
+        _ => {
+            println!("skipped: models/ holds no model");
+            None
+        }
+    }
+}
+
+fn context() -> NluContext {
+    NluContext {
+        language_hint: None,
+        time_zone: chrono_tz::Europe::Madrid,
+        now: "2026-11-21T09:00:00Z".parse().unwrap(),
+    }
+}
+
+/// One instance for the tests of this process.
+fn nlu() -> Option<&'static LocalNlu> {
+    static NLU: OnceLock<Option<LocalNlu>> = OnceLock::new();
+    NLU.get_or_init(|| Some(LocalNlu::start(shipped()?, NluConfig::default()).unwrap()))
+        .as_ref()
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+// In a process of its own
+
+/// What a child process reports.
+#[derive(Debug, Serialize, Deserialize)]
+struct Report {
+    backend: String,
+    error: Option<String>,
+    outputs: Vec<(String, Vec<f32>)>,
+}
+
+const MARK: &str = "REPORT ";
+
+#[test]
+#[ignore = "run by the tests below, each time in a process of its own"]
+fn child() {
+    let choice = match std::env::var("DOORSTEP_TEST_BACKEND").as_deref() {
+        Ok("tract") => BackendChoice::Tract,
+        Ok("onnxruntime") => BackendChoice::Onnxruntime,
+        _ => BackendChoice::Auto,
+    };
+    let model = shipped().unwrap();
+    let labels = model.metadata.labels.clone();
+    let config = NluConfig {
+        backend: choice,
+        ..NluConfig::default()
+    };
+    let report = match Session::open(model, &config) {
+        Ok(mut session) => Report {
+            backend: session.backend().as_str().to_owned(),
+            error: None,
+            outputs: TEXTS
+                .iter()
+                .map(|text| {
+                    let output = session.run(text).unwrap();
+                    let (best, _) = output
+                        .intents
+                        .iter()
+                        .enumerate()
+                        .max_by(|a, b| a.1.total_cmp(b.1))
+                        .unwrap();
+                    (labels[best].clone(), output.embedding)
+                })
+                .collect(),
+        },
+        Err(error) => Report {
+            backend: "none".to_owned(),
+            error: Some(error.to_string()),
+            outputs: vec![],
+        },
+    };
+    println!("{MARK}{}", serde_json::to_string(&report).unwrap());
+}
+
+/// Runs [`child`] with `variables` set.
+fn in_a_process(variables: &[(&str, &Path)]) -> Report {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--ignored", "--nocapture"])
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let report = text
+        .lines()
+        .find_map(|line| line.split_once(MARK))
+        .unwrap_or_else(|| {
+            panic!(
+                "no report: {text} {}",
+                String::from_utf8_lossy(&output.stderr)
+            )
+        });
+    serde_json::from_str(report.1).unwrap()
+}
+
+#[test]
+fn both_backends_say_the_same() {
+    if shipped().is_none() {
+        return;
+    }
+    let tract = in_a_process(&[("DOORSTEP_TEST_BACKEND", Path::new("tract"))]);
+    let onnxruntime = in_a_process(&[("DOORSTEP_TEST_BACKEND", Path::new("onnxruntime"))]);
+    assert_eq!(tract.backend, "tract");
+    if let Some(error) = onnxruntime.error {
+        println!("skipped: {error}");
+        return;
+    }
+    assert_eq!(onnxruntime.backend, "onnxruntime");
+    for ((text, a), b) in TEXTS.iter().zip(&tract.outputs).zip(&onnxruntime.outputs) {
+        // ONNX Runtime rounds what flows between the layers to eight bits, tract does not: short texts differ by 0.01.
+        let likeness = cosine(&a.1, &b.1);
+        println!("{likeness:.4} {text}");
+        assert!(likeness > 0.98, "{text}: {likeness}");
+        assert_eq!(a.0, b.0, "{text}");
+    }
+}
+
+#[test]
+fn a_broken_library_means_the_built_in_backend_and_no_panic() {
+    if shipped().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let library = folder.path().join("libonnxruntime.so");
+    std::fs::write(&library, "this is no library").unwrap();
+    let report = in_a_process(&[
+        ("ORT_DYLIB_PATH", &library),
+        ("XDG_CACHE_HOME", folder.path()),
+    ]);
+    assert!(
+        matches!(report.backend.as_str(), "tract" | "onnxruntime"),
+        "{report:?}"
+    );
+    assert_eq!(report.outputs.len(), TEXTS.len());
+}
+
+#[test]
+fn a_demanded_library_that_is_missing_is_an_error_that_says_where_it_was_looked_for() {
+    if shipped().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let library = folder.path().join("nowhere.so");
+    let report = in_a_process(&[
+        ("DOORSTEP_TEST_BACKEND", Path::new("onnxruntime")),
+        ("ORT_DYLIB_PATH", &library),
+        ("XDG_CACHE_HOME", folder.path()),
+    ]);
+    match report.error {
+        Some(error) => {
+            assert!(
+                error.contains("nowhere.so") && error.contains("scripts/onnxruntime"),
+                "{error}"
+            );
+        }
+        None => println!("skipped: this system has ONNX Runtime in its library path"),
+    }
+}
+
+// In this process
+
+#[test]
+fn the_metadata_carries_the_checksum_of_the_graph_beside_it() {
+    let Some(model) = shipped() else { return };
+    let sum: String = sha2::Sha256::digest(&model.onnx)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(model.metadata.sha256, sum);
+    assert_eq!(model.metadata.labels, doorstep_core::understanding::INTENTS);
+}
+
+#[test]
+fn a_message_is_understood_whole() {
+    let Some(nlu) = nlu() else { return };
+    let understanding = block_on(nlu.understand("where is my order 10234?", &context())).unwrap();
+    assert_eq!(understanding.language.to_string(), "en");
+    assert_eq!(
+        understanding.entity(EntityKind::OrderNumber).unwrap().value,
+        "10234"
+    );
+    assert_eq!(understanding.top_intent().unwrap().name, "order_status");
+    assert_eq!(understanding.backend, nlu.backend());
+    let vector = understanding.vector.unwrap();
+    assert!((cosine(&vector, &vector) - 1.0).abs() < 1e-3);
+    let sum: f32 = understanding
+        .intents
+        .iter()
+        .map(|intent| intent.confidence)
+        .sum();
+    assert!((sum - 1.0).abs() < 1e-3);
+    let order: Vec<f32> = understanding
+        .intents
+        .iter()
+        .map(|intent| intent.confidence)
+        .collect();
+    assert!(order.is_sorted_by(|a, b| a >= b));
+}
+
+#[test]
+fn hostile_texts_are_answered() {
+    let Some(nlu) = nlu() else { return };
+    let megabyte = "1Z9 ж🙂 where@is 10234 ".repeat(40_000);
+    let one_word = "a".repeat(1_000_000);
+    for text in [
+        "",
+        " ",
+        "\0\u{1}\u{7f}",
+        "🙂🙂🙂",
+        "\u{202e}أين طلبي 10234",
+        &megabyte,
+        &one_word,
+        "\u{200b}",
+        "\u{fffd}",
+        "[CLS] [SEP] [MASK]",
+    ] {
+        let understanding = block_on(nlu.understand(text, &context())).unwrap();
+        assert_eq!(understanding.intents.is_empty(), text.trim().is_empty());
+        assert!(
+            understanding
+                .entities
+                .iter()
+                .all(|entity| text.get(entity.start..entity.end).is_some())
+        );
+    }
+}
+
+#[test]
+fn vectors_of_a_long_list_come_in_order_and_are_those_of_single_texts() {
+    let Some(nlu) = nlu() else { return };
+    let texts: Vec<String> = (0..12)
+        .map(|number| format!("Jacket {number} with a hood"))
+        .collect();
+    let vectors = block_on(nlu.embed(&texts)).unwrap();
+    assert_eq!(vectors.len(), texts.len());
+    for (text, vector) in texts.iter().zip(&vectors) {
+        let alone = block_on(nlu.embed(std::slice::from_ref(text))).unwrap();
+        assert!(cosine(&alone[0], vector) > 0.9999, "{text}");
+    }
+    assert!(block_on(nlu.embed(&[])).unwrap().is_empty());
+}
+
+#[test]
+fn results_are_the_same_with_and_without_the_cache() {
+    let Some(cached) = nlu() else { return };
+    let config = NluConfig {
+        cache: 0,
+        threads: 1,
+        ..NluConfig::default()
+    };
+    let uncached = LocalNlu::start(shipped().unwrap(), config).unwrap();
+    for text in TEXTS {
+        let fresh = block_on(uncached.understand(text, &context())).unwrap();
+        for _ in 0..2 {
+            let other = block_on(cached.understand(text, &context())).unwrap();
+            assert_eq!(other.intents, fresh.intents, "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_queue_without_room_is_overloaded_and_rules_answer_instead() {
+    let Some(model) = shipped() else { return };
+    let config = NluConfig {
+        queue: 0,
+        threads: 1,
+        ..NluConfig::default()
+    };
+    let nlu = LocalNlu::start(model, config).unwrap();
+    let refused = block_on(nlu.understand("where is my order 10234", &context()));
+    assert!(matches!(refused, Err(NluError::Overloaded { .. })));
+    let understanding = nlu.understand_by_rules("where is my order 10234", &context());
+    assert_eq!(understanding.backend, Backend::Rules);
+    assert_eq!(understanding.top_intent().unwrap().name, "order_status");
+}
+
+#[test]
+fn a_file_that_is_no_model_is_refused_with_a_reason() {
+    let Some(mut model) = shipped() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let config = NluConfig {
+        model_folder: Some(folder.path().to_owned()),
+        ..NluConfig::default()
+    };
+    model.onnx = b"this is no model".to_vec().into();
+    let error = LocalNlu::start(model.clone(), config.clone())
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("understanding.onnx"), "{error}");
+    model.tokenizer = b"{}".to_vec().into();
+    let error = LocalNlu::start(model, config).err().unwrap();
+    assert!(error.to_string().contains("tokenizer.json"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_text_is_understood(text in r"(\PC|\s|[0-9]|\x00){0,300}") {
+        if let Some(nlu) = nlu() {
+            let understanding = block_on(nlu.understand(&text, &context())).unwrap();
+            prop_assert!(understanding.intents.is_empty() == text.trim().is_empty());
+            let by_rules = nlu.understand_by_rules(&text, &context());
+            prop_assert_eq!(by_rules.entities, understanding.entities);
+        }
+    }
+}

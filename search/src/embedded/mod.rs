@@ -1,0 +1,234 @@
+//! The index inside the program: tantivy for words, an exact scan for vectors.
+
+mod analysis;
+mod contents;
+mod ranking;
+mod snapshot;
+mod storage;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use async_trait::async_trait;
+use doorstep_core::{
+    Health,
+    health::PortError,
+    search::{SearchDocument, SearchHit, SearchIndex, SearchQuery},
+};
+use tokio::{sync::Mutex, task::spawn_blocking};
+
+use snapshot::Snapshot;
+pub use storage::OpenError;
+use storage::{Change, Storage, StorageError};
+
+/// As much of a query's text as is read.
+const MAX_QUERY_BYTES: usize = 2048;
+
+/// A [`SearchIndex`] in this process; cheap to clone, all clones are one index.
+///
+/// Every search works on one snapshot and never waits for a write. Writes go one after another on a blocking thread.
+/// They take effect whole or not at all, also through a crash.
+#[derive(Clone)]
+pub struct EmbeddedIndex {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    storage: Storage,
+    snapshot: RwLock<Arc<Snapshot>>,
+    /// One write at a time; a waiting one holds no thread.
+    writing: Arc<Mutex<()>>,
+    /// Why the index was begun anew when it was opened.
+    rebuilt: Option<String>,
+}
+
+impl EmbeddedIndex {
+    /// An empty index that is gone with the process.
+    ///
+    /// # Errors
+    /// The engine could not be set up.
+    pub fn in_memory() -> Result<Self, OpenError> {
+        let storage = Storage::in_memory()?;
+        let snapshot = Snapshot::load(&storage)?;
+        Ok(Self::over(storage, snapshot, None))
+    }
+
+    /// The index kept in `directory`, which is created if needed. `model` names the maker of the vectors, such as
+    /// `minilm-l6@3`: vectors of two models cannot be compared. An index that is damaged, of another model or of another
+    /// version of this program is begun anew, and the log says why; it holds nothing that the shop and the policies do
+    /// not, so filling it again is all that it needs.
+    ///
+    /// # Errors
+    /// The directory cannot be written, or another process has it open.
+    pub async fn open(directory: impl Into<PathBuf>, model: &str) -> Result<Self, OpenError> {
+        let directory = directory.into();
+        let model = model.to_owned();
+        let lock = storage::lock(&directory)?;
+        let home = storage::home(&directory);
+        // A panic of the engine over damaged files ends here too.
+        let found = {
+            let (home, model) = (home.clone(), model.clone());
+            spawn_blocking(move || load(&home, &model)).await
+        };
+        let reason = match found {
+            Ok(Ok(Some((storage, snapshot)))) => {
+                return Ok(Self::over(storage.holding(lock), snapshot, None));
+            }
+            Ok(Ok(None)) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(panic) => Some(panic.to_string()),
+        };
+        if let Some(reason) = &reason {
+            tracing::warn!(directory = %home.display(), %reason, "the search index is begun anew");
+        }
+        let created = spawn_blocking(move || {
+            let storage = Storage::create(&home, &model)?;
+            let snapshot = Snapshot::load(&storage)?;
+            Ok((storage, snapshot))
+        });
+        let (storage, snapshot) = created
+            .await
+            .unwrap_or_else(|panic| Err(StorageError::Damaged(panic.to_string())))?;
+        Ok(Self::over(storage.holding(lock), snapshot, reason))
+    }
+
+    fn over(storage: Storage, snapshot: Snapshot, rebuilt: Option<String>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                storage,
+                snapshot: RwLock::new(Arc::new(snapshot)),
+                writing: Arc::default(),
+                rebuilt,
+            }),
+        }
+    }
+
+    /// Runs one write on a blocking thread, after those before it.
+    async fn change(
+        &self,
+        removed: Vec<String>,
+        documents: Vec<SearchDocument>,
+    ) -> Result<(), PortError> {
+        let turn = Arc::clone(&self.inner.writing).lock_owned().await;
+        let inner = Arc::clone(&self.inner);
+        // The turn goes along: were the caller dropped, the next write would still wait for this one.
+        blocking(move || {
+            let _turn = turn;
+            inner.write(&removed, documents)
+        })
+        .await
+    }
+}
+
+fn load(home: &Path, model: &str) -> Result<Option<(Storage, Snapshot)>, StorageError> {
+    let Some(storage) = Storage::open(home, model)? else {
+        return Ok(None);
+    };
+    let snapshot = Snapshot::load(&storage)?;
+    Ok(Some((storage, snapshot)))
+}
+
+impl Inner {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        let snapshot = self.snapshot.read();
+        Arc::clone(&snapshot.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(
+        &self,
+        removed: &[String],
+        documents: Vec<SearchDocument>,
+    ) -> Result<(), StorageError> {
+        let mut contents = self.snapshot().contents.clone();
+        let mut gone = Vec::new();
+        for id in removed {
+            if contents.remove(id) {
+                gone.push(id.clone());
+            }
+        }
+        let mut changes = Vec::with_capacity(documents.len());
+        for mut document in documents {
+            let (number, entry) = contents.put(&mut document)?;
+            changes.push(Change {
+                number,
+                entry,
+                document,
+            });
+        }
+        if gone.is_empty() && changes.is_empty() {
+            return Ok(());
+        }
+        self.storage.write(&gone, &changes)?;
+        let searcher = self.storage.searcher()?;
+        let next = Snapshot::new(searcher, self.storage.fields, contents)?;
+        let mut snapshot = self
+            .snapshot
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *snapshot = Arc::new(next);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SearchIndex for EmbeddedIndex {
+    async fn search(&self, query: &SearchQuery) -> Result<Vec<SearchHit>, PortError> {
+        let snapshot = self.inner.snapshot();
+        let read = query.text.floor_char_boundary(MAX_QUERY_BYTES);
+        let query = SearchQuery {
+            text: query.text[..read].to_owned(),
+            vector: query.vector.clone(),
+            kind: query.kind,
+            language: query.language.clone(),
+            filters: query.filters.clone(),
+            limit: query.limit,
+        };
+        blocking(move || snapshot.search(query)).await
+    }
+
+    async fn upsert(&self, documents: Vec<SearchDocument>) -> Result<(), PortError> {
+        self.change(Vec::new(), documents).await
+    }
+
+    async fn delete(&self, ids: &[String]) -> Result<(), PortError> {
+        self.change(ids.to_vec(), Vec::new()).await
+    }
+
+    async fn known(&self, ids: &[String]) -> Result<BTreeMap<String, String>, PortError> {
+        let snapshot = self.inner.snapshot();
+        let hash = |id: &String| {
+            let entry = snapshot.contents.find(id)?;
+            entry.vector.as_ref()?;
+            Some((id.clone(), entry.hash.clone()))
+        };
+        Ok(ids.iter().filter_map(hash).collect())
+    }
+
+    async fn count(&self) -> Result<u64, PortError> {
+        Ok(self.inner.snapshot().contents.len() as u64)
+    }
+
+    async fn healthcheck(&self) -> Health {
+        match &self.inner.rebuilt {
+            Some(reason) if self.inner.snapshot().contents.len() == 0 => Health::Degraded {
+                reason: format!("the search index was begun anew and is still empty: {reason}"),
+            },
+            _ => Health::Ok,
+        }
+    }
+}
+
+/// Runs `work` off the async threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, PortError> {
+    match spawn_blocking(work).await {
+        Ok(done) => done.map_err(|error| PortError::new("search", error)),
+        Err(panic) => Err(PortError::new("search", panic)),
+    }
+}

@@ -1,0 +1,553 @@
+//! Composition: the only place that sees all rooms and puts them together.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use doorstep_channels::{Channels, Surroundings};
+use doorstep_commerce::SourceConfig;
+use doorstep_core::{
+    Ambient, ChannelName, ConfigFiles, Health, Problem, SourceName, Timestamp,
+    channel::{Capabilities, Inbox},
+    nlu::Nlu,
+    search::SearchIndex,
+    shop::{EventSource, Shop},
+    understanding::Backend,
+};
+use doorstep_engine::{
+    Store, StoreError,
+    delivery::{Delivery, DeliveryConfig},
+    enrich::Enricher,
+    flows::Flows,
+    inbound::Inbound,
+    knowledge,
+    notify::{Notifier, NotifyConfig, Rules},
+    router::{Router, RouterParts, ShopProfile, Thresholds},
+    store::{Database, DatabaseConfig},
+    templates::Templates,
+};
+use doorstep_jobs::{Parts, Queue, Workers, WorkersConfig};
+use doorstep_nlu::{BackendChoice, LocalNlu, Model, NluConfig};
+use doorstep_search::EmbeddedIndex;
+use secrecy::ExposeSecret;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    assets,
+    catalog::Progress,
+    cli::Role,
+    config::{Config, DatabaseKind, NluBackend, SecretStore, ShopKind},
+    demo::{Demo, Watched},
+    http::ApiError,
+    limit::WebhookLimits,
+};
+
+/// The channels that the configuration opens.
+fn channel_names(config: &Config) -> Vec<ChannelName> {
+    let email = config
+        .channels
+        .email
+        .as_ref()
+        .map(|_| doorstep_channels::email::NAME);
+    let webchat = config
+        .channels
+        .webchat
+        .as_ref()
+        .map(|_| doorstep_channels::webchat::NAME);
+    [email, webchat]
+        .into_iter()
+        .flatten()
+        .map(ChannelName::from)
+        .collect()
+}
+
+/// A running program: what HTTP handlers and commands speak with.
+pub struct App {
+    /// Its configuration.
+    pub config: Config,
+    /// Clock and randomness.
+    pub ambient: Ambient,
+    /// What is durable.
+    pub store: Store,
+    /// Opened channels.
+    pub channels: Channels,
+    /// Sources of commerce events by name.
+    pub sources: BTreeMap<String, Arc<dyn EventSource>>,
+    /// The shop's records.
+    pub shop: Arc<dyn Shop>,
+    /// Catalog and knowledge.
+    pub search: Arc<dyn SearchIndex>,
+    /// The model.
+    pub nlu: LocalNlu,
+    /// Where messages are admitted.
+    pub inbox: Arc<dyn Inbox>,
+    /// What the demo page plays with; `None` outside the demo.
+    pub demo: Option<Demo>,
+    /// Cancelled when the program is to end.
+    pub stop: CancellationToken,
+    /// How far the index is.
+    pub indexed: watch::Receiver<Progress>,
+    inbound: Inbound,
+    workers: Option<Workers>,
+    limits: WebhookLimits,
+    source_configs: BTreeMap<String, SourceConfig>,
+}
+
+/// The program could not be started; the sentence says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The merchant's files do not hold together.
+    #[error("the configuration has {} problem(s):\n{}", .0.len(), list(.0))]
+    Problems(Vec<Problem>),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Anything else, with its part.
+    #[error("{part} did not start: {reason}")]
+    Part {
+        /// `nlu`, `search`, …
+        part: &'static str,
+        /// What it said.
+        reason: String,
+    },
+}
+
+fn list(problems: &[Problem]) -> String {
+    problems
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn part<E: std::fmt::Display>(part: &'static str) -> impl FnOnce(E) -> StartError {
+    move |error| StartError::Part {
+        part,
+        reason: error.to_string(),
+    }
+}
+
+/// What a merchant writes, checked as a whole: what `doorstep check` and start-up share.
+pub struct MerchantFiles {
+    /// The files themselves; knowledge is read from them.
+    pub files: ConfigFiles,
+    /// Replies and notification texts.
+    pub templates: Templates,
+    /// Dialogues.
+    pub flows: Flows,
+    /// What is told unasked.
+    pub rules: Rules,
+}
+
+impl MerchantFiles {
+    /// Reads and checks the built-in files, overlaid by `files_dir`.
+    ///
+    /// # Errors
+    /// Every problem in every file.
+    pub fn load(config: &Config) -> Result<Self, Vec<Problem>> {
+        let files = assets::merchant_files(config.files_dir.as_deref()).map_err(|error| {
+            vec![Problem {
+                file: config
+                    .files_dir
+                    .as_deref()
+                    .unwrap_or(Path::new(""))
+                    .display()
+                    .to_string(),
+                line: 0,
+                field: "files_dir".to_owned(),
+                message: format!("a file cannot be read: {error}"),
+                fix: "check that files_dir is a folder of UTF-8 text files".to_owned(),
+            }]
+        })?;
+        let templates = Templates::load(&files, &config.shop.default_language)?;
+        let mut problems = Vec::new();
+        let flows = Flows::load(&files, &templates)
+            .map_err(|found| problems.extend(found))
+            .ok();
+        let rules = Notifier::load_rules(&files, &templates, &channel_names(config))
+            .map_err(|found| problems.extend(found))
+            .ok();
+        let passages = knowledge::passages(&files, Timestamp::UNIX_EPOCH);
+        problems.extend(passages.err().unwrap_or_default());
+        match (flows, rules) {
+            (Some(flows), Some(rules)) if problems.is_empty() => Ok(Self {
+                files,
+                templates,
+                flows,
+                rules,
+            }),
+            _ => Err(problems),
+        }
+    }
+}
+
+impl App {
+    /// Opens everything and starts its work for `role`. Conversations and jobs that a crash left behind are taken up.
+    ///
+    /// # Errors
+    /// What could not be started, and why.
+    pub async fn start(
+        config: Config,
+        ambient: Ambient,
+        role: Role,
+        demo: bool,
+    ) -> Result<Arc<Self>, StartError> {
+        crate::observe::start_metrics();
+        let config = with_kept_secrets(config, &ambient)?;
+        let merchant = MerchantFiles::load(&config).map_err(StartError::Problems)?;
+        let nlu = tokio::task::spawn_blocking({
+            let nlu = config.nlu.clone();
+            move || start_nlu(&nlu)
+        });
+        let database = Database::open(&database_config(&config)).await?;
+        database.migrate().await?;
+        Queue::migrate(&database)
+            .await
+            .map_err(part("the job queue"))?;
+        let queue = Queue::new(ambient.clone());
+        let store = Store::new(database, Arc::new(queue.clone()), ambient.clone()).await?;
+        let nlu = nlu.await.map_err(part("nlu"))?.map_err(part("nlu"))?;
+        let search: Arc<dyn SearchIndex> = Arc::new(open_index(&config, &nlu).await?);
+        let (shop, demo_shop) = open_shop(&config, &ambient)?;
+
+        let templates = Arc::new(merchant.templates);
+        let threshold = nlu.metadata().threshold;
+        let router = Arc::new(Router::new(RouterParts {
+            nlu: Arc::new(nlu.clone()),
+            shop: shop.clone(),
+            search: search.clone(),
+            flows: merchant.flows,
+            templates: templates.clone(),
+            shop_profile: shop_profile(&config),
+            thresholds: Thresholds {
+                accept: threshold.accept,
+                margin: threshold.margin,
+            },
+            ambient: ambient.clone(),
+            facts: Arc::new(store.clone()),
+        }));
+        let inbound = Inbound::new(store.clone(), router);
+        let inbox: Arc<dyn Inbox> = Arc::new(inbound.clone());
+        let mut channels = doorstep_channels::open(
+            config.channels.clone(),
+            &Surroundings {
+                inbox: inbox.clone(),
+                mailbox: Arc::new(store.clone()),
+                ambient: ambient.clone(),
+                data_dir: config.data_dir.clone(),
+            },
+        )
+        .map_err(part("channels"))?;
+        let mails = watch::Sender::new(0);
+        if demo {
+            for channel in channels.all.values_mut() {
+                *channel = Arc::new(Watched::new(channel.clone(), mails.clone()));
+            }
+        }
+        let (sources, source_configs) = open_sources(&config)?;
+        let stop = CancellationToken::new();
+        let capabilities: HashMap<ChannelName, Capabilities> = channels
+            .all
+            .iter()
+            .map(|(name, channel)| (name.clone(), channel.capabilities().clone()))
+            .collect();
+        inbound.open_channels(capabilities.clone());
+        let workers = match role {
+            Role::Web => None,
+            Role::All | Role::Worker => Some(
+                Workers::start(
+                    Parts {
+                        store: store.clone(),
+                        queue,
+                        enricher: Arc::new(Enricher::new(
+                            store.clone(),
+                            shop.clone(),
+                            email_channel(&config),
+                        )),
+                        notifier: Arc::new(Notifier::new(
+                            store.clone(),
+                            merchant.rules,
+                            templates,
+                            capabilities,
+                            notify_config(&config),
+                        )),
+                        delivery: Arc::new(Delivery::new(
+                            store.clone(),
+                            channels.all.values().cloned(),
+                            delivery_config(&config),
+                        )),
+                        inbound: Some(inbound.clone()),
+                        config: workers_config(&config),
+                    },
+                    stop.child_token(),
+                )
+                .await
+                .map_err(part("the workers"))?,
+            ),
+        };
+        let (progress, indexed) = watch::channel(Progress::Reading);
+        let app = Arc::new(Self {
+            indexed,
+            limits: WebhookLimits::new(&config.http),
+            demo: demo.then(|| Demo::new(demo_shop, mails)),
+            config,
+            ambient,
+            store,
+            channels,
+            sources,
+            source_configs,
+            shop,
+            search,
+            nlu,
+            inbox,
+            inbound,
+            workers,
+            stop,
+        });
+        crate::catalog::keep_indexed(&app, merchant.files, progress);
+        app.listen_on_channels();
+        Ok(app)
+    }
+
+    /// Lets channels with connections of their own receive.
+    fn listen_on_channels(&self) {
+        for channel in self.channels.all.values() {
+            let (channel, inbox, stop) =
+                (channel.clone(), self.inbox.clone(), self.stop.child_token());
+            tokio::spawn(async move { channel.listen(inbox, stop).await });
+        }
+    }
+
+    /// Ends: no new work is begun, what runs is finished, what waits stays in the store.
+    pub async fn shut_down(&self) {
+        self.stop.cancel();
+        self.inbound.shut_down().await;
+        if let Some(workers) = &self.workers {
+            workers.finished().await;
+        }
+    }
+
+    /// How each part is.
+    pub async fn health(&self) -> Vec<(String, Health)> {
+        let mut parts = vec![("database".to_owned(), self.database_health().await)];
+        parts.push(("search".to_owned(), self.search.healthcheck().await));
+        parts.push((
+            format!("shop:{}", self.shop.name()),
+            self.shop.healthcheck().await,
+        ));
+        parts.push(("nlu".to_owned(), self.nlu_health()));
+        for (name, channel) in &self.channels.all {
+            parts.push((format!("channel:{name}"), channel.healthcheck().await));
+        }
+        parts
+    }
+
+    async fn database_health(&self) -> Health {
+        match self.store.ping().await {
+            Ok(()) => Health::Ok,
+            Err(error) => Health::Down {
+                reason: error.to_string(),
+            },
+        }
+    }
+
+    /// The built-in backend is a lesser way only where the library was asked for.
+    fn nlu_health(&self) -> Health {
+        match self.nlu.backend() {
+            Backend::Tract if self.config.nlu.backend == NluBackend::Auto => Health::Degraded {
+                reason: "ONNX Runtime was not found; the built-in backend stands in and is slower"
+                    .to_owned(),
+            },
+            _ => Health::Ok,
+        }
+    }
+
+    /// Numbers that are read rather than counted.
+    pub async fn refresh_gauges(&self) {
+        if let Ok(documents) = self.search.count().await {
+            metrics::gauge!("doorstep_documents").set(documents as f64);
+        }
+        metrics::gauge!("doorstep_nlu_queue_depth").set(self.nlu.queue_depth() as f64);
+    }
+
+    /// Takes one of the webhooks that a source may send now.
+    ///
+    /// # Errors
+    /// 429: it sends too many.
+    pub fn take_webhook_token(&self, source: &str) -> Result<(), ApiError> {
+        self.limits.take(source).map_err(|retry_after| {
+            crate::http::count_rejected_webhook(source, "rate_limited");
+            ApiError::rate_limited(
+                "too many webhooks from this source; deliver this one again later",
+                retry_after,
+            )
+        })
+    }
+
+    /// A source as configured, with its secret: to sign as its sender would.
+    pub fn source_config(&self, name: &str) -> Option<&SourceConfig> {
+        self.source_configs.get(name)
+    }
+}
+
+/// Fills in secrets that nobody configured with ones that are made once and kept.
+fn with_kept_secrets(mut config: Config, ambient: &Ambient) -> Result<Config, StartError> {
+    let secrets = SecretStore {
+        folder: config.data_dir.join("secrets"),
+        entropy: &*ambient.entropy,
+    };
+    let find = |name: &str, configured: &secrecy::SecretString| {
+        secrets.find(name, configured).map_err(part("a secret"))
+    };
+    if let Some(webchat) = &mut config.channels.webchat {
+        webchat.signing_secret = find("webchat_signing_secret", &webchat.signing_secret)?;
+        let identity = webchat.identity_secret.clone().unwrap_or_default();
+        webchat.identity_secret = Some(find("webchat_identity_secret", &identity)?);
+    }
+    for (name, source) in &mut config.commerce {
+        source.secret = find(&format!("commerce_{name}_secret"), &source.secret)?;
+    }
+    Ok(config)
+}
+
+fn database_config(config: &Config) -> DatabaseConfig {
+    match config.database.kind {
+        DatabaseKind::Sqlite => DatabaseConfig::Sqlite {
+            path: config.data_dir.join("doorstep.db"),
+        },
+        DatabaseKind::Postgres => DatabaseConfig::Postgres {
+            url: config.database.url.expose_secret().into(),
+            connections: config.database.connections,
+        },
+    }
+}
+
+/// Opens the configured database alone, for `doorstep migrate`.
+///
+/// # Errors
+/// It cannot be opened.
+pub async fn open_database(config: &Config) -> Result<Database, StoreError> {
+    Database::open(&database_config(config)).await
+}
+
+/// Loads the model and starts its threads; blocks.
+///
+/// # Errors
+/// The model or the wanted backend cannot be loaded.
+pub fn start_nlu(
+    section: &crate::config::NluSection,
+) -> Result<LocalNlu, doorstep_nlu::NluStartError> {
+    let model = Model::new(assets::MODEL, assets::TOKENIZER, assets::MODEL_METADATA)?;
+    LocalNlu::start(
+        model,
+        NluConfig {
+            threads: if section.threads == 0 {
+                usize::MAX
+            } else {
+                section.threads
+            },
+            queue: section.queue,
+            onnxruntime: Some(section.onnxruntime.clone())
+                .filter(|path| !path.as_os_str().is_empty()),
+            backend: match section.backend {
+                NluBackend::Auto => BackendChoice::Auto,
+                NluBackend::Onnxruntime => BackendChoice::Onnxruntime,
+                NluBackend::Tract => BackendChoice::Tract,
+            },
+            order_number_patterns: section.order_numbers.clone(),
+            cache: section.cache,
+            ..NluConfig::default()
+        },
+    )
+}
+
+async fn open_index(config: &Config, nlu: &LocalNlu) -> Result<EmbeddedIndex, StartError> {
+    EmbeddedIndex::open(config.data_dir.join("search"), &nlu.metadata().version)
+        .await
+        .map_err(part("the search index"))
+}
+
+type OpenedShop = (Arc<dyn Shop>, Arc<doorstep_commerce::demo::DemoShop>);
+
+fn open_shop(config: &Config, ambient: &Ambient) -> Result<OpenedShop, StartError> {
+    match config.shop.kind {
+        ShopKind::Demo => {
+            let shop = doorstep_commerce::demo::DemoShop::new("demo".into(), ambient.clock.clone())
+                .map_err(part("the demo shop"))?;
+            let shop = Arc::new(shop);
+            Ok((shop.clone(), shop))
+        }
+    }
+}
+
+type OpenedSources = (
+    BTreeMap<String, Arc<dyn EventSource>>,
+    BTreeMap<String, SourceConfig>,
+);
+
+fn open_sources(config: &Config) -> Result<OpenedSources, StartError> {
+    let mut sources = BTreeMap::new();
+    let mut configs = BTreeMap::new();
+    for (name, section) in &config.commerce {
+        let source = SourceConfig {
+            kind: section.kind.clone(),
+            name: SourceName::from(name.as_str()),
+            secret: section.secret.clone(),
+            tolerance_s: section.tolerance_s,
+        };
+        sources.insert(
+            name.clone(),
+            doorstep_commerce::registry::build(&source).map_err(part("commerce"))?,
+        );
+        configs.insert(name.clone(), source);
+    }
+    Ok((sources, configs))
+}
+
+fn shop_profile(config: &Config) -> ShopProfile {
+    ShopProfile {
+        name: config.shop.name.clone(),
+        default_language: config.shop.default_language.clone(),
+        merchant_language: config.shop.default_language.clone(),
+        time_zone: config.shop.time_zone,
+        currency: config.shop.currency,
+    }
+}
+
+fn notify_config(config: &Config) -> NotifyConfig {
+    NotifyConfig {
+        shop_name: config.shop.name.clone(),
+        default_language: config.shop.default_language.clone(),
+        time_zone: config.shop.time_zone,
+    }
+}
+
+fn email_channel(config: &Config) -> Option<ChannelName> {
+    config
+        .channels
+        .email
+        .as_ref()
+        .map(|_| doorstep_channels::email::NAME.into())
+}
+
+fn delivery_config(config: &Config) -> DeliveryConfig {
+    DeliveryConfig {
+        max_attempts: config.delivery.max_attempts,
+        timeout: Duration::from_secs(config.delivery.timeout_s),
+        ..DeliveryConfig::default()
+    }
+}
+
+fn workers_config(config: &Config) -> WorkersConfig {
+    WorkersConfig {
+        lease: Duration::from_secs(config.sweep.worker_lease_s),
+        concurrency: config.sweep.jobs_at_once,
+        sweep_every: Duration::from_secs(config.sweep.every_s),
+        patience: Duration::from_secs(config.sweep.patience_s),
+        claim_lease: Duration::from_secs(config.delivery.lease_s),
+    }
+}

@@ -1,0 +1,73 @@
+//! What is embedded in the binary: the model, the merchant's default files, and what a browser loads.
+
+use std::path::Path;
+
+use doorstep_core::ConfigFiles;
+use rust_embed::{Embed, EmbeddedFile};
+
+/// The graph, embedded apart from the rest so that it is never copied: both backends read it in place.
+pub const MODEL: &[u8] = include_bytes!("../models/understanding.onnx");
+/// The model's tokenizer.
+pub const TOKENIZER: &[u8] = include_bytes!("../models/tokenizer.json");
+/// What the model says of itself.
+pub const MODEL_METADATA: &str = include_str!("../models/understanding.json");
+
+#[derive(Embed)]
+#[folder = "config"]
+#[include = "*.yaml"]
+#[include = "*.md"]
+struct Merchant;
+
+#[derive(Embed)]
+#[folder = "web"]
+#[exclude = "tests/*"]
+struct Web;
+
+/// A file of `web/`.
+pub fn web(path: &str) -> Option<EmbeddedFile> {
+    Web::get(path)
+}
+
+/// The merchant's files: the embedded ones, overlaid by those under `files_dir`.
+///
+/// # Errors
+/// A file under `files_dir` cannot be read or is not UTF-8; the path is in the error.
+pub fn merchant_files(files_dir: Option<&Path>) -> std::io::Result<ConfigFiles> {
+    let mut files = ConfigFiles::default();
+    for path in Merchant::iter() {
+        let Some(file) = Merchant::get(&path) else {
+            continue;
+        };
+        let text = String::from_utf8_lossy(&file.data).into_owned();
+        // The demo shop's knowledge stands where a merchant's would.
+        let path = path.strip_prefix("demo/").unwrap_or(&path).to_owned();
+        files.files.insert(path, text);
+    }
+    if let Some(folder) = files_dir {
+        overlay(&mut files, folder, folder)?;
+    }
+    Ok(files)
+}
+
+fn overlay(files: &mut ConfigFiles, root: &Path, folder: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            overlay(files, root, &path)?;
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "md")
+        {
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            })?;
+            let name = path
+                .strip_prefix(root)
+                .unwrap_or(&path)
+                .to_string_lossy()
+                .replace('\\', "/");
+            files.files.insert(name, text);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! Keeps the search index in step with the shop's catalog and the merchant's knowledge files.
+//!
+//! What changed is made findable by its words at once and by its meaning as soon as the model has read it; what did not
+//! change is not read again. A shop that is away is asked again later.
+
+use std::{sync::Arc, time::Duration};
+
+use doorstep_core::{
+    ConfigFiles, Sku,
+    health::PortError,
+    nlu::{Nlu, NluError},
+    product::Product,
+    search::SearchDocument,
+};
+use doorstep_engine::knowledge;
+use tokio::sync::watch;
+
+use crate::app::App;
+
+/// How many texts the model reads between two writes to the index.
+const CHUNK: usize = 64;
+/// How long a shop that is away is left alone.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// How far the index is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Progress {
+    /// Being read.
+    Reading,
+    /// Everything can be found by its words.
+    Words,
+    /// Everything can be found by its words and its meaning.
+    Done,
+}
+
+/// The catalog could not be indexed.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// Shop or index.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The model.
+    #[error(transparent)]
+    Nlu(#[from] NluError),
+}
+
+/// Indexes catalog and knowledge in the background, until it has worked once.
+pub(crate) fn keep_indexed(app: &Arc<App>, files: ConfigFiles, progress: watch::Sender<Progress>) {
+    let app = app.clone();
+    tokio::spawn(async move {
+        while let Err(error) = index_all(&app, &files, &progress).await {
+            tracing::warn!(%error, retry_s = RETRY.as_secs(), "the catalog is not indexed yet");
+            tokio::select! {
+                () = tokio::time::sleep(RETRY) => {}
+                () = app.stop.cancelled() => return,
+            }
+        }
+        progress.send_replace(Progress::Done);
+    });
+}
+
+async fn index_all(
+    app: &App,
+    files: &ConfigFiles,
+    progress: &watch::Sender<Progress>,
+) -> Result<(), IndexError> {
+    let products = list_products(app).await?;
+    // The files were checked when the program started.
+    let mut documents = knowledge::passages(files, app.ambient.now()).unwrap_or_default();
+    documents.extend(product_documents(app, &products).await?);
+    let changed = write_words(app, documents).await?;
+    progress.send_replace(Progress::Words);
+    write_meanings(app, changed).await?;
+    Ok(())
+}
+
+/// Indexes products that were handed in; returns how many had changed.
+///
+/// # Errors
+/// Shop, index or model; what was written before stays.
+pub async fn index_products(app: &App, products: &[Product]) -> Result<usize, IndexError> {
+    let documents = product_documents(app, products).await?;
+    let changed = write_words(app, documents).await?;
+    let count = changed.len();
+    write_meanings(app, changed).await?;
+    Ok(count)
+}
+
+async fn list_products(app: &App) -> Result<Vec<Product>, PortError> {
+    let mut products: Vec<Product> = Vec::new();
+    loop {
+        let page = app
+            .shop
+            .list_products(products.last().map(|product| product.id.as_str()))
+            .await?;
+        if page.is_empty() {
+            return Ok(products);
+        }
+        products.extend(page);
+    }
+}
+
+async fn product_documents(
+    app: &App,
+    products: &[Product],
+) -> Result<Vec<SearchDocument>, PortError> {
+    let mut documents = Vec::with_capacity(products.len());
+    for products in products.chunks(CHUNK) {
+        let skus: Vec<Sku> = products
+            .iter()
+            .flat_map(|product| product.variants.iter().map(|variant| variant.sku.clone()))
+            .collect();
+        let stock = app.shop.stock(&skus).await?;
+        let language = &app.config.shop.default_language;
+        documents.extend(products.iter().map(|product| {
+            knowledge::product_document(product, &stock, language, app.ambient.now())
+        }));
+    }
+    Ok(documents)
+}
+
+/// Writes documents so that their words can be found; returns those whose meaning must be read.
+async fn write_words(
+    app: &App,
+    documents: Vec<SearchDocument>,
+) -> Result<Vec<SearchDocument>, PortError> {
+    let ids: Vec<String> = documents
+        .iter()
+        .map(|document| document.id.clone())
+        .collect();
+    let known = app.search.known(&ids).await?;
+    let changed = documents
+        .iter()
+        .filter(|document| known.get(&document.id) != Some(&document.content_hash()))
+        .cloned()
+        .collect();
+    app.search.upsert(documents).await?;
+    Ok(changed)
+}
+
+async fn write_meanings(app: &App, documents: Vec<SearchDocument>) -> Result<(), IndexError> {
+    for chunk in documents.chunks(CHUNK) {
+        let texts: Vec<String> = chunk
+            .iter()
+            .map(|document| format!("{}. {}", document.title, document.body))
+            .collect();
+        let vectors = app.nlu.embed(&texts).await?;
+        let documents = chunk
+            .iter()
+            .zip(vectors)
+            .map(|(document, vector)| SearchDocument {
+                vector: Some(vector),
+                ..document.clone()
+            })
+            .collect();
+        app.search.upsert(documents).await?;
+    }
+    Ok(())
+}
+
+/// Waits until everything can be found by its words and its meaning.
+pub async fn indexed(app: &App) {
+    let mut progress = app.indexed.clone();
+    // The sender lives as long as the task that indexes.
+    let _ = progress
+        .wait_for(|progress| *progress == Progress::Done)
+        .await;
+}

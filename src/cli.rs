@@ -1,0 +1,155 @@
+//! The command line. Results go to stdout, everything else to stderr; exit code 0 is success, 1 a finding, 2 misuse.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A post-purchase messenger for shops.
+#[derive(Debug, Parser)]
+#[command(name = "doorstep", version, about, propagate_version = true)]
+pub struct Cli {
+    /// The configuration file; without it the built-in defaults hold.
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "DOORSTEP_CONFIG",
+        value_name = "FILE"
+    )]
+    pub config: Option<PathBuf>,
+    /// Print results as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Change one setting: `--set http.listen=0.0.0.0:8080`.
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = parse_setting)]
+    pub set: Vec<(String, String)>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show everything on a demo shop: one address, nothing to install, gone when it ends.
+    Demo(Demo),
+    /// Run.
+    Serve(Serve),
+    /// Bring the database's schema up to date.
+    Migrate,
+    /// Check the configuration, flows, rules and templates; every problem with file, line and fix.
+    Check,
+    /// Talk with the shop as a customer would: the words given, or lines of standard input.
+    Say(Say),
+    /// Tell what texts mean: the ones given, or lines of standard input; one JSON object each.
+    Classify(Classify),
+    /// Commerce events.
+    #[command(subcommand)]
+    Events(Events),
+    /// The catalog.
+    #[command(subcommand)]
+    Catalog(Catalog),
+    /// Print a shell's completion script.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `doorstep demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Port to listen on.
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+}
+
+/// `doorstep serve`
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Which part of the work this instance does; several share one PostgreSQL.
+    #[arg(long, value_enum, default_value_t = Role::All)]
+    pub role: Role,
+}
+
+/// Which part of the work an instance does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Everything.
+    All,
+    /// HTTP and conversations.
+    Web,
+    /// Jobs: events, notifications, deliveries, sweeps. Answers /healthz, /readyz and /metrics too.
+    Worker,
+}
+
+/// `doorstep say`
+#[derive(Debug, Args)]
+pub struct Say {
+    /// The words; several arguments are one message.
+    pub text: Vec<String>,
+    /// Speak as this customer of the shop, as if signed in.
+    #[arg(long)]
+    pub customer: Option<String>,
+    /// The customer's language (BCP 47), as their browser would tell it.
+    #[arg(long)]
+    pub language: Option<doorstep_core::Language>,
+}
+
+/// `doorstep classify`
+#[derive(Debug, Args)]
+pub struct Classify {
+    /// Texts, one an argument.
+    pub text: Vec<String>,
+    /// The customer's language (BCP 47), as their browser would tell it.
+    #[arg(long)]
+    pub language: Option<doorstep_core::Language>,
+}
+
+/// `doorstep events`
+#[derive(Debug, Subcommand)]
+pub enum Events {
+    /// Sign a commerce event and send it to a running server, as a shop or carrier would.
+    Send(SendEvent),
+}
+
+/// `doorstep events send`
+#[derive(Debug, Args)]
+pub struct SendEvent {
+    /// The event's type, like `shipment.out_for_delivery`.
+    pub event_type: String,
+    /// The order's number.
+    #[arg(long)]
+    pub order: String,
+    /// The payload as JSON, for example '{"tracking_number": "…", "carrier": "DHL"}'.
+    #[arg(long, default_value = "{}")]
+    pub payload: String,
+    /// Which configured source to send as.
+    #[arg(long, default_value = "generic")]
+    pub source: String,
+    /// The event's id; the same id again is the same event. Default: a new one.
+    #[arg(long)]
+    pub id: Option<String>,
+    /// The server. Default: the configured public address.
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Send it twice, to see that it counts once.
+    #[arg(long)]
+    pub twice: bool,
+}
+
+/// `doorstep catalog`
+#[derive(Debug, Subcommand)]
+pub enum Catalog {
+    /// Import products from a file of JSON lines into the search index.
+    Import {
+        /// The file; one product a line.
+        file: PathBuf,
+    },
+}
+
+fn parse_setting(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(key, value)| (key.trim().to_owned(), value.to_owned()))
+        .ok_or_else(|| format!("`{text}` has no `=`; write key=value"))
+}

@@ -1,0 +1,133 @@
+//! One file a command.
+
+mod catalog;
+mod check;
+mod classify;
+mod events;
+mod migrate;
+mod say;
+mod serve;
+
+use std::{fmt::Display, io::Write, process::ExitCode};
+
+use clap::CommandFactory;
+use doorstep_core::Problem;
+
+use crate::{
+    app::StartError,
+    cli::{Catalog, Cli, Command, Events},
+    config::{Config, Sources},
+};
+
+/// How a command ended.
+#[derive(Debug)]
+pub enum Failure {
+    /// It found something: exit code 1.
+    Finding(String),
+    /// It was asked for something that cannot be: exit code 2.
+    Misuse(String),
+    /// The merchant's files do not hold together: exit code 1, one line each.
+    Problems(Vec<Problem>),
+}
+
+impl Failure {
+    fn finding(error: impl Display) -> Self {
+        Self::Finding(error.to_string())
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Problems(problems) => Self::Problems(problems),
+            other => Self::finding(other),
+        }
+    }
+}
+
+/// Runs the command; errors go to stderr.
+pub async fn run(cli: Cli) -> ExitCode {
+    match dispatch(&cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Finding(error)) => failed(&error),
+        Err(Failure::Misuse(error)) => {
+            report(&format!("doorstep: {error}"));
+            ExitCode::from(2)
+        }
+        Err(Failure::Problems(problems)) => {
+            for problem in &problems {
+                report(&problem.to_string());
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reports an error and ends with exit code 1.
+pub fn failed(error: &dyn Display) -> ExitCode {
+    report(&format!("doorstep: {error}"));
+    ExitCode::FAILURE
+}
+
+async fn dispatch(cli: &Cli) -> Result<(), Failure> {
+    match &cli.command {
+        Command::Demo(demo) => serve::demo(cli, demo).await,
+        Command::Serve(serve) => serve::serve(cli, serve).await,
+        Command::Migrate => migrate::run(cli).await,
+        Command::Check => check::run(cli),
+        Command::Say(say) => say::run(cli, say).await,
+        Command::Classify(classify) => classify::run(cli, classify).await,
+        Command::Events(Events::Send(event)) => events::send(cli, event).await,
+        Command::Catalog(Catalog::Import { file }) => catalog::import(cli, file).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                *shell,
+                &mut Cli::command(),
+                "doorstep",
+                &mut std::io::stdout(),
+            );
+            Ok(())
+        }
+    }
+}
+
+/// Loads the configuration that the command line names.
+fn load_config(cli: &Cli) -> Result<Config, Failure> {
+    let sources = Sources {
+        file: cli.config.clone(),
+        flags: cli.set.clone(),
+        environment: true,
+    };
+    Config::load(&sources).map_err(Failure::Problems)
+}
+
+/// The configuration, or without a file the defaults over a folder that is gone when the command ends. So commands
+/// that only ask work anywhere and leave nothing behind.
+fn config_or_temporary(cli: &Cli) -> Result<(Config, Option<tempfile::TempDir>), Failure> {
+    let mut config = load_config(cli)?;
+    if cli.config.is_some() {
+        return Ok((config, None));
+    }
+    let folder = tempfile::tempdir().map_err(Failure::finding)?;
+    config.data_dir = folder.path().to_owned();
+    Ok((config, Some(folder)))
+}
+
+/// Writes a line to stdout; a reader that went away ends the program quietly.
+fn print(line: impl Display) -> Result<(), Failure> {
+    writeln!(std::io::stdout().lock(), "{line}").map_err(Failure::finding)
+}
+
+fn report(line: &str) {
+    // Nothing can be done when even stderr is gone.
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// The texts of the command line, or the lines of standard input.
+fn texts(arguments: &[String]) -> Box<dyn Iterator<Item = std::io::Result<String>> + '_> {
+    if arguments.is_empty() {
+        Box::new(std::io::stdin().lines())
+    } else {
+        Box::new(arguments.iter().cloned().map(Ok))
+    }
+}

@@ -1,0 +1,229 @@
+//! Configuration: the embedded, commented `default.toml` ← the merchant's file ← the environment ← flags.
+//!
+//! Each section is checked on its own, so that one run of `doorstep check` names every section's first mistake, with
+//! file, line, field and what to do (G8); `validate` then checks what only makes sense across fields.
+
+mod locate;
+mod secrets;
+mod sections;
+mod validate;
+
+use std::path::{Path, PathBuf};
+
+use doorstep_channels::ChannelsConfig;
+use doorstep_core::Problem;
+use figment::{
+    Figment,
+    providers::{Env, Format, Serialized, Toml},
+};
+use serde::de::DeserializeOwned;
+
+pub use secrets::SecretStore;
+pub use sections::*;
+
+/// The embedded defaults.
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");
+const ENVIRONMENT: &str = "DOORSTEP_";
+/// Variables of the same prefix that are not settings.
+const NOT_SETTINGS: &[&str] = &[
+    "shared",
+    "config",
+    "crash_at",
+    "test_postgres_url",
+    "browser",
+    "log",
+    "json",
+];
+
+/// Where configuration comes from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// The merchant's file; without one the defaults hold.
+    pub file: Option<PathBuf>,
+    /// Settings of the command line: dotted key and value.
+    pub flags: Vec<(String, String)>,
+    /// Whether the environment counts.
+    pub environment: bool,
+}
+
+/// Everything a run needs to know, valid as a whole.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where state lives.
+    pub data_dir: PathBuf,
+    /// The merchant's own files.
+    pub files_dir: Option<PathBuf>,
+    /// The shop.
+    pub shop: ShopConfig,
+    /// The HTTP server.
+    pub http: HttpConfig,
+    /// The database.
+    pub database: DatabaseSection,
+    /// Understanding.
+    pub nlu: NluSection,
+    /// Sending.
+    pub delivery: DeliverySection,
+    /// Looking for what a crash left behind.
+    pub sweep: SweepSection,
+    /// Logging.
+    pub log: LogSection,
+    /// Channels, each by its own section.
+    pub channels: ChannelsConfig,
+    /// Sources of commerce events by name.
+    pub commerce: Vec<(String, CommerceSection)>,
+}
+
+impl Config {
+    /// Loads and checks the configuration.
+    ///
+    /// # Errors
+    /// Every problem found, each with file, line, field and fix.
+    pub fn load(sources: &Sources) -> Result<Self, Vec<Problem>> {
+        let text = read_file(sources.file.as_deref())?;
+        let file = Located {
+            name: file_name(sources.file.as_deref()),
+            text: &text,
+        };
+        if let Some(problem) = locate::syntax_error(&file) {
+            return Err(vec![problem]);
+        }
+        let mut problems = locate::unknown_sections(&file);
+        let figment = secrets::read_files(figment(&text, sources), &file, &mut problems);
+        let mut read = Reader {
+            figment: &figment,
+            file: &file,
+            problems: &mut problems,
+        };
+        let data_dir = read.value::<PathBuf>("data_dir");
+        let files_dir = read.value::<PathBuf>("files_dir");
+        let shop = read.value("shop");
+        let http = read.value("http");
+        let database = read.value("database");
+        let nlu = read.value("nlu");
+        let delivery = read.value("delivery");
+        let sweep = read.value("sweep");
+        let log = read.value("log");
+        let channels = read.value("channels");
+        let commerce = read.named("commerce");
+        let config = (|| {
+            Some(Self {
+                data_dir: data_dir?,
+                files_dir: files_dir.filter(|path| !path.as_os_str().is_empty()),
+                shop: shop?,
+                http: http?,
+                database: database?,
+                nlu: nlu?,
+                delivery: delivery?,
+                sweep: sweep?,
+                log: log?,
+                channels: channels?,
+                commerce,
+            })
+        })();
+        if let Some(config) = &config {
+            problems.extend(validate::problems(config, &file));
+        }
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(problems),
+        }
+    }
+
+    /// How the program is reached from outside, without a slash at the end.
+    pub fn public_url(&self) -> String {
+        match self.http.public_url.trim_end_matches('/') {
+            "" => format!("http://{}", self.http.listen),
+            url => url.to_owned(),
+        }
+    }
+}
+
+/// A file's text with the name that problems carry.
+pub(crate) struct Located<'a> {
+    pub(crate) name: String,
+    pub(crate) text: &'a str,
+}
+
+fn file_name(file: Option<&Path>) -> String {
+    file.map_or_else(
+        || "default.toml".to_owned(),
+        |path| path.display().to_string(),
+    )
+}
+
+fn read_file(file: Option<&Path>) -> Result<String, Vec<Problem>> {
+    let Some(path) = file else {
+        return Ok(String::new());
+    };
+    std::fs::read_to_string(path).map_err(|error| {
+        vec![Problem {
+            file: path.display().to_string(),
+            line: 0,
+            field: String::new(),
+            message: format!("the file cannot be read: {error}"),
+            fix: "check the path given with --config and its permissions".to_owned(),
+        }]
+    })
+}
+
+fn figment(text: &str, sources: &Sources) -> Figment {
+    let mut figment = Figment::new()
+        .merge(Toml::string(DEFAULTS))
+        .merge(Toml::string(text));
+    if sources.environment {
+        figment = figment.merge(Env::prefixed(ENVIRONMENT).ignore(NOT_SETTINGS).split("__"));
+    }
+    for (key, value) in &sources.flags {
+        figment = figment.merge(Serialized::default(key, value_of(value)));
+    }
+    figment
+}
+
+/// A flag's value as TOML where it reads as TOML (`8`, `true`, `["a"]`), else as text.
+fn value_of(text: &str) -> toml::Value {
+    toml::from_str::<toml::Table>(&format!("value = {text}"))
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(text.to_owned()))
+}
+
+/// Reads sections and gathers what is wrong with them.
+struct Reader<'a> {
+    figment: &'a Figment,
+    file: &'a Located<'a>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn value<T: DeserializeOwned>(&mut self, key: &str) -> Option<T> {
+        match self.figment.extract_inner(key) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.problems.extend(
+                    error
+                        .into_iter()
+                        .map(|error| locate::problem(&error, key, self.file)),
+                );
+                None
+            }
+        }
+    }
+
+    /// A table of tables: each is read on its own.
+    fn named<T: DeserializeOwned>(&mut self, key: &str) -> Vec<(String, T)> {
+        let names: Vec<String> = match self.figment.find_value(key) {
+            Ok(value) => value
+                .as_dict()
+                .map(|dict| dict.keys().cloned().collect())
+                .unwrap_or_default(),
+            Err(_) => Vec::new(),
+        };
+        names
+            .into_iter()
+            .filter_map(|name| {
+                let value = self.value(&format!("{key}.{name}"))?;
+                Some((name, value))
+            })
+            .collect()
+    }
+}

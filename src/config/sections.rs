@@ -1,0 +1,145 @@
+//! The sections of the configuration. What each key means stands beside it in `config/default.toml`.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use chrono_tz::Tz;
+use doorstep_core::Language;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// `[shop]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct ShopConfig {
+    pub name: String,
+    pub kind: ShopKind,
+    pub default_language: Language,
+    pub time_zone: Tz,
+    pub currency: iso_currency::Currency,
+}
+
+/// Where orders and products are looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShopKind {
+    /// The built-in demo shop.
+    Demo,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct HttpConfig {
+    pub listen: SocketAddr,
+    pub public_url: String,
+    pub max_body_bytes: usize,
+    pub webhooks_per_second: u32,
+    pub webhook_burst: u32,
+    pub shutdown_grace_s: u64,
+    pub trust_forwarded_for: bool,
+}
+
+/// `[database]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct DatabaseSection {
+    pub kind: DatabaseKind,
+    pub url: SecretString,
+    pub connections: u32,
+}
+
+/// Which database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatabaseKind {
+    /// A file of our own.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+/// `[nlu]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct NluSection {
+    pub backend: NluBackend,
+    pub onnxruntime: PathBuf,
+    pub threads: usize,
+    pub queue: usize,
+    pub cache: usize,
+    pub order_numbers: Vec<String>,
+}
+
+/// What runs the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NluBackend {
+    /// ONNX Runtime if found, else tract.
+    Auto,
+    /// ONNX Runtime or nothing.
+    Onnxruntime,
+    /// The built-in one.
+    Tract,
+}
+
+/// `[delivery]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct DeliverySection {
+    pub max_attempts: u32,
+    pub timeout_s: u64,
+    pub lease_s: u64,
+}
+
+/// `[sweep]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct SweepSection {
+    pub every_s: u64,
+    pub patience_s: u64,
+    pub worker_lease_s: u64,
+    pub jobs_at_once: usize,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct LogSection {
+    pub format: LogFormat,
+    pub filter: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Text in a terminal, else JSON.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// `[commerce.<name>]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct CommerceSection {
+    pub kind: String,
+    #[serde(default)]
+    pub secret: SecretString,
+    #[serde(default = "default_tolerance")]
+    pub tolerance_s: u32,
+}
+
+fn default_tolerance() -> u32 {
+    doorstep_commerce::registry::DEFAULT_TOLERANCE_S
+}

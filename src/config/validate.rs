@@ -1,0 +1,176 @@
+//! What only makes sense across fields, or needs a look at the world.
+
+use doorstep_core::Problem;
+use secrecy::ExposeSecret;
+
+use super::{Config, DatabaseKind, Located, NluBackend, locate::line_of_key};
+
+/// Every problem, in the order of the sections.
+pub(super) fn problems(config: &Config, file: &Located<'_>) -> Vec<Problem> {
+    let mut found = Found {
+        file,
+        problems: Vec::new(),
+    };
+    http(config, &mut found);
+    database(config, &mut found);
+    nlu(config, &mut found);
+    limits(config, &mut found);
+    for setting in doorstep_channels::check(&config.channels) {
+        found.add(&setting.field, setting.message, setting.fix);
+    }
+    let kinds: Vec<&str> = doorstep_commerce::registry::SOURCES
+        .iter()
+        .map(|kind| kind.name)
+        .collect();
+    for (name, source) in &config.commerce {
+        if !kinds.contains(&source.kind.as_str()) {
+            found.add(
+                &format!("commerce.{name}.kind"),
+                format!("`{}` is not a kind of source", source.kind),
+                super::locate::suggest(&source.kind, &kinds),
+            );
+        }
+    }
+    found.problems
+}
+
+struct Found<'a> {
+    file: &'a Located<'a>,
+    problems: Vec<Problem>,
+}
+
+impl Found<'_> {
+    fn add(&mut self, field: &str, message: impl Into<String>, fix: impl Into<String>) {
+        let path: Vec<String> = field.split('.').map(str::to_owned).collect();
+        self.problems.push(Problem {
+            file: self.file.name.clone(),
+            line: line_of_key(self.file.text, &path),
+            field: field.to_owned(),
+            message: message.into(),
+            fix: fix.into(),
+        });
+    }
+}
+
+fn http(config: &Config, found: &mut Found<'_>) {
+    let url = &config.http.public_url;
+    let web = url.starts_with("http://") || url.starts_with("https://");
+    let usable = url.is_empty() || (web && url.parse::<http::Uri>().is_ok());
+    if !usable {
+        found.add(
+            "http.public_url",
+            format!("`{url}` is not an address"),
+            "write one like \"https://chat.shop.example\"",
+        );
+    }
+}
+
+fn database(config: &Config, found: &mut Found<'_>) {
+    let section = &config.database;
+    let url = section.url.expose_secret();
+    if section.kind != DatabaseKind::Postgres {
+        return;
+    }
+    if url.is_empty() {
+        found.add(
+            "database.url",
+            "kind = \"postgres\" needs the server's address and there is none",
+            "add url = \"postgres://user:password@host:5432/database\", or url_file",
+        );
+    } else if !url.is_empty()
+        && !url.starts_with("postgres://")
+        && !url.starts_with("postgresql://")
+    {
+        found.add(
+            "database.url",
+            "this is not a PostgreSQL address",
+            "write one like \"postgres://user:password@host:5432/database\"",
+        );
+    }
+    if section.connections < 3 {
+        found.add(
+            "database.connections",
+            format!(
+                "{} connections are too few: listening for news and jobs takes two",
+                section.connections
+            ),
+            "write 3 or more; 10 is the default",
+        );
+    }
+}
+
+fn nlu(config: &Config, found: &mut Found<'_>) {
+    let section = &config.nlu;
+    let path = &section.onnxruntime;
+    if !path.as_os_str().is_empty() && !path.is_file() {
+        found.add(
+            "nlu.onnxruntime",
+            format!("there is no file at `{}`", path.display()),
+            "correct the path, or leave it empty to have it looked for",
+        );
+    }
+    if section.backend == NluBackend::Tract && !path.as_os_str().is_empty() {
+        found.add(
+            "nlu.backend",
+            "\"tract\" does not use the library that nlu.onnxruntime names",
+            "write \"auto\" or \"onnxruntime\", or remove nlu.onnxruntime",
+        );
+    }
+    for (index, pattern) in section.order_numbers.iter().enumerate() {
+        if let Err(error) = regex::Regex::new(pattern) {
+            let reason = error.to_string();
+            let reason = reason.lines().last().unwrap_or("it cannot be read");
+            found.add(
+                "nlu.order_numbers",
+                format!(
+                    "pattern {} (`{pattern}`) is not a regular expression: {reason}",
+                    index + 1
+                ),
+                "correct it; digits are \\d, and quotes '…' keep backslashes as they are",
+            );
+        }
+    }
+}
+
+fn limits(config: &Config, found: &mut Found<'_>) {
+    let positive = [
+        ("http.max_body_bytes", config.http.max_body_bytes as u64),
+        (
+            "http.webhooks_per_second",
+            u64::from(config.http.webhooks_per_second),
+        ),
+        ("nlu.queue", config.nlu.queue as u64),
+        ("delivery.timeout_s", config.delivery.timeout_s),
+        (
+            "delivery.max_attempts",
+            u64::from(config.delivery.max_attempts),
+        ),
+        ("sweep.every_s", config.sweep.every_s),
+        ("sweep.jobs_at_once", config.sweep.jobs_at_once as u64),
+    ];
+    for (field, value) in positive {
+        if value == 0 {
+            found.add(field, "0 would stop everything", "write 1 or more");
+        }
+    }
+    if config.sweep.worker_lease_s < 2 {
+        found.add(
+            "sweep.worker_lease_s",
+            format!(
+                "{} s is shorter than a worker's heartbeat",
+                config.sweep.worker_lease_s
+            ),
+            "write 2 or more",
+        );
+    }
+    if config.delivery.lease_s <= config.delivery.timeout_s {
+        found.add(
+            "delivery.lease_s",
+            format!(
+                "a lease of {} s ends before an attempt may ({} s): a running attempt would be taken for dead",
+                config.delivery.lease_s, config.delivery.timeout_s
+            ),
+            "write more than delivery.timeout_s",
+        );
+    }
+}

@@ -1,0 +1,308 @@
+//! The web chat's transports: WebSocket, and HTTP with long polling. The protocol itself lives in `channels`.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{
+        ConnectInfo, FromRequestParts, Query, State, WebSocketUpgrade,
+        rejection::{BytesRejection, JsonRejection},
+        ws::{CloseFrame, Message, WebSocket, close_code},
+    },
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use doorstep_channels::webchat::{
+    CreateSession, Incoming, OpenSocket, Session, WebChat, WebChatError,
+};
+use doorstep_core::Language;
+use serde::Deserialize;
+
+use super::{ApiError, Shared};
+
+/// Buffers of a socket: small, because most sockets are idle most of the time. A frame larger than this takes several
+/// reads.
+const SOCKET_BUFFER: usize = 2048;
+
+/// Where a request comes from.
+pub(super) struct Caller {
+    origin: Option<String>,
+    host: Option<String>,
+    ip: IpAddr,
+    language: Option<Language>,
+}
+
+impl FromRequestParts<Shared> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiError> {
+        let text = |name| {
+            parts
+                .headers
+                .get(name)
+                .and_then(|value: &HeaderValue| value.to_str().ok())
+        };
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|info| info.0.ip());
+        let forwarded = text(header::HeaderName::from_static("x-forwarded-for"))
+            .and_then(|list| list.rsplit(',').next())
+            .and_then(|address| address.trim().parse().ok())
+            .filter(|_| app.config.http.trust_forwarded_for);
+        Ok(Self {
+            origin: text(header::ORIGIN).map(str::to_owned),
+            host: text(header::HOST).map(str::to_owned),
+            ip: forwarded.or(peer).unwrap_or(IpAddr::from([0, 0, 0, 0])),
+            language: text(header::ACCEPT_LANGUAGE).and_then(preferred_language),
+        })
+    }
+}
+
+/// The first tag of `Accept-Language` (RFC 9110, section 12.5.4); browsers put the preferred one first.
+fn preferred_language(header: &str) -> Option<Language> {
+    header.split([',', ';']).next()?.trim().parse().ok()
+}
+
+fn web_chat(app: &Shared) -> Result<&WebChat, ApiError> {
+    app.channels
+        .web_chat
+        .as_ref()
+        .ok_or_else(|| ApiError::not_found("the web chat is off: [channels.webchat] is missing"))
+}
+
+/// The answer with the headers that let a page of an allowed origin read it.
+fn shared_with_page(caller: &Caller, answer: impl IntoResponse) -> Response {
+    let mut response = answer.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = caller
+        .origin
+        .as_deref()
+        .and_then(|origin| HeaderValue::from_str(origin).ok())
+    {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("retry-after"),
+        );
+    }
+    response
+}
+
+/// CORS preflight of the HTTP transport.
+pub(super) async fn preflight(
+    State(app): State<Shared>,
+    caller: Caller,
+) -> Result<Response, ApiError> {
+    web_chat(&app)?.check_origin(caller.origin.as_deref(), caller.host.as_deref())?;
+    let allowed = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "content-type, authorization",
+        ),
+        (header::ACCESS_CONTROL_MAX_AGE, "600"),
+    ];
+    Ok(shared_with_page(&caller, (StatusCode::NO_CONTENT, allowed)))
+}
+
+/// Body of `POST /chat/session`.
+#[derive(Deserialize)]
+pub(super) struct SessionRequest {
+    locale: Option<String>,
+    identity: Option<String>,
+    session: Option<String>,
+}
+
+/// `POST /chat/session`
+pub(super) async fn session(
+    State(app): State<Shared>,
+    caller: Caller,
+    body: Result<Json<SessionRequest>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    let Json(body) = body.map_err(|rejection| {
+        ApiError::new(
+            rejection.status(),
+            "invalid",
+            format!("{}; send {{\"locale\": \"en\"}}", rejection.body_text()),
+        )
+    })?;
+    let created = web_chat(&app)?
+        .create_session(CreateSession {
+            locale: body
+                .locale
+                .and_then(|locale| locale.parse().ok())
+                .or(caller.language.clone()),
+            identity: body.identity,
+            session: body.session,
+            origin: caller.origin.clone(),
+            host: caller.host.clone(),
+            ip: caller.ip,
+        })
+        .await?;
+    Ok(shared_with_page(&caller, Json(created)))
+}
+
+/// Query of `GET /chat/ws`.
+#[derive(Deserialize)]
+pub(super) struct SocketQuery {
+    session: Option<String>,
+    after: Option<i64>,
+    locale: Option<String>,
+}
+
+/// `GET /chat/ws`
+pub(super) async fn socket(
+    State(app): State<Shared>,
+    caller: Caller,
+    Query(query): Query<SocketQuery>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, ApiError> {
+    let chat = web_chat(&app)?;
+    let session = chat
+        .open(OpenSocket {
+            session: query.session,
+            after: query.after,
+            origin: caller.origin,
+            host: caller.host,
+            ip: caller.ip,
+            language: query
+                .locale
+                .and_then(|locale| locale.parse().ok())
+                .or(caller.language),
+        })
+        .await?;
+    // A little more than a frame may have passes, so that its sender gets a sentence.
+    let limit = chat.max_frame_bytes().saturating_mul(4);
+    let stop = app.stop.clone();
+    Ok(upgrade
+        .read_buffer_size(SOCKET_BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(limit)
+        .max_frame_size(limit)
+        .on_upgrade(move |socket| async move {
+            tokio::select! {
+                () = converse(socket, session, limit) => {}
+                () = stop.cancelled() => {}
+            }
+        }))
+}
+
+/// Alternates between the client's frames and ours until one side ends.
+async fn converse(mut socket: WebSocket, mut session: Session, limit: usize) {
+    loop {
+        tokio::select! {
+            received = socket.recv() => match received {
+                Some(Ok(Message::Text(text))) => session.receive(Incoming::Text(&text)).await,
+                Some(Ok(Message::Binary(_))) => session.receive(Incoming::Binary).await,
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Close(_))) | None => return,
+                Some(Err(error)) => return refuse_broken_frame(&mut socket, &error, limit).await,
+            },
+            frame = session.next() => match frame {
+                Some(frame) => {
+                    if socket.send(Message::Text(frame.into())).await.is_err() {
+                        return;
+                    }
+                }
+                None => return close(&mut socket, close_code::POLICY, "too many wrong frames").await,
+            },
+        }
+    }
+}
+
+/// A frame that the transport could not take ends the socket, with a sentence where there is one to say.
+async fn refuse_broken_frame(socket: &mut WebSocket, error: &axum::Error, allowed: usize) {
+    let reason = error.to_string();
+    if reason.contains("too long") || reason.contains("too big") || reason.contains("Space limit") {
+        metrics::counter!("doorstep_webchat_rejected_total", "reason" => "too_large").increment(1);
+        let refusal = WebChatError::TooLarge {
+            found: allowed + 1,
+            allowed,
+            unit: "bytes",
+        };
+        // The connection is lost either way.
+        let _ = socket.send(Message::Text(refusal.frame().into())).await;
+        close(socket, close_code::SIZE, "the message is too long").await;
+    } else if reason.contains("UTF-8") || reason.contains("utf-8") {
+        metrics::counter!("doorstep_webchat_rejected_total", "reason" => "invalid").increment(1);
+        close(socket, close_code::INVALID, "text frames are UTF-8").await;
+    }
+}
+
+async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
+    let frame = CloseFrame {
+        code,
+        reason: reason.into(),
+    };
+    // The connection is lost either way.
+    let _ = socket.send(Message::Close(Some(frame))).await;
+}
+
+/// The session token of an `Authorization: Bearer` header (RFC 6750).
+fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
+    headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .ok_or_else(|| {
+            ApiError::new(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "send the session of POST /chat/session as `Authorization: Bearer …`",
+            )
+        })
+}
+
+/// `POST /chat/messages`
+pub(super) async fn post_message(
+    State(app): State<Shared>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    let chat = web_chat(&app)?;
+    chat.check_origin(caller.origin.as_deref(), caller.host.as_deref())?;
+    let body = body.map_err(|rejection| {
+        ApiError::new(rejection.status(), "too_large", rejection.body_text())
+    })?;
+    let frame = chat.post_message(bearer(&headers)?, &body).await?;
+    Ok(shared_with_page(
+        &caller,
+        ([(header::CONTENT_TYPE, "application/json")], frame),
+    ))
+}
+
+/// Query of `GET /chat/messages`.
+#[derive(Deserialize)]
+pub(super) struct PollQuery {
+    after: Option<i64>,
+    #[serde(default)]
+    wait: u64,
+}
+
+/// `GET /chat/messages`
+pub(super) async fn poll(
+    State(app): State<Shared>,
+    caller: Caller,
+    headers: HeaderMap,
+    Query(query): Query<PollQuery>,
+) -> Result<Response, ApiError> {
+    let chat = web_chat(&app)?;
+    chat.check_origin(caller.origin.as_deref(), caller.host.as_deref())?;
+    let wait = Duration::from_secs(query.wait);
+    let session = bearer(&headers)?;
+    let answer = tokio::select! {
+        answer = chat.poll(session, query.after, wait) => answer?,
+        () = app.stop.cancelled() => chat.poll(session, query.after, Duration::ZERO).await?,
+    };
+    Ok(shared_with_page(
+        &caller,
+        ([(header::CONTENT_TYPE, "application/json")], answer),
+    ))
+}

@@ -1,0 +1,103 @@
+//! The HTTP surface: routes, limits and headers. Handlers speak with the rooms in their own words; what goes wrong is
+//! mapped to a status in `error`, and nowhere else.
+
+mod chat;
+mod demo;
+mod error;
+mod headers;
+mod openapi;
+mod pages;
+mod status;
+mod webhooks;
+
+use std::{future::IntoFuture, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+    serve::ListenerExt,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use error::ApiError;
+pub(crate) use webhooks::count_rejected_webhook;
+
+use crate::app::App;
+
+/// What handlers share.
+pub(crate) type Shared = Arc<App>;
+
+/// All routes.
+pub fn router(app: Shared) -> Router {
+    let limit = app.config.http.max_body_bytes;
+    let mut router = Router::new()
+        .route("/healthz", get(status::healthz))
+        .route("/readyz", get(status::readyz))
+        .route("/metrics", get(status::metrics))
+        .route("/openapi.json", get(openapi::document))
+        .route("/widget.js", get(pages::widget))
+        .route(
+            "/chat/session",
+            post(chat::session).options(chat::preflight),
+        )
+        .route("/chat/ws", get(chat::socket))
+        .route(
+            "/chat/messages",
+            post(chat::post_message)
+                .get(chat::poll)
+                .options(chat::preflight),
+        )
+        .route(
+            "/webhooks/channels/{name}",
+            post(webhooks::channel).get(webhooks::channel),
+        )
+        .route("/webhooks/commerce/{name}", post(webhooks::commerce));
+    if app.demo.is_some() {
+        router = router.merge(demo::routes());
+    }
+    let router = router
+        .fallback(error::no_such_page)
+        .method_not_allowed_fallback(error::wrong_method)
+        .layer(DefaultBodyLimit::max(limit));
+    headers::wrap(router, &app).with_state(app)
+}
+
+/// Serves until `stop`, then lets running requests finish for as long as the configuration grants.
+///
+/// # Errors
+/// The listener failed.
+pub async fn serve(
+    app: Shared,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let grace = Duration::from_secs(app.config.http.shutdown_grace_s);
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let listener = listener.tap_io(|stream| {
+        // Chat frames are small and wait for nothing.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY was refused");
+        }
+    });
+    let stopped = stop.clone();
+    let server = axum::serve(listener, service)
+        .with_graceful_shutdown(async move { stopped.cancelled().await })
+        .into_future();
+    tokio::pin!(server);
+    tokio::select! {
+        outcome = &mut server => return outcome,
+        () = stop.cancelled() => {}
+    }
+    match tokio::time::timeout(grace, server).await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            tracing::warn!(
+                grace_s = grace.as_secs(),
+                "requests were still running when the grace period ended"
+            );
+            Ok(())
+        }
+    }
+}

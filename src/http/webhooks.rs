@@ -1,0 +1,120 @@
+//! Webhooks in: a bad one costs us a 4xx and a counter (G6); a good one is acknowledged once it is durable (G1).
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, RawQuery, State, rejection::BytesRejection},
+    http::{HeaderMap, Method, StatusCode},
+    response::{IntoResponse, Response},
+};
+use doorstep_core::{
+    ChannelName,
+    webhook::{WebhookRejection, WebhookRequest},
+};
+use serde_json::json;
+
+use super::{ApiError, Shared};
+
+/// `/webhooks/commerce/{name}`
+pub(super) async fn commerce(
+    State(app): State<Shared>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    let source = app
+        .sources
+        .get(name.as_str())
+        .ok_or_else(|| rejected("unknown", WebhookRejection::NotHere))?;
+    app.take_webhook_token(&name)?;
+    let request = WebhookRequest {
+        method: Method::POST,
+        query: query.unwrap_or_default(),
+        headers,
+        body: readable(&name, body)?,
+        received_at: app.ambient.now(),
+    };
+    let events = source
+        .receive_webhook(&request)
+        .map_err(|rejection| rejected(&name, rejection))?;
+    let admitted = app
+        .store
+        .admit_events(source.name(), &request.body, events)
+        .await?;
+    let duplicates = admitted
+        .iter()
+        .filter(|admission| admission.duplicate)
+        .count();
+    metrics::counter!("doorstep_webhooks_total", "source" => name, "outcome" => "admitted")
+        .increment(1);
+    Ok(
+        Json(json!({ "admitted": admitted.len() - duplicates, "duplicates": duplicates }))
+            .into_response(),
+    )
+}
+
+/// `/webhooks/channels/{name}`
+pub(super) async fn channel(
+    State(app): State<Shared>,
+    Path(name): Path<String>,
+    method: Method,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    let channel = app
+        .channels
+        .get(&ChannelName::from(name.as_str()))
+        .ok_or_else(|| rejected("unknown", WebhookRejection::NotHere))?;
+    app.take_webhook_token(&name)?;
+    let request = WebhookRequest {
+        method,
+        query: query.unwrap_or_default(),
+        headers,
+        body: readable(&name, body)?,
+        received_at: app.ambient.now(),
+    };
+    let outcome = channel
+        .receive_webhook(&request)
+        .await
+        .map_err(|rejection| rejected(&name, rejection))?;
+    for message in outcome.messages {
+        app.inbox.admit(message).await?;
+    }
+    for receipt in outcome.receipts {
+        app.store
+            .settle_by_receipt(channel.name(), &receipt)
+            .await?;
+    }
+    Ok((StatusCode::OK, outcome.reply.unwrap_or_default()).into_response())
+}
+
+/// The body, or a counted refusal of one that is too large.
+fn readable(name: &str, body: Result<Bytes, BytesRejection>) -> Result<Bytes, ApiError> {
+    body.map_err(|rejection| {
+        let status = rejection.status();
+        let reason = if status == StatusCode::PAYLOAD_TOO_LARGE {
+            "too_large"
+        } else {
+            "unreadable"
+        };
+        count_rejected_webhook(name, reason);
+        ApiError::new(
+            status,
+            reason,
+            "the body is larger than http.max_body_bytes allows, or broke off",
+        )
+    })
+}
+
+fn rejected(name: &str, rejection: WebhookRejection) -> ApiError {
+    tracing::warn!(source = name, reason = rejection.label(), %rejection, "a webhook was refused");
+    count_rejected_webhook(name, rejection.label());
+    rejection.into()
+}
+
+pub(crate) fn count_rejected_webhook(name: &str, reason: &'static str) {
+    metrics::counter!("doorstep_webhooks_rejected_total", "source" => name.to_owned(), "reason" => reason)
+        .increment(1);
+}

@@ -1,0 +1,48 @@
+//! The front door: command line, configuration, HTTP, and the composition of all rooms.
+//!
+//! [`serve`] is what `doorstep serve` and the tests run: a configuration, a listener, and a token to stop it.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod ambient;
+pub mod app;
+pub mod assets;
+pub mod catalog;
+pub mod cli;
+pub mod client;
+pub mod commands;
+pub mod config;
+pub mod demo;
+pub mod http;
+mod limit;
+pub mod observe;
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+
+/// Serves a started program until `stop`, then ends it: running requests and jobs are finished, what waits stays in
+/// the store.
+///
+/// # Errors
+/// The listener failed.
+pub async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let linked = app.stop.clone();
+    tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            stop.cancelled().await;
+            linked.cancel();
+        }
+    });
+    let outcome = http::serve(app.clone(), listener, stop).await;
+    app.shut_down().await;
+    outcome
+}

@@ -1,0 +1,86 @@
+//! Logs and metrics.
+
+use std::{io::IsTerminal, sync::OnceLock};
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{LogFormat, LogSection};
+
+/// Upper bounds of duration histograms, in seconds.
+const SECONDS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
+
+static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Starts logging to stderr, once; later calls change nothing. Standard output belongs to results.
+pub fn start_logging(log: &LogSection) {
+    let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let json = match log.format {
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+        LogFormat::Auto => !std::io::stderr().is_terminal(),
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // An error here means that a test or an embedding program has a subscriber already.
+    let _ = if json {
+        builder.json().flatten_event(true).try_init()
+    } else {
+        builder.try_init()
+    };
+}
+
+/// Starts counting, once for the process; several servers in one process (tests) share the numbers.
+pub fn start_metrics() {
+    METRICS.get_or_init(|| {
+        let builder = PrometheusBuilder::new();
+        let builder = match builder.set_buckets(SECONDS) {
+            Ok(builder) => builder,
+            // Only an empty list is refused.
+            Err(_) => PrometheusBuilder::new(),
+        };
+        let recorder = builder.build_recorder();
+        let handle = recorder.handle();
+        if metrics::set_global_recorder(recorder).is_err() {
+            tracing::warn!("another metrics recorder is installed; /metrics stays empty");
+        }
+        describe();
+        handle
+    });
+}
+
+/// All metrics in Prometheus text format.
+pub fn render_metrics() -> String {
+    METRICS
+        .get()
+        .map(|handle| {
+            handle.run_upkeep();
+            handle.render()
+        })
+        .unwrap_or_default()
+}
+
+fn describe() {
+    use metrics::{describe_counter, describe_gauge};
+    describe_counter!(
+        "doorstep_messages_total",
+        "Messages by direction and channel"
+    );
+    describe_counter!(
+        "doorstep_turns_stale_total",
+        "Turns that another instance had committed first"
+    );
+    describe_counter!(
+        "doorstep_http_requests_total",
+        "HTTP requests by route and status"
+    );
+    describe_counter!("doorstep_webhooks_total", "Webhooks admitted, by source");
+    describe_counter!(
+        "doorstep_webhooks_rejected_total",
+        "Webhooks refused, by source and reason"
+    );
+    describe_gauge!("doorstep_documents", "Searchable documents");
+}

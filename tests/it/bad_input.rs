@@ -1,0 +1,206 @@
+//! What no honest visitor sends: it is told what is wrong, counted, and costs nobody else anything.
+
+use std::collections::HashSet;
+
+use serde_json::json;
+
+use crate::{
+    support::{
+        chat::Visitor,
+        server::{Kind, Launch, Place, doorstep_command, shared},
+        wait::within,
+    },
+    webhooks::metric,
+};
+
+#[tokio::test]
+async fn a_chat_message_of_ten_megabytes_is_told_the_limit_and_not_stored() {
+    let server = shared().await;
+    let visitor = Visitor::anonymous(server.address, "en").await;
+    let mut socket = visitor.connect(server.address, 0).await;
+    let counter = r#"doorstep_webchat_rejected_total{reason="too_large"}"#;
+    let before = metric(server.address, counter).await;
+    // The server may close while the rest is still on its way.
+    let _ = socket
+        .send(&json!({ "id": "big", "text": "a".repeat(10_000_000) }))
+        .await;
+    let (frames, _) = socket.until_closed().await;
+    if let Some(frame) = frames.first() {
+        assert_eq!(frame["code"], "too_large", "{frame}");
+        assert!(
+            frame["text"].as_str().unwrap().contains("allowed"),
+            "{frame}"
+        );
+    }
+    assert!(
+        metric(server.address, counter).await > before,
+        "it was not counted"
+    );
+    assert!(
+        visitor.history(server.address, 0).await.is_empty(),
+        "it was stored"
+    );
+    // The same visitor goes on with something shorter.
+    let mut conversation = visitor.talk(server.address).await;
+    assert!(!conversation.ask("Hello").await.text().is_empty());
+}
+
+#[tokio::test]
+async fn a_chat_message_of_ten_megabytes_over_http_is_refused() {
+    let server = shared().await;
+    let visitor = Visitor::anonymous(server.address, "en").await;
+    let frame = json!({ "id": "big", "text": "a".repeat(10_000_000) });
+    // The server may close while the rest is still on its way; an answer, if there is one, is a refusal.
+    if let Ok((status, answer)) = visitor.post(server.address, &frame).await {
+        assert_eq!(status, 413, "{answer}");
+    }
+    assert!(
+        visitor.history(server.address, 0).await.is_empty(),
+        "it was stored"
+    );
+}
+
+#[tokio::test]
+async fn a_message_a_little_too_long_is_told_so_on_an_open_socket() {
+    let server = shared().await;
+    let visitor = Visitor::anonymous(server.address, "en").await;
+    let mut socket = visitor.connect(server.address, 0).await;
+    socket
+        .send(&json!({ "id": "long", "text": "a".repeat(4001) }))
+        .await
+        .unwrap();
+    let error = socket.next_of("error").await;
+    assert_eq!(
+        (error["code"].as_str(), error["id"].as_str()),
+        (Some("too_large"), Some("long"))
+    );
+    socket
+        .send(&json!({ "id": "short", "text": "Hello" }))
+        .await
+        .unwrap();
+    assert_eq!(socket.next_of("receipt").await["id"], "short");
+}
+
+#[tokio::test]
+async fn binary_frames_and_nonsense_are_explained_and_the_socket_closes_after_ten() {
+    let server = shared().await;
+    let visitor = Visitor::anonymous(server.address, "en").await;
+    let mut socket = visitor.connect(server.address, 0).await;
+    for number in 0..10 {
+        if number % 2 == 0 {
+            socket.send_binary(vec![0, 159, 146, 150]).await.unwrap();
+        } else {
+            socket.send(&json!({ "type": "dance" })).await.unwrap();
+        }
+    }
+    let (frames, code) = socket.until_closed().await;
+    assert_eq!(frames.len(), 10, "{frames:?}");
+    assert!(
+        frames.iter().all(|frame| frame["code"] == "invalid"),
+        "{frames:?}"
+    );
+    assert!(
+        frames[0]["text"].as_str().unwrap().contains("Binary"),
+        "{frames:?}"
+    );
+    assert_eq!(code.map(u16::from), Some(1008));
+    assert!(visitor.history(server.address, 0).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_ten_thousand_messages_of_one_visitor_the_admitted_are_answered_and_the_others_told_to_wait()
+ {
+    const MESSAGES: usize = 10_000;
+    let place = Place::new(Kind::Sqlite).await.unwrap();
+    let server = Launch::serve(&place).start().await;
+    let visitor = Visitor::anonymous(server.address(), "en").await;
+    let mut admitted = HashSet::new();
+    let mut limited = 0;
+    let flood = async {
+        // A socket is closed after ten wrong frames in a row; a flooder comes back.
+        let mut sent = 0;
+        while sent < MESSAGES {
+            let mut socket = visitor.connect(server.address(), 0).await;
+            'socket: while sent < MESSAGES {
+                let id = format!("f{sent}");
+                sent += 1;
+                if socket
+                    .send(&json!({ "id": id, "text": "Hello" }))
+                    .await
+                    .is_err()
+                {
+                    break;
+                }
+                loop {
+                    let Some(frame) = socket.next().await else {
+                        break 'socket;
+                    };
+                    match frame["type"].as_str() {
+                        Some("receipt") => {
+                            admitted.insert(frame["id"].as_str().unwrap().to_owned());
+                            break;
+                        }
+                        Some("error") => {
+                            assert_eq!(frame["code"], "rate_limited", "{frame}");
+                            assert!(frame["retry_after"].as_u64() >= Some(1), "{frame}");
+                            limited += 1;
+                            break;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    };
+    within("the flood", flood).await;
+    assert!(
+        admitted.len() >= 20,
+        "the burst is let through: {}",
+        admitted.len()
+    );
+    assert!(limited > MESSAGES / 2, "{limited} were told to wait");
+    let database = place.database().await;
+    let unhandled = "SELECT COUNT(*) FROM inbound_messages WHERE handled_at IS NULL";
+    crate::support::wait::eventually("every admitted message to be answered", async || {
+        (database.number(unhandled).await == 0).then_some(())
+    })
+    .await;
+    let stored: HashSet<String> = database
+        .texts("SELECT external_id FROM inbound_messages")
+        .await
+        .into_iter()
+        .map(|id| id.split_once(':').unwrap().1.to_owned())
+        .collect();
+    assert_eq!(
+        stored, admitted,
+        "what was admitted is stored, and nothing else"
+    );
+    let answered = "SELECT COUNT(DISTINCT in_reply_to) FROM outbound_messages";
+    assert_eq!(database.number(answered).await, admitted.len() as i64);
+    // Somebody else is served meanwhile.
+    let mut other = Visitor::anonymous(server.address(), "en")
+        .await
+        .talk(server.address())
+        .await;
+    assert!(!other.ask("Hello").await.text().is_empty());
+}
+
+#[test]
+fn a_half_written_configuration_stops_the_start_with_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("doorstep.toml"),
+        "[http]\nlisten = \"127.0.0.1:0\"\nmax_body_by",
+    )
+    .unwrap();
+    let output = doorstep_command()
+        .current_dir(folder.path())
+        .args(["--config", "doorstep.toml", "serve"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.starts_with("doorstep.toml:3: "), "{stderr}");
+    let left = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 1, "nothing was made beside the configuration");
+}

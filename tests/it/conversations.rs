@@ -1,0 +1,319 @@
+//! What a customer says and hears, over the real model and the demo shop: product questions, orders behind a second
+//! factor, a person when one is needed; in English and Spanish.
+
+use doorstep_core::Sku;
+
+use crate::support::{
+    chat::{Conversation, Reply, Visitor},
+    database::Database,
+    server::{Shared, shared},
+};
+
+/// Order 10234 is Marta Ruiz's: on its way to Madrid, postcode 28012.
+const ORDER: &str = "10234";
+/// What nobody may hear of it without proof.
+const PRIVATE: [&str; 5] = ["Correos", "PQ573186429ES", "Marta", "28012", "Madrid"];
+/// Numbers of this form exist, but not this one.
+const NO_ORDER: &str = "10999";
+
+async fn talk(locale: &str) -> (&'static Shared, Conversation) {
+    let shared = shared().await;
+    let visitor = Visitor::anonymous(shared.address, locale).await;
+    let conversation = visitor.talk(shared.address).await;
+    (shared, conversation)
+}
+
+#[tokio::test]
+async fn a_product_question_is_answered_with_cards_that_carry_the_price_and_stock_of_now() {
+    let (shared, mut conversation) = talk("en").await;
+    let reply = conversation
+        .ask("Do you have a waterproof jacket under €150?")
+        .await;
+    let cards = reply.cards();
+    assert!(!cards.is_empty(), "{}", reply.text());
+    for card in &cards {
+        let title = card["title"].as_str().unwrap();
+        let price = card["price"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{title} has no price"));
+        let amount: String = price
+            .chars()
+            .filter(|c| c.is_ascii_digit() || *c == '.')
+            .collect();
+        assert!(
+            amount.parse::<f64>().unwrap() <= 150.0,
+            "{title} costs {price}"
+        );
+        assert!(price.contains('€') || price.contains("EUR"), "{price}");
+        assert!(card["stock"].is_string(), "{title} has no stock");
+    }
+    // What is sold meanwhile is not offered as if it were there.
+    let demo = shared.app.demo.as_ref().unwrap();
+    let first = cards[0]["title"].as_str().unwrap().to_owned();
+    let product = demo
+        .shop
+        .products()
+        .iter()
+        .find(|product| product.title == first)
+        .unwrap();
+    let skus: Vec<&Sku> = product
+        .variants
+        .iter()
+        .map(|variant| &variant.sku)
+        .collect();
+    let before = cards[0]["stock"].clone();
+    for sku in &skus {
+        demo.shop.set_stock(sku, 0);
+    }
+    let again = conversation
+        .ask("Do you have a waterproof jacket under €150?")
+        .await;
+    let same = again
+        .cards()
+        .into_iter()
+        .find(|card| card["title"] == first.as_str())
+        .cloned();
+    for sku in &skus {
+        demo.shop.set_stock(sku, 5);
+    }
+    assert!(
+        same.is_none_or(|card| card["stock"] != before),
+        "{first} is sold out and still offered"
+    );
+}
+
+#[tokio::test]
+async fn an_order_is_told_after_the_second_factor_and_not_before() {
+    let (_, mut conversation) = talk("en").await;
+    let asked = conversation
+        .ask(&format!("Where is my order {ORDER}?"))
+        .await;
+    asked.assert_says(&["e-mail", "email"]);
+    asked.assert_says(&["postcode", "postal code", "zip"]);
+    asked.assert_hides(&PRIVATE);
+    let wrong = conversation.ask("99999").await;
+    wrong.assert_hides(&PRIVATE);
+    assert_is_no_status(&wrong);
+    let right = conversation.ask("28012").await;
+    right.assert_says(&["Correos"]);
+    right.assert_says(&["on its way", "on the way", "in transit", "under way"]);
+    assert!(
+        has_a_date(&right.text()),
+        "no date to expect it: {}",
+        right.text()
+    );
+}
+
+#[tokio::test]
+async fn an_orders_email_address_opens_it_too_in_any_case() {
+    let (_, mut conversation) = talk("en").await;
+    conversation
+        .ask(&format!("where is my order {ORDER}"))
+        .await;
+    let right = conversation.ask("Marta.Ruiz@Example.com").await;
+    right.assert_says(&["Correos"]);
+}
+
+#[tokio::test]
+async fn the_same_conversation_is_held_in_spanish() {
+    let (_, mut conversation) = talk("es").await;
+    let search = conversation
+        .ask("¿Tienen una chaqueta impermeable por menos de 150 €?")
+        .await;
+    assert!(!search.cards().is_empty(), "{}", search.text());
+    let asked = conversation.ask("¿Dónde está mi pedido?").await;
+    asked.assert_says(&["número", "pedido"]);
+    let asked = conversation.ask(ORDER).await;
+    asked.assert_says(&["código postal"]);
+    asked.assert_hides(&PRIVATE);
+    let wrong = conversation.ask("99999").await;
+    wrong.assert_hides(&PRIVATE);
+    assert_is_no_status(&wrong);
+    let right = conversation.ask("28012").await;
+    right.assert_says(&["Correos"]);
+    right.assert_says(&["camino", "reparto", "tránsito"]);
+    assert!(
+        has_a_date(&right.text()),
+        "no date to expect it: {}",
+        right.text()
+    );
+    assert!(
+        right
+            .0
+            .iter()
+            .all(|message| message["language"].as_str().unwrap().starts_with("es"))
+    );
+}
+
+#[tokio::test]
+async fn a_broken_parcel_is_handed_over_to_a_person_with_a_summary() {
+    let (shared, mut conversation) = talk("en").await;
+    conversation.ask("Hello").await;
+    let reply = conversation
+        .ask("This arrived broken, I want my money back")
+        .await;
+    let mut said = reply.text();
+    // The flow may first ask which order; the person is told whatever is answered.
+    if handoff_of(&shared.database().await, &conversation)
+        .await
+        .is_empty()
+    {
+        let reply = conversation.ask(ORDER).await;
+        said.push_str(&reply.text());
+        if handoff_of(&shared.database().await, &conversation)
+            .await
+            .is_empty()
+        {
+            said.push_str(&conversation.ask("28012").await.text());
+        }
+    }
+    let summaries = handoff_of(&shared.database().await, &conversation).await;
+    assert_eq!(summaries.len(), 1, "one request for a person; said: {said}");
+    assert!(
+        summaries[0].contains("arrived broken"),
+        "the customer's words are in it: {}",
+        summaries[0]
+    );
+    let lower = said.to_lowercase();
+    assert!(
+        ["colleague", "person", "team", "human", "someone"]
+            .iter()
+            .any(|word| lower.contains(word)),
+        "{said}"
+    );
+}
+
+async fn handoff_of(database: &Database, conversation: &Conversation) -> Vec<String> {
+    let sql = format!(
+        "SELECT h.summary FROM handoffs h JOIN conversations c ON h.conversation_id = c.id WHERE c.address = '{}'",
+        conversation.visitor.id
+    );
+    database.texts(&sql).await
+}
+
+#[tokio::test]
+async fn a_reconnect_shows_the_history_exactly_once_and_in_order() {
+    let (shared, mut conversation) = talk("en").await;
+    for text in [
+        "Hello",
+        "Where is my order?",
+        "How long does delivery take?",
+    ] {
+        conversation.ask(text).await;
+    }
+    let visitor = conversation.visitor.clone();
+    let all = visitor.history(shared.address, 0).await;
+    drop(conversation);
+    let positions: Vec<i64> = all
+        .iter()
+        .map(|message| message["position"].as_i64().unwrap())
+        .collect();
+    let expected: Vec<i64> = (1..=all.len() as i64).collect();
+    assert_eq!(positions, expected);
+    assert!(all.len() >= 6);
+    for after in [0, 2, all.len() - 1] {
+        let mut socket = visitor.connect(shared.address, after as i64).await;
+        for message in &all[after..] {
+            assert_eq!(&socket.next_of("message").await, message);
+        }
+        // Nothing repeats what was shown: the next frame answers the next question.
+        socket
+            .send(&serde_json::json!({ "type": "dance" }))
+            .await
+            .unwrap();
+        assert_eq!(socket.next().await.unwrap()["type"], "error");
+    }
+}
+
+#[tokio::test]
+async fn a_signed_in_customer_needs_no_second_factor_for_their_own_order() {
+    let shared = shared().await;
+    let visitor = Visitor::signed_in(shared.address, "en", "C-1004").await;
+    assert!(visitor.proven);
+    let mut conversation = visitor.talk(shared.address).await;
+    conversation
+        .ask(&format!("Where is my order {ORDER}?"))
+        .await
+        .assert_says(&["Correos"]);
+    let somebody_elses = conversation.ask("Where is my order 10229?").await;
+    somebody_elses.assert_hides(&["DHL", "00340434162094908362", "Jonas", "10999"]);
+}
+
+#[tokio::test]
+async fn whether_an_order_exists_cannot_be_told_from_the_answers() {
+    let mut transcripts = Vec::new();
+    for number in [ORDER, NO_ORDER] {
+        let (_, mut conversation) = talk("en").await;
+        let mut transcript = Vec::new();
+        for text in [
+            format!("Where is my order {number}?"),
+            "10115".to_owned(),
+            "nobody@example.com".to_owned(),
+        ] {
+            let reply = conversation.ask(&text).await;
+            reply.assert_hides(&PRIVATE);
+            transcript.push(comparable(&reply, number));
+        }
+        transcripts.push(transcript);
+    }
+    assert_eq!(transcripts[0], transcripts[1]);
+}
+
+/// What a stranger sees of a reply, byte for byte, without what differs for every message: its own identifier and time,
+/// and the number that they themselves wrote.
+fn comparable(reply: &Reply, number: &str) -> String {
+    let shown: Vec<_> = reply
+        .0
+        .iter()
+        .map(|message| {
+            let mut message = message.clone();
+            let fields = message.as_object_mut().unwrap();
+            for own in ["id", "at"] {
+                fields.remove(own);
+            }
+            message.to_string().replace(number, "<number>")
+        })
+        .collect();
+    shown.join("\n")
+}
+
+/// A refusal names no state of a parcel.
+fn assert_is_no_status(reply: &Reply) {
+    let text = reply.text().to_lowercase();
+    for word in [
+        "on its way",
+        "in transit",
+        "delivered",
+        "camino",
+        "entregado",
+        "reparto",
+    ] {
+        assert!(!text.contains(word), "{word}: {text}");
+    }
+}
+
+/// A day in figures (21, 2026-11-24, 24 nov) or by name.
+fn has_a_date(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    let names = [
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "today",
+        "tomorrow",
+        "lunes",
+        "martes",
+        "miércoles",
+        "jueves",
+        "viernes",
+        "sábado",
+        "domingo",
+        "hoy",
+        "mañana",
+    ];
+    names.iter().any(|name| lower.contains(name))
+}

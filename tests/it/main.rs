@@ -1,0 +1,17 @@
+//! Everything through the front door: the tests speak HTTP and WebSocket with the program as its users do, and look into
+//! database and outbox only to prove what happened exactly once, or not at all.
+//!
+//! Services: `scripts/services start; eval "$(scripts/services env)"`. What a service is missing for is skipped visibly;
+//! with `DOORSTEP_TEST_STRICT=1`, as in CI, it fails.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+mod bad_input;
+mod browser;
+mod check;
+mod conversations;
+mod crash;
+mod instances;
+mod support;
+mod surface;
+mod webhooks;

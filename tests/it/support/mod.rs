@@ -1,0 +1,10 @@
+//! What the tests share.
+
+pub(crate) mod chat;
+pub(crate) mod database;
+pub(crate) mod hooks;
+pub(crate) mod server;
+pub(crate) mod skip;
+pub(crate) mod wait;
+pub(crate) mod webdriver;
+pub(crate) mod workload;
