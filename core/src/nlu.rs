@@ -26,6 +26,10 @@ pub trait Nlu: Send + Sync {
     async fn understand(&self, text: &str, context: &NluContext)
     -> Result<Understanding, NluError>;
 
+    /// Tells that a text will be understood in a moment, so that the model may begin to read it. What is announced in
+    /// vain costs one reading at most.
+    fn expect(&self, _text: &str) {}
+
     /// Reads one message without the model: entities, language and a few certain intents. Cheap; never fails (G7).
     fn understand_by_rules(&self, text: &str, context: &NluContext) -> Understanding;
 

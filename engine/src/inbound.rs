@@ -203,6 +203,7 @@ impl Drop for Lane<'_> {
 #[async_trait]
 impl Inbox for Inbound {
     async fn admit(&self, message: InboundMessage) -> Result<Admission, AdmitError> {
+        self.inner.router.expect(&message);
         let admission = self
             .inner
             .store

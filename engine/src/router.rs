@@ -8,6 +8,8 @@ use chrono_tz::Tz;
 use doorstep_core::{
     Ambient, Language, OrderNumber,
     health::PortError,
+    mask::mask_card_numbers,
+    message::InboundMessage,
     nlu::{Nlu, NluContext},
     search::SearchIndex,
     shipment::Shipment,
@@ -98,6 +100,15 @@ impl Router {
     /// A router of these parts.
     pub fn new(parts: RouterParts) -> Self {
         Self { parts }
+    }
+
+    /// Has the model begin to read a message while it is being admitted: the disk and the model need not wait for each
+    /// other.
+    pub fn expect(&self, message: &InboundMessage) {
+        if message.button.is_none() {
+            // As it will be stored and answered.
+            self.parts.nlu.expect(&mask_card_numbers(&message.text));
+        }
     }
 
     /// The answer to a message. Nothing is stored: the turn is committed by the store, or not at all.

@@ -2,7 +2,7 @@
 
 use std::{
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -20,7 +20,7 @@ use crate::{
     entities::EntityReader,
     language, rules,
     session::{Output, SessionSource, truncate},
-    workers::Workers,
+    workers::{Reading, Workers},
 };
 
 /// A list up to this long is treated like a conversation's text; a longer one is being indexed and yields to them.
@@ -38,6 +38,8 @@ struct Inner {
     metadata: Arc<Metadata>,
     backend: Backend,
     cache: Option<Mutex<LruCache<String, Arc<Output>>>>,
+    /// Texts that were announced and are not asked for yet. Old ones that nobody asks for make room for new ones.
+    expected: Mutex<LruCache<String, Reading>>,
 }
 
 impl LocalNlu {
@@ -56,6 +58,9 @@ impl LocalNlu {
                 metadata: Arc::clone(source.metadata()),
                 backend,
                 cache: NonZeroUsize::new(config.cache).map(|size| Mutex::new(LruCache::new(size))),
+                expected: Mutex::new(LruCache::new(
+                    NonZeroUsize::new(config.queue).unwrap_or(NonZeroUsize::MIN),
+                )),
             }),
         })
     }
@@ -103,9 +108,17 @@ impl Inner {
         if let Some(output) = self.cached(text) {
             return Ok(output);
         }
-        let output = Arc::new(self.workers.converse(text.to_owned()).await?);
+        let reading = match self.expected().pop(text) {
+            Some(reading) => reading,
+            None => self.workers.submit(text.to_owned())?,
+        };
+        let output = Arc::new(reading.finish().await?);
         self.remember(text, &output);
         Ok(output)
+    }
+
+    fn expected(&self) -> MutexGuard<'_, LruCache<String, Reading>> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The vector of one of many texts. Not kept: an import would push every customer's text out of the cache.
@@ -132,6 +145,21 @@ impl Inner {
 
 #[async_trait]
 impl Nlu for LocalNlu {
+    fn expect(&self, text: &str) {
+        let inner = &self.inner;
+        let text = truncate(text);
+        if text.trim().is_empty()
+            || inner.cached(text).is_some()
+            || inner.expected().contains(text)
+        {
+            return;
+        }
+        // A full queue is told to whoever asks.
+        if let Ok(reading) = inner.workers.submit(text.to_owned()) {
+            inner.expected().put(text.to_owned(), reading);
+        }
+    }
+
     async fn understand(
         &self,
         text: &str,

@@ -82,6 +82,16 @@ fn report_depth(depth: usize) {
     metrics::gauge!("doorstep_nlu_queue_depth").set(depth as f64);
 }
 
+/// A text that waits for a thread, or is being read.
+pub(crate) struct Reading(oneshot::Receiver<Result<Output, NluError>>);
+
+impl Reading {
+    /// What the model says of it.
+    pub(crate) async fn finish(self) -> Result<Output, NluError> {
+        self.0.await.unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
 /// The threads. Dropping it ends them; texts that still wait are answered with an error.
 pub(crate) struct Workers {
     shared: Arc<Shared>,
@@ -155,8 +165,9 @@ impl Workers {
         self.indexing_places
     }
 
-    /// Reads a text that somebody waits for.
-    pub(crate) async fn converse(&self, text: String) -> Result<Output, NluError> {
+    /// Puts a text into the lane of those that somebody waits for. Dropping the result before a thread takes the text up
+    /// takes it out again.
+    pub(crate) fn submit(&self, text: String) -> Result<Reading, NluError> {
         let (reply, answer) = oneshot::channel();
         {
             let mut lanes = self.shared.lanes();
@@ -169,7 +180,13 @@ impl Workers {
             report_depth(waiting + 1);
         }
         self.shared.work_arrived.notify_one();
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        Ok(Reading(answer))
+    }
+
+    /// Reads a text that somebody waits for.
+    #[cfg(test)]
+    async fn converse(&self, text: String) -> Result<Output, NluError> {
+        self.submit(text)?.finish().await
     }
 
     /// Reads a text of a long list, after everything that somebody waits for.
