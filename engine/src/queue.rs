@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use doorstep_core::{ChannelName, CommerceEventId, DeliveryId, Timestamp};
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
+
+use crate::store::Transaction;
 
 /// One thing to do soon. The payload is an identifier: the row it names is the truth, so a job may run twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub trait JobQueue: Send + Sync {
     ///
     /// # Errors
     /// The database's; the caller's transaction fails with it.
-    async fn enqueue(&self, transaction: &DatabaseTransaction, jobs: &[Job]) -> Result<(), DbErr>;
+    async fn enqueue(&self, transaction: &Transaction<'_>, jobs: &[Job]) -> Result<(), DbErr>;
 
     /// Called after a commit that held jobs, so that workers here need not wait to find them.
     fn wake(&self);

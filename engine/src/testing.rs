@@ -23,7 +23,7 @@ use doorstep_core::{
     shipment::{TrackingEvent, TrackingStatus},
     shop::{OrderLookup, Shop},
 };
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
 use secrecy::SecretString;
 
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
     enrich::Enricher,
     notify::{Notifier, NotifyConfig},
     queue::{Job, JobQueue},
-    store::{Database, DatabaseConfig, OrderRecord},
+    store::{Database, DatabaseConfig, OrderRecord, Transaction},
 };
 
 /// A clock moved by hand.
@@ -78,7 +78,7 @@ impl TestQueue {
 
 #[async_trait]
 impl JobQueue for TestQueue {
-    async fn enqueue(&self, _: &DatabaseTransaction, jobs: &[Job]) -> Result<(), DbErr> {
+    async fn enqueue(&self, _: &Transaction<'_>, jobs: &[Job]) -> Result<(), DbErr> {
         self.jobs.lock().unwrap().extend_from_slice(jobs);
         Ok(())
     }
@@ -295,7 +295,7 @@ impl TestStore {
         allowed: bool,
     ) {
         use sea_orm::{ConnectionTrait, Statement};
-        let connection = &self.store.database().writer;
+        let connection = &self.store.database().pool;
         let statement = Statement::from_sql_and_values(
             connection.get_database_backend(),
             "INSERT INTO preferences (customer_id, topic, channel, allowed, changed_at) VALUES ($1, $2, $3, $4, 0)",

@@ -25,14 +25,14 @@ use apalis_core::{
     worker::context::WorkerContext,
 };
 use apalis_sqlite::JsonCodec;
-use doorstep_engine::Store;
-use sea_orm::{DbErr, QueryResult};
+use doorstep_engine::{Store, store::Row};
+use sea_orm::DbErr;
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
 use crate::{
     JobsError,
-    schema::{ACKNOWLEDGE_SQLITE, FETCH_SQLITE, Tables, is_due},
+    schema::{ACKNOWLEDGE_SQLITE, FETCH_SQLITE, IS_DUE_SQLITE, Tables},
     wake::{Listener, Wake},
 };
 
@@ -108,9 +108,10 @@ impl Rows {
 
     async fn look(&self, worker: &WorkerContext) -> Result<Vec<Task<Vec<u8>>>, JobsError> {
         match &self.tables {
-            Tables::Sqlite { reader, .. } => {
+            Tables::Sqlite(_) => {
                 let now = self.store.ambient().now().timestamp();
-                if !is_due(reader, &self.queue, now).await? {
+                let asked = vec![self.queue.as_str().into(), now.into()];
+                if self.store.look_up(IS_DUE_SQLITE, asked).await?.is_empty() {
                     return Ok(Vec::new());
                 }
                 let values = vec![
@@ -138,7 +139,7 @@ impl Rows {
         let queue = self.queue.as_str();
         let lease = self.lease.as_secs();
         match &self.tables {
-            Tables::Sqlite { writer, .. } => {
+            Tables::Sqlite(writer) => {
                 let mut tx = writer.begin().await?;
                 let config = self.sqlite_config();
                 apalis_sqlite::queries::keep_alive(&mut *tx, &config, worker).await?;
@@ -177,7 +178,7 @@ impl Rows {
             return Ok(());
         }
         match &self.tables {
-            Tables::Sqlite { .. } => {
+            Tables::Sqlite(_) => {
                 let values = vec![
                     serde_json::to_string(&results)?.into(),
                     worker.name().into(),
@@ -201,10 +202,10 @@ impl Rows {
     }
 }
 
-fn read_task(row: &QueryResult) -> Result<Task<Vec<u8>>, DbErr> {
-    let attempts: i64 = row.try_get("", "attempts")?;
-    Ok(TaskBuilder::new(row.try_get("", "job")?)
-        .task_id(TaskId::from_string(row.try_get::<String>("", "id")?))
+fn read_task(row: &Row) -> Result<Task<Vec<u8>>, DbErr> {
+    let attempts: i64 = row.get("attempts")?;
+    Ok(TaskBuilder::new(row.get("job")?)
+        .task_id(TaskId::from_string(row.get::<String>("id")?))
         .attempt(usize::try_from(attempts).unwrap_or_default())
         .build())
 }
@@ -224,7 +225,7 @@ impl Persistence for Rows {
 
     async fn register(&mut self, worker: &WorkerContext) -> Result<(), JobsError> {
         match &self.tables {
-            Tables::Sqlite { writer, .. } => {
+            Tables::Sqlite(writer) => {
                 let config = self.sqlite_config();
                 apalis_sqlite::queries::register_worker(writer, &config, worker, "doorstep")
                     .await?;

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use doorstep_core::{Ambient, ChannelName, Timestamp};
 use doorstep_engine::{
     queue::{Job, JobQueue},
-    store::Database,
+    store::{Database, Transaction},
 };
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
 
 use crate::{
     JobsError, deliver, enrich_event, notify,
@@ -107,7 +107,7 @@ fn run_at(not_before: Timestamp, now: Timestamp) -> i64 {
 
 #[async_trait]
 impl JobQueue for Queue {
-    async fn enqueue(&self, transaction: &DatabaseTransaction, jobs: &[Job]) -> Result<(), DbErr> {
+    async fn enqueue(&self, transaction: &Transaction<'_>, jobs: &[Job]) -> Result<(), DbErr> {
         let now = self.ambient.now();
         let rows: Vec<NewRow> = jobs.iter().map(|job| self.row_of(job, now)).collect();
         schema::insert(transaction, &rows).await?;

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use doorstep_core::Timestamp;
-use doorstep_engine::store::Database;
-use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr, Statement, Value};
+use doorstep_engine::store::{Database, Transaction};
+use sea_orm::{DbErr, Value};
 use sqlx::{PgPool, Row, SqlitePool};
 
 use crate::JobsError;
@@ -36,7 +36,7 @@ pub(crate) struct NewRow {
 /// Runs apalis's migrations. Not its `setup`, which on SQLite also switches syncing to disk off for the connection
 /// that everything is written on.
 pub(crate) async fn migrate(database: &Database) -> Result<(), JobsError> {
-    if let Some(pool) = database.sqlite_writer() {
+    if let Some(pool) = database.sqlite_pool() {
         apalis_sqlite::SqliteStorage::migrations().run(pool).await?;
     }
     if let Some(pool) = database.postgres_pool() {
@@ -48,13 +48,9 @@ pub(crate) async fn migrate(database: &Database) -> Result<(), JobsError> {
 }
 
 /// Writes jobs. One that waits or runs already is left alone; one that has ended becomes due again.
-pub(crate) async fn insert(
-    transaction: &DatabaseTransaction,
-    rows: &[NewRow],
-) -> Result<(), DbErr> {
-    let backend = transaction.get_database_backend();
+pub(crate) async fn insert(transaction: &Transaction<'_>, rows: &[NewRow]) -> Result<(), DbErr> {
     for rows in rows.chunks(CHUNK) {
-        let sql = insert_sql(backend == DatabaseBackend::Postgres, rows.len());
+        let sql = insert_sql(transaction.is_postgres(), rows.len());
         let values = rows.iter().flat_map(|row| -> [Value; 5] {
             [
                 row.payload.clone().into(),
@@ -64,9 +60,7 @@ pub(crate) async fn insert(
                 row.key.as_str().into(),
             ]
         });
-        transaction
-            .execute_raw(Statement::from_sql_and_values(backend, sql, values))
-            .await?;
+        transaction.execute(&sql, values).await?;
     }
     Ok(())
 }
@@ -121,22 +115,15 @@ pub(crate) fn ulid(now: Timestamp, random: [u8; 10]) -> String {
 /// The tables, outside any transaction of the store.
 #[derive(Debug, Clone)]
 pub(crate) enum Tables {
-    /// Written on the store's only writing connection.
-    Sqlite {
-        writer: SqlitePool,
-        reader: SqlitePool,
-    },
+    /// On a connection beside the store's writer.
+    Sqlite(SqlitePool),
     Postgres(PgPool),
 }
 
 impl Tables {
     pub(crate) fn of(database: &Database) -> Option<Self> {
-        let sqlite = database.sqlite_writer().zip(database.sqlite_reader());
-        match (sqlite, database.postgres_pool()) {
-            (Some((writer, reader)), _) => Some(Self::Sqlite {
-                writer: writer.clone(),
-                reader: reader.clone(),
-            }),
+        match (database.sqlite_pool(), database.postgres_pool()) {
+            (Some(pool), _) => Some(Self::Sqlite(pool.clone())),
             (None, Some(pool)) => Some(Self::Postgres(pool.clone())),
             (None, None) => None,
         }
@@ -145,11 +132,11 @@ impl Tables {
     /// Makes a failing job due again at `run_at` instead of at once.
     pub(crate) async fn postpone(&self, id: &str, run_at: i64) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite { writer, .. } => {
+            Self::Sqlite(pool) => {
                 sqlx::query("UPDATE Jobs SET run_at = $1 WHERE id = $2")
                     .bind(run_at)
                     .bind(id)
-                    .execute(writer)
+                    .execute(pool)
                     .await?;
             }
             Self::Postgres(pool) => {
@@ -168,13 +155,13 @@ impl Tables {
     /// Gives back what a worker that stops had fetched and not begun.
     pub(crate) async fn give_back(&self, worker: &str) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite { writer, .. } => {
+            Self::Sqlite(pool) => {
                 sqlx::query(
                     "UPDATE Jobs SET status = 'Pending', lock_by = NULL, lock_at = NULL
                         WHERE lock_by = $1 AND status IN ('Queued', 'Running')",
                 )
                 .bind(worker)
-                .execute(writer)
+                .execute(pool)
                 .await?;
             }
             Self::Postgres(pool) => {
@@ -193,10 +180,10 @@ impl Tables {
     /// Makes every unfinished job due again that a process which is gone had fetched. Only SQLite, whose file has one
     /// instance, knows at start that all of them are.
     pub(crate) async fn give_back_all(&self) -> Result<(), sqlx::Error> {
-        if let Self::Sqlite { writer, .. } = self {
+        if let Self::Sqlite(pool) = self {
             let sql = "UPDATE Jobs SET status = 'Pending', lock_by = NULL, lock_at = NULL
                 WHERE status IN ('Queued', 'Running')";
-            sqlx::query(sql).execute(writer).await?;
+            sqlx::query(sql).execute(pool).await?;
         }
         Ok(())
     }
@@ -204,12 +191,12 @@ impl Tables {
     /// How many jobs of each queue wait or run.
     pub(crate) async fn depths(&self) -> Result<Vec<(String, i64)>, sqlx::Error> {
         match self {
-            Self::Sqlite { reader, .. } => {
+            Self::Sqlite(pool) => {
                 let rows = sqlx::query(
                     "SELECT job_type, COUNT(*) AS depth FROM Jobs
                         WHERE status IN ('Pending', 'Queued', 'Running') GROUP BY job_type",
                 )
-                .fetch_all(reader)
+                .fetch_all(pool)
                 .await?;
                 Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
             }
@@ -230,21 +217,21 @@ impl Tables {
         let ended_before = (now - KEEP_ENDED).timestamp();
         let silent_before = (now - KEEP_WORKERS).timestamp();
         let ended = match self {
-            Self::Sqlite { writer, .. } => {
+            Self::Sqlite(pool) => {
                 let ended = sqlx::query(
                     "DELETE FROM Jobs WHERE id IN (SELECT id FROM Jobs
                         WHERE status IN ('Done', 'Killed') AND done_at < $1 LIMIT $2)",
                 )
                 .bind(ended_before)
                 .bind(REMOVE)
-                .execute(writer)
+                .execute(pool)
                 .await?;
                 sqlx::query(
                     "DELETE FROM Workers WHERE last_seen < $1
                         AND NOT EXISTS (SELECT 1 FROM Jobs WHERE lock_by = Workers.id)",
                 )
                 .bind(silent_before)
-                .execute(writer)
+                .execute(pool)
                 .await?;
                 ended.rows_affected()
             }
@@ -294,21 +281,8 @@ pub(crate) const ACKNOWLEDGE_SQLITE: &str = "WITH outcomes AS (
     FROM outcomes WHERE Jobs.id = outcomes.id AND Jobs.lock_by = $2";
 
 /// Whether a job of the queue is due, by the index that apalis fetches by; asked of a reader, so that looking in vain
-/// never waits for the writer.
-pub(crate) async fn is_due(
-    reader: &SqlitePool,
-    queue: &str,
-    now: i64,
-) -> Result<bool, sqlx::Error> {
-    let row = sqlx::query(
-        "SELECT EXISTS (SELECT 1 FROM Jobs WHERE job_type = $1 AND status = 'Pending' AND lock_by IS NULL
-                AND run_at <= $2)
-            OR EXISTS (SELECT 1 FROM Jobs WHERE job_type = $1 AND status = 'Failed' AND attempts < max_attempts
-                AND run_at <= $2)",
-    )
-    .bind(queue)
-    .bind(now)
-    .fetch_one(reader)
-    .await?;
-    row.try_get::<bool, _>(0)
-}
+/// never waits for the writer: queue, now.
+pub(crate) const IS_DUE_SQLITE: &str = "SELECT 1 AS due WHERE EXISTS (SELECT 1 FROM Jobs
+        WHERE job_type = $1 AND status = 'Pending' AND lock_by IS NULL AND run_at <= $2)
+    OR EXISTS (SELECT 1 FROM Jobs
+        WHERE job_type = $1 AND status = 'Failed' AND attempts < max_attempts AND run_at <= $2)";

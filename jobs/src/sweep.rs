@@ -56,7 +56,7 @@ impl Sweep {
     /// The sweep at start. A SQLite file has one instance: what is unfinished now, nobody works on.
     pub(crate) async fn first(&self) {
         let (patience, lease) = match self.tables {
-            Tables::Sqlite { .. } => (Duration::ZERO, Duration::ZERO),
+            Tables::Sqlite(_) => (Duration::ZERO, Duration::ZERO),
             Tables::Postgres(_) => (self.config.patience, self.config.claim_lease),
         };
         if let Err(error) = self.tables.give_back_all().await {

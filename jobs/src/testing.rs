@@ -395,7 +395,7 @@ impl Road {
     /// How many jobs stand in a status.
     pub(crate) async fn count(&self, status: &str) -> i64 {
         match &self.tables {
-            Tables::Sqlite { writer, .. } => {
+            Tables::Sqlite(writer) => {
                 let sql = "SELECT COUNT(*) FROM Jobs WHERE status = $1";
                 let row = sqlx::query(sql).bind(status).fetch_one(writer).await;
                 row.unwrap().get(0)
@@ -411,7 +411,7 @@ impl Road {
     /// What the one job there is ended with.
     pub(crate) async fn result(&self) -> String {
         match &self.tables {
-            Tables::Sqlite { writer, .. } => {
+            Tables::Sqlite(writer) => {
                 let sql = "SELECT last_result FROM Jobs";
                 sqlx::query_scalar(sql).fetch_one(writer).await.unwrap()
             }
@@ -425,7 +425,7 @@ impl Road {
     /// Runs a statement on the queue's tables.
     pub(crate) async fn meddle(&self, sqlite: &'static str, postgres: &'static str) {
         match &self.tables {
-            Tables::Sqlite { writer, .. } => {
+            Tables::Sqlite(writer) => {
                 sqlx::query(sqlite).execute(writer).await.unwrap();
             }
             Tables::Postgres(pool) => {

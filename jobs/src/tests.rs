@@ -247,7 +247,7 @@ async fn apalis_itself_runs_a_job_that_we_wrote() {
             .tell("e1", "1001", TrackingStatus::InTransit, TEN)
             .await;
         match &road.tables {
-            Tables::Sqlite { writer, .. } => {
+            Tables::Sqlite(writer) => {
                 let config = apalis_sqlite::Config::default().queue(enrich_event::QUEUE);
                 let storage = apalis_sqlite::SqliteStorage::<String>::new(writer);
                 let worker = WorkerBuilder::new("stock")

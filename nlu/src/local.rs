@@ -148,9 +148,7 @@ impl Nlu for LocalNlu {
     fn expect(&self, text: &str) {
         let inner = &self.inner;
         let text = truncate(text);
-        if text.trim().is_empty()
-            || inner.cached(text).is_some()
-            || inner.expected().contains(text)
+        if text.trim().is_empty() || inner.cached(text).is_some() || inner.expected().contains(text)
         {
             return;
         }

@@ -1,6 +1,6 @@
 //! Opening SQLite or PostgreSQL.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{path::PathBuf, str::FromStr, sync::Arc};
 
 use doorstep_migrations::Migrator;
 use sea_orm::{
@@ -16,12 +16,11 @@ use sqlx::{
     },
 };
 
-use super::StoreError;
+use super::{
+    StoreError,
+    sqlite::{BUSY_TIMEOUT, File},
+};
 
-/// How long SQLite waits for another process that holds its write lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Readers beside SQLite's one writer; WAL lets them read while it writes.
-const SQLITE_READERS: u32 = 2;
 /// Taken while the schema is changed; the number is arbitrary and ours.
 const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(7291846035100)";
 
@@ -42,11 +41,13 @@ pub enum DatabaseConfig {
     },
 }
 
-/// Open connections: one writer and several readers on SQLite, one pool on PostgreSQL.
+/// An open database.
 #[derive(Clone)]
 pub struct Database {
-    pub(crate) writer: DatabaseConnection,
-    pub(crate) reader: DatabaseConnection,
+    /// PostgreSQL's connections. On SQLite one connection beside the writer's own, for the schema and for apalis.
+    pub(crate) pool: DatabaseConnection,
+    /// SQLite's file, which the store writes and reads directly.
+    pub(crate) file: Option<Arc<File>>,
 }
 
 impl Database {
@@ -80,25 +81,18 @@ impl Database {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .statement_cache_capacity(200);
-        let open = async |options: SqliteConnectOptions,
-                          connections: u32|
-               -> Result<SqlitePool, StoreError> {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .idle_timeout(None)
-                .max_lifetime(None)
-                .test_before_acquire(false)
-                .connect_with(options)
-                .await
-                .map_err(|error| unusable(error.to_string()))
-        };
-        let writer = open(options.clone(), 1).await?;
-        let reader = open(options.read_only(true), SQLITE_READERS).await?;
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_with(options)
+            .await
+            .map_err(|error| unusable(error.to_string()))?;
         Ok(Self {
-            writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
-            reader: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader),
+            pool: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool),
+            file: Some(Arc::new(File::new(path))),
         })
     }
 
@@ -127,8 +121,8 @@ impl Database {
             })?;
         let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
         Ok(Self {
-            writer: connection.clone(),
-            reader: connection,
+            pool: connection,
+            file: None,
         })
     }
 
@@ -138,12 +132,12 @@ impl Database {
     /// A migration failed; the ones before it stay applied.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         if !self.is_postgres() {
-            return Ok(Migrator::up(&self.writer, None).await?);
+            return Ok(Migrator::up(&self.pool, None).await?);
         }
         // Held on a connection of its own until the end of this transaction, however that comes.
-        let lock = self.writer.begin().await?;
+        let lock = self.pool.begin().await?;
         lock.execute_unprepared(MIGRATION_LOCK).await?;
-        Migrator::up(&self.writer, None).await?;
+        Migrator::up(&self.pool, None).await?;
         Ok(lock.commit().await?)
     }
 
@@ -152,7 +146,7 @@ impl Database {
     /// # Errors
     /// The database could not be read.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        let pending = Migrator::get_pending_migrations(&self.writer).await?;
+        let pending = Migrator::get_pending_migrations(&self.pool).await?;
         Ok(pending
             .iter()
             .map(|migration| migration.name().to_owned())
@@ -161,22 +155,18 @@ impl Database {
 
     /// Whether this is PostgreSQL (else SQLite).
     pub fn is_postgres(&self) -> bool {
-        self.writer.get_database_backend() == DatabaseBackend::Postgres
+        self.pool.get_database_backend() == DatabaseBackend::Postgres
     }
 
-    /// SQLite's only writing connection, which the job queue shares. One writer means no lock is ever waited for.
-    pub fn sqlite_writer(&self) -> Option<&SqlitePool> {
-        (!self.is_postgres()).then(|| self.writer.get_sqlite_connection_pool())
-    }
-
-    /// SQLite's reading connections: looking whether a job is due need not wait for the writer.
-    pub fn sqlite_reader(&self) -> Option<&SqlitePool> {
-        (!self.is_postgres()).then(|| self.reader.get_sqlite_connection_pool())
+    /// SQLite's connection beside the writer's own: for the queue's tables at start, heartbeats and cleaning up. What
+    /// is written often goes through the store, whose commits it shares.
+    pub fn sqlite_pool(&self) -> Option<&SqlitePool> {
+        (!self.is_postgres()).then(|| self.pool.get_sqlite_connection_pool())
     }
 
     /// PostgreSQL's pool, which the job queue shares.
     pub fn postgres_pool(&self) -> Option<&sqlx::PgPool> {
         self.is_postgres()
-            .then(|| self.writer.get_postgres_connection_pool())
+            .then(|| self.pool.get_postgres_connection_pool())
     }
 }

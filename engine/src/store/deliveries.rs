@@ -9,11 +9,11 @@ use doorstep_core::{
     message::{Address, OutboundMessage},
     notification::DeliveryStatus,
 };
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, execute, people, query, query_one,
+    Store, StoreError, Transaction, execute, people, query, query_one,
     row::{Row, at, optional_text},
     write::Write,
 };
@@ -299,10 +299,7 @@ impl Write for ClaimDelivery {
     type Output = Option<ClaimedDelivery>;
     const NAME: &'static str = "claim_delivery";
 
-    async fn run(
-        &self,
-        transaction: &DatabaseTransaction,
-    ) -> Result<Option<ClaimedDelivery>, DbErr> {
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<Option<ClaimedDelivery>, DbErr> {
         let claimed = query_one(
             transaction,
             "UPDATE deliveries SET status = 'sending', claimed_by = $1, claimed_at = $2, attempts = attempts + 1
@@ -373,7 +370,7 @@ impl Write for SettleDelivery {
     type Output = bool;
     const NAME: &'static str = "settle_delivery";
 
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<bool, DbErr> {
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<bool, DbErr> {
         let now = self.ambient.now();
         let settlement = &self.settlement;
         let (next, provider_id, settled) = match settlement {
@@ -441,7 +438,7 @@ impl Write for SettleDelivery {
 impl SettleDelivery {
     async fn audit(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction<'_>,
         action: &str,
         reason: &str,
     ) -> Result<(), DbErr> {
@@ -473,7 +470,7 @@ impl Write for SettleByReceipt {
     type Output = bool;
     const NAME: &'static str = "settle_by_receipt";
 
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<bool, DbErr> {
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<bool, DbErr> {
         let (status, from) = match self.receipt.status {
             ReceiptStatus::Delivered | ReceiptStatus::Read => {
                 (DeliveryStatus::Sent, "('sending', 'ambiguous')")
@@ -531,7 +528,7 @@ impl Write for Enqueue {
     type Output = ();
     const NAME: &'static str = "enqueue";
 
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<(), DbErr> {
         self.queue.enqueue(transaction, &self.jobs).await
     }
 }
@@ -548,7 +545,7 @@ impl Write for ReleaseClaims {
     type Output = ReleasedClaims;
     const NAME: &'static str = "release_claims";
 
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<ReleasedClaims, DbErr> {
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<ReleasedClaims, DbErr> {
         let mut outcome = ReleasedClaims::default();
         let mut jobs = Vec::new();
         let silent = query(
@@ -588,7 +585,7 @@ impl Write for ReleaseClaims {
 impl ReleaseClaims {
     async fn release(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction<'_>,
         delivery: DeliveryId,
         attempt: i32,
         again: bool,

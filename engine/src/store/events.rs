@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use doorstep_core::{
     CommerceEventId, SourceName, Timestamp, event::CommerceEvent, mask::mask_card_numbers,
 };
-use sea_orm::{DatabaseTransaction, DbErr, Value};
+use sea_orm::{DbErr, Value};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, execute, query,
+    Store, StoreError, Transaction, execute, query,
     row::{Row, at},
     write::Write,
 };
@@ -286,7 +286,7 @@ impl Write for AdmitEvents {
     type Output = Vec<EventAdmission>;
     const NAME: &'static str = "admit_events";
 
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<Self::Output, DbErr> {
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<Self::Output, DbErr> {
         let events: Vec<&NewEvent> = self
             .events
             .iter()
@@ -323,7 +323,7 @@ impl Write for AdmitEvents {
 
 /// Inserts those that are new, in one statement; returns their identifiers.
 async fn insert(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     events: &[&NewEvent],
 ) -> Result<HashSet<Uuid>, DbErr> {
     let mut sql = String::from(
@@ -348,7 +348,7 @@ async fn insert(
 }
 
 async fn find_admitted(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     event: &NewEvent,
 ) -> Result<EventAdmission, DbErr> {
     let rows = query(
@@ -369,7 +369,7 @@ async fn find_admitted(
 
 /// Marks an event as enriched; `false` when it already was.
 pub(crate) async fn mark_enriched(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     event: CommerceEventId,
     now: Timestamp,
 ) -> Result<bool, DbErr> {
@@ -379,7 +379,7 @@ pub(crate) async fn mark_enriched(
 
 /// Marks an event as decided; `false` when it already was.
 pub(crate) async fn mark_notified(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     event: CommerceEventId,
     now: Timestamp,
 ) -> Result<bool, DbErr> {

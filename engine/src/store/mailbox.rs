@@ -11,12 +11,12 @@ use doorstep_core::{
     channel::{AdmitError, Mailbox, News, Subscription},
     message::{Address, MailboxEntry, MailboxMessage, OutboundMessage},
 };
-use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{Database, Store, StoreError, execute, row::Row, write::Write};
+use super::{Database, Store, StoreError, Transaction, execute, row::Row, write::Write};
 
 /// PostgreSQL's channel for news between instances.
 const CHANNEL: &str = "doorstep_news";
@@ -117,11 +117,11 @@ struct Announcement {
 
 /// Tells other instances, when the transaction commits. One SQLite file has one instance: nothing to tell.
 pub(crate) async fn announce(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     address: &Address,
     position: i64,
 ) -> Result<(), DbErr> {
-    if transaction.get_database_backend() != DatabaseBackend::Postgres {
+    if !transaction.is_postgres() {
         return Ok(());
     }
     let payload = super::row::json(&Announcement {
@@ -257,7 +257,7 @@ impl Write for MarkRead {
     type Output = ();
     const NAME: &'static str = "mark_read";
 
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<(), DbErr> {
         // Never beyond what there is, never backwards.
         execute(
             transaction,

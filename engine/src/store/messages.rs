@@ -8,11 +8,11 @@ use doorstep_core::{
     message::{Address, Admission, Content, InboundMessage},
     notification::{DeliveryStatus, Topic},
 };
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, execute,
+    Store, StoreError, Transaction, execute,
     mailbox::announce,
     people, query, query_one,
     row::{Row, at, json, optional_json, optional_text, optional_uuid},
@@ -195,7 +195,7 @@ impl Write for AdmitMessage {
     type Output = Admission;
     const NAME: &'static str = "admit_message";
 
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<Admission, DbErr> {
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<Admission, DbErr> {
         let message = &self.message;
         if let Some(known) = find_admitted(transaction, message).await? {
             return Ok(known);
@@ -262,7 +262,7 @@ impl Write for AdmitMessage {
 }
 
 async fn find_admitted(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     message: &InboundMessage,
 ) -> Result<Option<Admission>, DbErr> {
     let row = query_one(
@@ -284,7 +284,7 @@ async fn find_admitted(
 
 /// The conversation of an address, made if it is the first contact.
 pub(crate) async fn ensure_conversation(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     address: &Address,
     new: ConversationId,
     now: Timestamp,
@@ -338,7 +338,7 @@ impl Write for CommitTurn {
     type Output = Option<Committed>;
     const NAME: &'static str = "commit_turn";
 
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<Option<Committed>, DbErr> {
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<Option<Committed>, DbErr> {
         let now = self.ambient.now();
         let Some(last) = self.advance_conversation(transaction, now).await? else {
             return Ok(None);
@@ -402,7 +402,7 @@ impl CommitTurn {
     /// The compare-and-swap of G2 and G3: only the next unhandled message of the conversation can be committed, once.
     async fn advance_conversation(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction<'_>,
         now: Timestamp,
     ) -> Result<Option<i64>, DbErr> {
         let row = query_one(
@@ -425,7 +425,7 @@ impl CommitTurn {
 
     async fn apply(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction<'_>,
         effect: &Effect,
         now: Timestamp,
     ) -> Result<(), DbErr> {
@@ -482,7 +482,7 @@ impl CommitTurn {
 
     async fn set_preference(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction<'_>,
         topic: Topic,
         allowed: bool,
         now: Timestamp,
@@ -520,7 +520,7 @@ impl NewOutbound<'_> {
     /// Stores the message and its delivery.
     pub(crate) async fn insert(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction<'_>,
         now: Timestamp,
     ) -> Result<(), DbErr> {
         execute(
@@ -563,7 +563,7 @@ impl NewOutbound<'_> {
 
 /// Takes the next `count` positions of a conversation; returns the first of them. Locks its row.
 pub(crate) async fn take_positions(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     conversation: ConversationId,
     count: i64,
 ) -> Result<i64, DbErr> {

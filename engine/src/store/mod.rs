@@ -1,4 +1,4 @@
-//! What is durable. `Store` is concrete: sea-orm speaks SQLite and PostgreSQL, and tests use the real ones.
+//! What is durable. `Store` is concrete: it speaks SQLite and PostgreSQL, and tests use the real ones.
 //!
 //! Every transaction is one `write::Write`; the guarantees rest on four of them:
 //! `AdmitMessage` and `AdmitEvents` (G1, G2: stored before acknowledged, once), `CommitTurn` (G2, G3: the
@@ -15,12 +15,14 @@ mod notifications;
 mod orders;
 mod people;
 mod row;
+mod sqlite;
+mod transaction;
 pub(crate) mod write;
 
 use std::sync::Arc;
 
 use doorstep_core::Ambient;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Statement, Value};
+use sea_orm::{ConnectionTrait, DbErr, Value};
 
 pub use database::{Database, DatabaseConfig};
 pub use deliveries::{ClaimedDelivery, ReleasedClaims, Settlement};
@@ -29,6 +31,9 @@ pub use mailbox::Bus;
 pub use messages::TurnOutcome;
 pub use notifications::{Audience, Decided, Decision, News, Recipient, Subject, Verdict};
 pub use orders::{Enrichment, OrderRecord, ParcelUpdate, customer_key};
+pub use row::{Column, Row};
+pub use transaction::Transaction;
+pub(crate) use transaction::{execute, query, query_one};
 use write::Writer;
 
 use crate::queue::JobQueue;
@@ -81,18 +86,19 @@ impl Store {
     /// The store over an open, migrated database.
     ///
     /// # Errors
-    /// PostgreSQL refuses to listen for news of other instances.
+    /// PostgreSQL refuses to listen for news of other instances, or SQLite's file cannot be written.
     pub async fn new(
         database: Database,
         queue: Arc<dyn JobQueue>,
         ambient: Ambient,
     ) -> Result<Self, StoreError> {
         let bus = Bus::default();
-        let writer = if database.is_postgres() {
-            mailbox::listen_for_news(&database, bus.clone()).await?;
-            Writer::Postgres(database.writer.clone())
-        } else {
-            Writer::sqlite(database.writer.clone())
+        let writer = match &database.file {
+            Some(file) => Writer::sqlite(file)?,
+            None => {
+                mailbox::listen_for_news(&database, bus.clone()).await?;
+                Writer::Postgres(database.pool.clone())
+            }
         };
         let mut random = [0; 8];
         ambient.entropy.fill(&mut random);
@@ -154,15 +160,15 @@ impl Store {
         &self,
         sql: &str,
         values: impl IntoIterator<Item = Value>,
-    ) -> Result<Vec<row::Row>, StoreError> {
-        let reader = &self.inner.database.reader;
-        let statement = Statement::from_sql_and_values(reader.get_database_backend(), sql, values);
-        Ok(reader
-            .query_all_raw(statement)
-            .await?
-            .into_iter()
-            .map(row::Row)
-            .collect())
+    ) -> Result<Vec<Row>, StoreError> {
+        let database = &self.inner.database;
+        if let Some(file) = &database.file {
+            let values: Vec<Value> = values.into_iter().collect();
+            return Ok(file.read(sql, &values)?);
+        }
+        let statement = transaction::postgres_statement(sql, values);
+        let rows = database.pool.query_all_raw(statement).await?;
+        Ok(rows.into_iter().map(Row::of_postgres).collect())
     }
 
     /// Whether the database answers.
@@ -172,42 +178,6 @@ impl Store {
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.query("SELECT 1 AS one", []).await.map(drop)
     }
-}
-
-/// Runs a statement in a transaction; returns how many rows it changed.
-pub(crate) async fn execute(
-    transaction: &DatabaseTransaction,
-    sql: &str,
-    values: impl IntoIterator<Item = Value>,
-) -> Result<u64, DbErr> {
-    let backend = transaction.get_database_backend();
-    let statement = Statement::from_sql_and_values(backend, sql, values);
-    Ok(transaction.execute_raw(statement).await?.rows_affected())
-}
-
-/// Rows of a query in a transaction.
-pub(crate) async fn query(
-    transaction: &DatabaseTransaction,
-    sql: &str,
-    values: impl IntoIterator<Item = Value>,
-) -> Result<Vec<row::Row>, DbErr> {
-    let backend = transaction.get_database_backend();
-    let statement = Statement::from_sql_and_values(backend, sql, values);
-    Ok(transaction
-        .query_all_raw(statement)
-        .await?
-        .into_iter()
-        .map(row::Row)
-        .collect())
-}
-
-/// The first row of a query in a transaction.
-pub(crate) async fn query_one(
-    transaction: &DatabaseTransaction,
-    sql: &str,
-    values: impl IntoIterator<Item = Value>,
-) -> Result<Option<row::Row>, DbErr> {
-    Ok(query(transaction, sql, values).await?.into_iter().next())
 }
 
 /// Where the crash test kills the process: debug builds end by SIGKILL at the n-th pass of the point that

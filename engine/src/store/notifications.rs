@@ -10,10 +10,10 @@ use doorstep_core::{
     notification::Topic,
     shipment::TrackingStatus,
 };
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
 
 use super::{
-    Store, StoreError, events, execute,
+    Store, StoreError, Transaction, events, execute,
     mailbox::announce,
     messages::{NewOutbound, ensure_conversation, take_positions},
     orders::{lock_order, rank, read_status},
@@ -205,7 +205,7 @@ impl Write for CommitDecisions {
     type Output = Outcome;
     const NAME: &'static str = "commit_decisions";
 
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<Outcome, DbErr> {
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<Outcome, DbErr> {
         let now = self.ambient.now();
         if let (Some(order), false) = (&self.subject.order, self.subject.order_known) {
             lock_order(transaction, order).await?;
@@ -259,7 +259,7 @@ impl Write for CommitDecisions {
 impl CommitDecisions {
     /// Whether the order that was not known is there now. Order and parcel are locked, so that either this sees the
     /// order or the order's arrival sees this decision and has it made again: no news falls between the two.
-    async fn order_arrived(&self, transaction: &DatabaseTransaction) -> Result<bool, DbErr> {
+    async fn order_arrived(&self, transaction: &Transaction<'_>) -> Result<bool, DbErr> {
         let parcel = self.subject.parcel.as_ref();
         let row = query_one(
             transaction,
@@ -276,7 +276,7 @@ impl CommitDecisions {
 
     /// Why the event is history, if the parcel's state is past it. Locks the parcel, so that two pieces of its news are
     /// told in the order they happened.
-    async fn history(&self, transaction: &DatabaseTransaction) -> Result<Option<String>, DbErr> {
+    async fn history(&self, transaction: &Transaction<'_>) -> Result<Option<String>, DbErr> {
         let Some(news) = &self.subject.parcel else {
             return Ok(None);
         };
@@ -304,11 +304,7 @@ impl CommitDecisions {
         Ok(None)
     }
 
-    async fn was_final(
-        &self,
-        transaction: &DatabaseTransaction,
-        news: &News,
-    ) -> Result<bool, DbErr> {
+    async fn was_final(&self, transaction: &Transaction<'_>, news: &News) -> Result<bool, DbErr> {
         let row = query_one(
             transaction,
             "SELECT 1 AS one FROM tracking_events WHERE tracking_number = $1
@@ -322,7 +318,7 @@ impl CommitDecisions {
     /// Tells the recipients, unless the same news was told before: then why it is held.
     async fn tell(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction<'_>,
         decision: &Decision,
         recipients: &[Recipient],
         now: Timestamp,
@@ -356,7 +352,7 @@ impl CommitDecisions {
 
     async fn hold(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction<'_>,
         decision: &Decision,
         reason: &str,
         now: Timestamp,
@@ -371,7 +367,7 @@ impl CommitDecisions {
     /// Writes a decision down; `None` when its key is taken.
     async fn note(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction<'_>,
         key: &str,
         decision: &Decision,
         verdict: &str,
@@ -404,7 +400,7 @@ impl CommitDecisions {
     /// Puts a message into the conversation with an address.
     async fn say(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction<'_>,
         notification: NotificationId,
         recipient: &Recipient,
         now: Timestamp,

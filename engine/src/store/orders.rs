@@ -14,11 +14,11 @@ use doorstep_core::{
     order::{Order, OrderCustomer},
     shipment::{Shipment, TrackingEvent, TrackingStatus},
 };
-use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
 use serde::{Deserialize, de::IntoDeserializer};
 
 use super::{
-    Store, StoreError, events, execute, people, query, query_one,
+    Store, StoreError, Transaction, events, execute, people, query, query_one,
     row::{Row, at, json, optional_json, optional_text, optional_uuid},
     write::Write,
 };
@@ -196,7 +196,7 @@ impl Write for CommitEnrichment {
     type Output = bool;
     const NAME: &'static str = "commit_enrichment";
 
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<bool, DbErr> {
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<bool, DbErr> {
         let event = self.enrichment.event;
         if !events::mark_enriched(transaction, event, self.now).await? {
             return Ok(false);
@@ -219,7 +219,7 @@ impl CommitEnrichment {
     /// they are to be decided again.
     async fn keep_order(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction<'_>,
         order: &Order,
         source: &SourceName,
         as_of: Timestamp,
@@ -260,7 +260,7 @@ impl CommitEnrichment {
 
     async fn keep_customer(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction<'_>,
         customer: &OrderCustomer,
     ) -> Result<Option<CustomerId>, DbErr> {
         let Some(key) = customer_key(customer) else {
@@ -297,10 +297,10 @@ impl CommitEnrichment {
 /// Makes deciding about an order's news and learning of the order happen one after the other, also while there is no row
 /// to lock. SQLite has one writer.
 pub(crate) async fn lock_order(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     order: &OrderNumber,
 ) -> Result<(), DbErr> {
-    if transaction.get_database_backend() == DatabaseBackend::Postgres {
+    if transaction.is_postgres() {
         let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
         execute(transaction, sql, [format!("order {order}").into()]).await?;
     }
@@ -310,7 +310,7 @@ pub(crate) async fn lock_order(
 /// Tells parcels their order, also those that no carrier told of yet, so that one who names only the parcel is
 /// understood. Returns the parcels that did not know it, or whose order was not known. Locks all of them.
 async fn link_parcels(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     order: &Order,
     first_time: bool,
 ) -> Result<Vec<String>, DbErr> {
@@ -360,7 +360,7 @@ fn parcel_numbers(order: &Order) -> Vec<&str> {
 
 /// Has the events of parcels decided again.
 async fn reopen(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     parcels: &[String],
 ) -> Result<Vec<CommerceEventId>, DbErr> {
     let mut reopened = Vec::new();
@@ -381,7 +381,7 @@ async fn reopen(
 
 /// Adds what was said of a parcel and computes its state from all that was said.
 async fn keep_parcel(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     event: CommerceEventId,
     news: &ParcelUpdate,
 ) -> Result<(), DbErr> {

@@ -7,11 +7,11 @@ use doorstep_core::{
     message::Address,
     notification::Topic,
 };
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, execute, query_one,
+    Store, StoreError, Transaction, execute, query_one,
     row::{Row, at, json, optional_text},
     write::Write,
 };
@@ -101,7 +101,7 @@ impl Write for Prove {
     type Output = ();
     const NAME: &'static str = "prove";
 
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<(), DbErr> {
         let language = self.language.as_ref();
         link(
             transaction,
@@ -118,7 +118,7 @@ impl Write for Prove {
 
 /// Makes an address the customer's who was proven to write from it.
 pub(crate) async fn link(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     address: &Address,
     proof: &Proof,
     proven_by: &str,
@@ -153,7 +153,7 @@ pub(crate) async fn link(
 
 /// Writes down whose an address is.
 pub(crate) async fn set_identity(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     address: &Address,
     customer: CustomerId,
     proven_by: &str,
@@ -179,7 +179,7 @@ pub(crate) async fn set_identity(
 
 /// What a stranger said they want to hear still counts once their address is proven to be a customer's.
 async fn carry_wishes(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     address: &Address,
     customer: CustomerId,
 ) -> Result<(), DbErr> {
@@ -213,7 +213,7 @@ impl ShopCustomer<'_> {
     /// Stores the customer; what is unknown now does not erase what was known.
     pub(crate) async fn upsert(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction<'_>,
         now: Timestamp,
     ) -> Result<CustomerId, DbErr> {
         // Derived from the shop's identifier, so that two instances that meet a customer at once agree.
@@ -253,7 +253,7 @@ fn digest(text: &str) -> [u8; 16] {
 
 /// Whose address it is; a nameless customer is made for a stranger, so that their wishes can be kept.
 pub(crate) async fn ensure_customer_of(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     address: &Address,
     new: CustomerId,
     now: Timestamp,
@@ -279,7 +279,7 @@ pub(crate) async fn ensure_customer_of(
 
 /// Writes down a wish, and beside it the consent that it gives or revokes.
 pub(crate) async fn set_preference(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     ambient: &Ambient,
     customer: CustomerId,
     topic: Topic,
@@ -314,7 +314,7 @@ pub(crate) async fn set_preference(
 
 /// Keeps who did what to whom.
 pub(crate) async fn audit<T: serde::Serialize>(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     ambient: &Ambient,
     actor: &str,
     action: &str,

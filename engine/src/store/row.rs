@@ -1,18 +1,55 @@
 //! Reading rows and writing values in the store's conventions.
 
+use std::sync::Arc;
+
 use chrono_tz::Tz;
 use doorstep_core::Timestamp;
+use rusqlite::types::{FromSql, ValueRef};
 use sea_orm::{DbErr, QueryResult, TryGetable, Value};
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 /// One row, read by column name.
-pub(crate) struct Row(pub(super) QueryResult);
+pub struct Row(Kind);
+
+enum Kind {
+    Sqlite {
+        columns: Arc<[String]>,
+        values: Vec<rusqlite::types::Value>,
+    },
+    Postgres(QueryResult),
+}
+
+/// What a column can be read as, from either database.
+pub trait Column: TryGetable + FromSql {}
+
+impl<T: TryGetable + FromSql> Column for T {}
 
 impl Row {
+    /// `values` stand in the order of `columns`.
+    pub(super) fn of_sqlite(columns: Arc<[String]>, values: Vec<rusqlite::types::Value>) -> Self {
+        Self(Kind::Sqlite { columns, values })
+    }
+
+    pub(super) fn of_postgres(row: QueryResult) -> Self {
+        Self(Kind::Postgres(row))
+    }
+
     /// A column as the database's own type.
-    pub(crate) fn get<T: TryGetable>(&self, column: &str) -> Result<T, DbErr> {
-        self.0.try_get("", column)
+    ///
+    /// # Errors
+    /// There is no such column, or it holds something else.
+    pub fn get<T: Column>(&self, column: &str) -> Result<T, DbErr> {
+        match &self.0 {
+            Kind::Postgres(row) => row.try_get("", column),
+            Kind::Sqlite { columns, values } => {
+                let place = columns.iter().position(|name| name == column);
+                let value = place
+                    .and_then(|place| values.get(place))
+                    .ok_or_else(|| unreadable(column, "no such column"))?;
+                T::column_result(ValueRef::from(value)).map_err(|error| unreadable(column, error))
+            }
+        }
     }
 
     /// A column of milliseconds as an instant.

@@ -1,15 +1,19 @@
 //! One transaction a type, and group commit for the one writer of SQLite.
 
-use std::any::Any;
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use async_trait::async_trait;
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
-};
+use futures::FutureExt;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{StoreError, crash_point};
+use super::{
+    StoreError, Transaction, crash_point,
+    sqlite::{File, Writing},
+};
 
 /// How many writes one SQLite transaction takes at most.
 const BATCH: usize = 64;
@@ -17,7 +21,7 @@ const BATCH: usize = 64;
 const QUEUE: usize = 4096;
 
 /// One transaction of the store: all of it happens, or nothing. It may be run again after a rollback, so it holds its
-/// input and changes nothing but the database. A refusal (a lost compare-and-swap) is an `Output`, returned before the
+/// input and changes nothing but the database, and waits for nothing else. A refusal (a lost compare-and-swap) is an `Output`, returned before the
 /// first change, because on SQLite several writes share one commit.
 #[async_trait]
 pub(crate) trait Write: Send + Sync + 'static {
@@ -29,13 +33,13 @@ pub(crate) trait Write: Send + Sync + 'static {
     /// may it be `false`; a crash of the process never undoes it either way.
     const DURABLE: bool = true;
     /// Does it.
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<Self::Output, DbErr>;
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<Self::Output, DbErr>;
 }
 
 /// Runs [`Write`]s durably.
 pub(crate) enum Writer {
-    /// Through a queue to the one writing connection; what waits is committed together (group commit), so that a sync
-    /// to disk is shared. If one write of a group fails, the group is rolled back and each is run alone.
+    /// Through a queue to the thread of the one writing connection; what waits is committed together (group commit), so
+    /// that a sync to disk is shared. If one write of a group fails, the group is rolled back and each is run alone.
     Sqlite(mpsc::Sender<Waiting>),
     /// Each on its own connection; PostgreSQL groups commits itself.
     Postgres(DatabaseConnection),
@@ -48,14 +52,14 @@ pub(crate) struct Waiting {
 
 #[async_trait]
 trait ErasedWrite: Send + Sync {
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<Box<dyn Any + Send>, DbErr>;
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<Box<dyn Any + Send>, DbErr>;
     fn name(&self) -> &'static str;
     fn durable(&self) -> bool;
 }
 
 #[async_trait]
 impl<W: Write> ErasedWrite for W {
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<Box<dyn Any + Send>, DbErr> {
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<Box<dyn Any + Send>, DbErr> {
         Ok(Box::new(Write::run(self, transaction).await?))
     }
 
@@ -69,11 +73,24 @@ impl<W: Write> ErasedWrite for W {
 }
 
 impl Writer {
-    /// A writer for SQLite; its task ends when the last handle is dropped.
-    pub(crate) fn sqlite(connection: DatabaseConnection) -> Self {
+    /// A writer for SQLite; its thread ends when the last handle is dropped.
+    pub(crate) fn sqlite(file: &File) -> Result<Self, StoreError> {
+        let unusable = |reason: String| StoreError::Open {
+            place: file.path().display().to_string(),
+            reason,
+        };
+        let connection = Connection {
+            writing: file
+                .open_writer()
+                .map_err(|error| unusable(error.to_string()))?,
+            syncs: true,
+        };
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(commit_groups(connection, waiting));
-        Self::Sqlite(queue)
+        std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || commit_groups(connection, waiting))
+            .map_err(|error| unusable(error.to_string()))?;
+        Ok(Self::Sqlite(queue))
     }
 
     /// Runs one write; returns once it is durable.
@@ -85,7 +102,7 @@ impl Writer {
                     let relaxed = "SET LOCAL synchronous_commit TO OFF";
                     transaction.execute_unprepared(relaxed).await?;
                 }
-                let output = Write::run(&write, &transaction).await?;
+                let output = Write::run(&write, &Transaction::postgres(&transaction)).await?;
                 crash_point(W::NAME, "before_commit");
                 transaction.commit().await?;
                 crash_point(W::NAME, "after_commit");
@@ -108,83 +125,115 @@ impl Writer {
     }
 }
 
-async fn commit_groups(connection: DatabaseConnection, mut waiting: mpsc::Receiver<Waiting>) {
+fn commit_groups(mut connection: Connection, mut waiting: mpsc::Receiver<Waiting>) {
     let mut group = Vec::with_capacity(BATCH);
-    let mut writer = Connection {
-        connection,
-        syncs: true,
-    };
-    while waiting.recv_many(&mut group, BATCH).await > 0 {
-        match writer.commit(&group).await {
-            Ok(outputs) => {
-                for (waiting, output) in group.drain(..).zip(outputs) {
-                    // The caller may have gone away; the write stands.
-                    let _ = waiting.done.send(Ok(output));
-                }
-            }
-            Err(error) if group.len() == 1 => {
-                for waiting in group.drain(..) {
-                    let _ = waiting.done.send(Err(clone_error(&error)));
-                }
-            }
-            Err(_) => {
-                for alone in group.drain(..) {
-                    let outcome = writer.commit(std::slice::from_ref(&alone)).await;
-                    let outcome = outcome.and_then(|mut outputs| {
-                        outputs
-                            .pop()
-                            .ok_or_else(|| DbErr::Custom("a write gave nothing".to_owned()))
-                    });
-                    let _ = alone.done.send(outcome);
-                }
-            }
+    while let Some(first) = waiting.blocking_recv() {
+        group.push(first);
+        while group.len() < BATCH
+            && let Ok(next) = waiting.try_recv()
+        {
+            group.push(next);
         }
+        commit_group(&mut connection, &mut group);
     }
     tracing::debug!("the writer has no more callers and ends");
 }
 
+/// Commits a group together; if that fails, each write alone, so that nobody fails for another.
+fn commit_group(connection: &mut Connection, group: &mut Vec<Waiting>) {
+    match connection.commit(group) {
+        Ok(outputs) => {
+            for (waiting, output) in group.drain(..).zip(outputs) {
+                // The caller may have gone away; the write stands.
+                let _ = waiting.done.send(Ok(output));
+            }
+        }
+        Err(error) if group.len() == 1 => {
+            for waiting in group.drain(..) {
+                let _ = waiting.done.send(Err(clone_error(&error)));
+            }
+        }
+        Err(_) => {
+            for alone in group.drain(..) {
+                let outcome = connection.commit(std::slice::from_ref(&alone));
+                let outcome = outcome.and_then(|mut outputs| {
+                    outputs
+                        .pop()
+                        .ok_or_else(|| DbErr::Custom("a write gave nothing".to_owned()))
+                });
+                let _ = alone.done.send(outcome);
+            }
+        }
+    }
+}
+
 /// The one writing connection, and whether its commits are synced to disk.
 struct Connection {
-    connection: DatabaseConnection,
+    writing: Writing,
     syncs: bool,
 }
 
 impl Connection {
-    async fn commit(&mut self, group: &[Waiting]) -> Result<Vec<Box<dyn Any + Send>>, DbErr> {
-        self.set_sync(group.iter().any(|waiting| waiting.write.durable()))
-            .await?;
-        // IMMEDIATE: another process that writes is waited for here, not met in the middle.
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let transaction = self.connection.begin_with_options(options).await?;
-        let mut outputs = Vec::with_capacity(group.len());
-        for waiting in group {
-            outputs.push(waiting.write.run(&transaction).await?);
+    fn commit(&mut self, group: &[Waiting]) -> Result<Vec<Box<dyn Any + Send>>, DbErr> {
+        self.set_sync(group.iter().any(|waiting| waiting.write.durable()))?;
+        // IMMEDIATE: another connection that writes is waited for here, not met in the middle.
+        self.writing.execute("BEGIN IMMEDIATE", &[])?;
+        let outcome = self.run(group).and_then(|outputs| {
+            for waiting in group {
+                crash_point(waiting.write.name(), "before_commit");
+            }
+            self.writing.execute("COMMIT", &[])?;
+            Ok(outputs)
+        });
+        match &outcome {
+            Ok(_) => {
+                for waiting in group {
+                    crash_point(waiting.write.name(), "after_commit");
+                }
+            }
+            Err(_) => {
+                // Some errors have rolled back already, and there is nothing left to undo.
+                let _ = self.writing.execute("ROLLBACK", &[]);
+            }
         }
-        for waiting in group {
-            crash_point(waiting.write.name(), "before_commit");
-        }
-        transaction.commit().await?;
-        for waiting in group {
-            crash_point(waiting.write.name(), "after_commit");
-        }
-        Ok(outputs)
+        outcome
+    }
+
+    fn run(&self, group: &[Waiting]) -> Result<Vec<Box<dyn Any + Send>>, DbErr> {
+        let transaction = Transaction::sqlite(&self.writing);
+        group
+            .iter()
+            .map(|waiting| run_now(&*waiting.write, &transaction))
+            .collect()
     }
 
     /// A commit that syncs also brings everything before it to disk
     /// (<https://www.sqlite.org/pragma.html#pragma_synchronous>). Without the switch no group begins.
-    async fn set_sync(&mut self, wanted: bool) -> Result<(), DbErr> {
+    fn set_sync(&mut self, wanted: bool) -> Result<(), DbErr> {
         if self.syncs == wanted {
             return Ok(());
         }
-        let mode = if wanted { "FULL" } else { "NORMAL" };
-        let switch = format!("PRAGMA synchronous = {mode}");
-        self.connection.execute_unprepared(&switch).await?;
+        let switch = if wanted {
+            "PRAGMA synchronous = FULL"
+        } else {
+            "PRAGMA synchronous = NORMAL"
+        };
+        self.writing.execute(switch, &[])?;
         self.syncs = wanted;
         Ok(())
     }
+}
+
+/// Runs a write to its end, here: on SQLite its statements are done when they are called, so there is nothing to wait
+/// for. One that panics fails alone.
+fn run_now(
+    write: &dyn ErasedWrite,
+    transaction: &Transaction<'_>,
+) -> Result<Box<dyn Any + Send>, DbErr> {
+    let failed = |how: &str| DbErr::Custom(format!("the write {} {how}", write.name()));
+    catch_unwind(AssertUnwindSafe(|| write.run(transaction).now_or_never()))
+        .map_err(|_| failed("panicked"))?
+        .ok_or_else(|| failed("waits for something other than its statements"))?
 }
 
 /// `DbErr` is not `Clone`; callers only tell its text.

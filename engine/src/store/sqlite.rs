@@ -1,0 +1,180 @@
+//! SQLite, spoken to directly. Every statement of sqlx's driver is handed to a thread and back, which costs more than the
+//! statement (decision record 0007): here a transaction runs on the writer's thread as a whole, and an indexed read runs
+//! where it is asked for.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rusqlite::{
+    Connection, OpenFlags, Statement, ToSql,
+    types::{ToSqlOutput, ValueRef},
+};
+use sea_orm::{DbErr, Value};
+
+use super::row::Row;
+
+/// How long another process that holds the write lock is waited for.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Prepared statements kept by each connection; there are about a hundred.
+const STATEMENTS: usize = 200;
+
+/// A database file, and the connections that read it.
+pub(crate) struct File {
+    path: PathBuf,
+    /// Readers that nobody uses now; as many are opened as read at once.
+    readers: Mutex<Vec<Connection>>,
+}
+
+impl File {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            readers: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The connection that writes. A commit is on disk before it is reported, also through a power cut
+    /// (<https://www.sqlite.org/pragma.html#pragma_synchronous>).
+    pub(crate) fn open_writer(&self) -> Result<Writing, DbErr> {
+        let connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
+            )
+            .map_err(refused)?;
+        Ok(Writing(Mutex::new(connection)))
+    }
+
+    /// Reads where it is called: an indexed read takes tens of microseconds, less than handing it to another thread. WAL
+    /// lets it read while the writer writes.
+    pub(crate) fn read(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, DbErr> {
+        let idle = self.readers().pop();
+        let reader = match idle {
+            Some(reader) => reader,
+            None => self.open(OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+        };
+        let rows = query(&reader, sql, values);
+        self.readers().push(reader);
+        rows
+    }
+
+    fn open(&self, access: OpenFlags) -> Result<Connection, DbErr> {
+        // No mutex within SQLite: a connection is used by one thread at a time.
+        let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(refused)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(refused)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(connection)
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The connection that writes. The lock is never waited for: one thread has it.
+pub(crate) struct Writing(Mutex<Connection>);
+
+impl Writing {
+    pub(crate) fn execute(&self, sql: &str, values: &[Value]) -> Result<u64, DbErr> {
+        execute(&self.connection(), sql, values)
+    }
+
+    pub(crate) fn query(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, DbErr> {
+        query(&self.connection(), sql, values)
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn execute(connection: &Connection, sql: &str, values: &[Value]) -> Result<u64, DbErr> {
+    let mut statement = prepare(connection, sql, values)?;
+    let changed = statement.raw_execute().map_err(refused)?;
+    Ok(changed as u64)
+}
+
+fn query(connection: &Connection, sql: &str, values: &[Value]) -> Result<Vec<Row>, DbErr> {
+    let mut statement = prepare(connection, sql, values)?;
+    let columns: Arc<[String]> = statement
+        .column_names()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let mut found = statement.raw_query();
+    let mut rows = Vec::new();
+    while let Some(row) = found.next().map_err(refused)? {
+        let values = (0..columns.len())
+            .map(|place| row.get(place))
+            .collect::<Result<_, _>>()
+            .map_err(refused)?;
+        rows.push(Row::of_sqlite(Arc::clone(&columns), values));
+    }
+    Ok(rows)
+}
+
+fn prepare<'c>(
+    connection: &'c Connection,
+    sql: &str,
+    values: &[Value],
+) -> Result<rusqlite::CachedStatement<'c>, DbErr> {
+    let mut statement = connection.prepare_cached(sql).map_err(refused)?;
+    bind(&mut statement, values)?;
+    Ok(statement)
+}
+
+/// Binds `$n` to the n-th value. To SQLite `$n` is a name, and what it counts is first appearances.
+fn bind(statement: &mut Statement<'_>, values: &[Value]) -> Result<(), DbErr> {
+    for index in 1..=statement.parameter_count() {
+        let name = statement.parameter_name(index).unwrap_or_default();
+        let place: Option<usize> = name.strip_prefix('$').and_then(|n| n.parse().ok());
+        let value = place
+            .and_then(|place| values.get(place.checked_sub(1)?))
+            .ok_or_else(|| DbErr::Custom(format!("parameter {name} has no value")))?;
+        statement
+            .raw_bind_parameter(index, Bound(value))
+            .map_err(refused)?;
+    }
+    Ok(())
+}
+
+/// A value of a statement, as sqlx's driver would bind it.
+struct Bound<'a>(&'a Value);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let value = match self.0 {
+            Value::Bool(value) => value.map(|value| ValueRef::Integer(value.into())),
+            Value::SmallInt(value) => value.map(|value| ValueRef::Integer(value.into())),
+            Value::Int(value) => value.map(|value| ValueRef::Integer(value.into())),
+            Value::BigInt(value) => value.map(ValueRef::Integer),
+            Value::Unsigned(value) => value.map(|value| ValueRef::Integer(value.into())),
+            Value::BigUnsigned(value) => value
+                .map(i64::try_from)
+                .transpose()
+                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?
+                .map(ValueRef::Integer),
+            Value::Double(value) => value.map(ValueRef::Real),
+            Value::String(value) => value.as_ref().map(|text| ValueRef::Text(text.as_bytes())),
+            Value::Bytes(value) => value.as_ref().map(|bytes| ValueRef::Blob(bytes)),
+            Value::Uuid(value) => value.as_ref().map(|id| ValueRef::Blob(id.as_bytes())),
+            other => {
+                let reason = format!("the store does not write {other:?}");
+                return Err(rusqlite::Error::ToSqlConversionFailure(reason.into()));
+            }
+        };
+        Ok(ToSqlOutput::Borrowed(value.unwrap_or(ValueRef::Null)))
+    }
+}
+
+fn refused(error: rusqlite::Error) -> DbErr {
+    DbErr::Custom(error.to_string())
+}
