@@ -26,6 +26,9 @@ use crate::{
 /// A list up to this long is treated like a conversation's text; a longer one is being indexed and yields to them.
 const SHORT_LIST: usize = 4;
 
+/// How many intents of a message are told, the likeliest first; what comes after them is noise.
+const MOST_INTENTS: usize = 10;
+
 /// The model on this machine, behind the port. Cheap to clone; when the last clone is dropped, its threads end.
 #[derive(Clone)]
 pub struct LocalNlu {
@@ -128,18 +131,21 @@ impl Inner {
     }
 
     fn intents(&self, output: &Output) -> Vec<ScoredIntent> {
-        let mut intents: Vec<ScoredIntent> = self
+        let mut scored: Vec<(&String, f32)> = self
             .metadata
             .labels
             .iter()
-            .zip(&output.intents)
-            .map(|(name, &confidence)| ScoredIntent {
+            .zip(output.intents.iter().copied())
+            .collect();
+        scored.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        scored
+            .into_iter()
+            .take(MOST_INTENTS)
+            .map(|(name, confidence)| ScoredIntent {
                 name: name.clone(),
                 confidence,
             })
-            .collect();
-        intents.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-        intents
+            .collect()
     }
 }
 

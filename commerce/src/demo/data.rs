@@ -9,6 +9,7 @@ use doorstep_core::{
     order::{DateWindow, Order, OrderCustomer, OrderLine, OrderStatus},
     product::{Product, Variant},
     shipment::{Shipment, TrackingStatus},
+    shop::OrderLookup,
 };
 use iso_currency::Currency;
 use serde::Deserialize;
@@ -246,6 +247,19 @@ impl Records {
         self.orders
             .iter()
             .map(move |(record, customer, lines)| record.resolve(customer, lines, now))
+    }
+
+    /// The order that `lookup` names, with its dates counted from `now`.
+    pub(super) fn find(&self, lookup: &OrderLookup, now: Timestamp) -> Option<Order> {
+        let wanted = |record: &OrderRecord| match lookup {
+            OrderLookup::Number(number) => record.number == *number,
+            OrderLookup::TrackingNumber(number) => record
+                .shipments
+                .iter()
+                .any(|shipment| shipment.tracking_number == *number),
+        };
+        let (record, customer, lines) = self.orders.iter().find(|(record, ..)| wanted(record))?;
+        Some(record.resolve(customer, lines, now))
     }
 }
 

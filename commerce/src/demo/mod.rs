@@ -167,12 +167,19 @@ impl DemoShop {
     }
 
     fn find(&self, lookup: &OrderLookup) -> Option<Order> {
-        self.orders().into_iter().find(|order| match lookup {
+        let wanted = |order: &&Order| match lookup {
             OrderLookup::Number(number) => order.number == *number,
             OrderLookup::TrackingNumber(number) => order
                 .shipments
                 .iter()
                 .any(|shipment| shipment.tracking_number == *number),
+        };
+        let changes = self.read();
+        let changed = changes.orders.values().find(wanted).cloned();
+        changed.or_else(|| {
+            let order = self.records.find(lookup, self.today())?;
+            // What was changed is no longer what the records say.
+            (!changes.orders.contains_key(&order.number)).then_some(order)
         })
     }
 
@@ -249,6 +256,12 @@ impl Shop for DemoShop {
                 .map_or(products.len(), |at| at + 1),
         };
         Ok(products.iter().skip(start).take(PAGE).cloned().collect())
+    }
+
+    async fn find_products(&self, ids: &[String]) -> Result<Vec<Product>, PortError> {
+        let products = &self.records.products;
+        let find = |id: &String| products.iter().find(|product| product.id == *id);
+        Ok(ids.iter().filter_map(find).cloned().collect())
     }
 
     async fn stock(&self, skus: &[Sku]) -> Result<Vec<StockLevel>, PortError> {

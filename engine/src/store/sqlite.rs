@@ -10,6 +10,7 @@ use std::{
 
 use rusqlite::{
     Connection, OpenFlags, Statement, ToSql,
+    config::DbConfig,
     types::{ToSqlOutput, ValueRef},
 };
 use sea_orm::{DbErr, Value};
@@ -71,6 +72,10 @@ impl File {
         let connection = Connection::open_with_flags(&self.path, flags).map_err(refused)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(refused)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        // Else a statement is compiled anew whenever a bound number might change its plan: every time, for a cursor.
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .map_err(refused)?;
         Ok(connection)
     }
 

@@ -1,6 +1,6 @@
 //! Days: "tomorrow", "mañana", "21.11.2026", "Nov 21", "el lunes", "in 3 Tagen", as the customer's calendar has them.
 
-use std::sync::LazyLock;
+use std::{collections::HashSet, sync::LazyLock};
 
 use chrono::{Datelike, Days, NaiveDate, Weekday};
 use doorstep_core::understanding::EntityKind;
@@ -11,9 +11,15 @@ use super::{Found, Reading, fixed, stands_alone};
 /// Nobody speaks to a shop of a day further away than this many days.
 const FURTHEST: i64 = 3_660;
 
-pub(super) fn find(reading: &Reading<'_>) -> Vec<Found> {
+pub(super) fn find(reading: &Reading<'_>, has_digits: bool) -> Vec<Found> {
     let mut found = Vec::new();
-    for (pattern, read) in READERS {
+    let with_words: &[_] = if names_a_day(reading.text) {
+        &WITH_WORDS
+    } else {
+        &[]
+    };
+    let with_digits: &[_] = if has_digits { &WITH_DIGITS } else { &[] };
+    for (pattern, read) in with_digits.iter().chain(with_words) {
         for captures in pattern.captures_iter(reading.text) {
             let Some(whole) = captures.get(0) else {
                 continue;
@@ -36,15 +42,36 @@ pub(super) fn find(reading: &Reading<'_>) -> Vec<Found> {
 
 type Read = fn(&Captures<'_>, &Reading<'_>) -> Option<NaiveDate>;
 
-static READERS: [(&LazyLock<Regex>, Read); 7] = [
+static WITH_DIGITS: [(&LazyLock<Regex>, Read); 5] = [
     (&ISO, iso),
     (&NUMERIC, numeric),
     (&DAY_MONTH, named_month),
     (&MONTH_DAY, named_month),
-    (&RELATIVE, relative),
-    (&WEEKDAY, weekday),
     (&IN_DAYS, in_days),
 ];
+
+static WITH_WORDS: [(&LazyLock<Regex>, Read); 2] = [(&RELATIVE, relative), (&WEEKDAY, weekday)];
+
+/// The first words of what [`WITH_WORDS`] looks for.
+static FIRST_WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    let relative = RELATIVE_WORDS.iter().map(|(_, phrases)| phrases);
+    let weekdays = WEEKDAYS.iter().map(|(_, phrases)| phrases);
+    relative
+        .chain(weekdays)
+        .flat_map(|phrases| phrases.split('|'))
+        .filter_map(|phrase| words(phrase).next())
+        .collect()
+});
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+}
+
+/// Whether a phrase of [`WITH_WORDS`] may begin somewhere; cheap, while the patterns are not.
+fn names_a_day(text: &str) -> bool {
+    words(&text.to_lowercase()).any(|word| FIRST_WORDS.contains(word))
+}
 
 /// `2026-11-21` (ISO 8601).
 static ISO: LazyLock<Regex> =

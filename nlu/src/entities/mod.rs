@@ -21,6 +21,9 @@ use regex::Regex;
 
 use crate::{NluStartError, session::truncate};
 
+/// No message that is a postcode and nothing else is longer, in bytes, spaces around it included.
+const LONGEST_POSTCODE: usize = 64;
+
 /// Finds entities; knows the merchant's order number formats.
 #[derive(Debug)]
 pub struct EntityReader {
@@ -76,7 +79,9 @@ impl EntityReader {
             language,
         };
         let mut found = settle(self.candidates(&reading));
-        found.extend(postcode::of_a_whole_message(&reading));
+        if reading.text.len() <= LONGEST_POSTCODE {
+            found.extend(postcode::of_a_whole_message(&reading));
+        }
         found.sort_by_key(|entity| entity.start);
         found
             .into_iter()
@@ -90,12 +95,23 @@ impl EntityReader {
     }
 
     fn candidates(&self, reading: &Reading<'_>) -> Vec<Found> {
-        let mut found = email::find(reading);
-        found.extend(postcode::find(reading));
+        let mut found = Vec::new();
+        // Most messages hold neither: looking for what needs them would be most of the work.
+        if reading.text.contains('@') {
+            found.extend(email::find(reading));
+        }
+        let has_digits = reading.text.contains(|c: char| c.is_ascii_digit());
+        if has_digits {
+            found.extend(postcode::find(reading));
+        }
         found.extend(self.order_numbers.find(reading));
-        found.extend(tracking::find(reading));
-        found.extend(date::find(reading));
-        found.extend(money::find(reading));
+        if has_digits {
+            found.extend(tracking::find(reading));
+        }
+        found.extend(date::find(reading, has_digits));
+        if has_digits {
+            found.extend(money::find(reading));
+        }
         found.extend(size::find(reading));
         found
     }

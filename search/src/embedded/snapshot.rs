@@ -1,13 +1,15 @@
 //! One state of the index, and the search over it. A write makes a new one; searches under way keep theirs.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    collections::{BTreeMap, BTreeSet, HashSet},
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use doorstep_core::search::{SearchHit, SearchQuery};
+use doorstep_core::search::{SearchDocument, SearchHit, SearchQuery};
+use lru::LruCache;
 use tantivy::{
-    DocAddress, DocId, DocSet, Score, Searcher, SegmentOrdinal, SegmentReader, TERMINATED, Term,
+    DocAddress, DocId, Score, Searcher, SegmentOrdinal, SegmentReader, Term,
     collector::{Collector, SegmentCollector},
     query::{
         BooleanQuery, BoostQuery, DisjunctionMaxQuery, FuzzyTermQuery, Occur, Query, TermQuery,
@@ -34,6 +36,9 @@ const MIN_TYPO_LETTERS: usize = 5;
 const MAX_CORRECTIONS: usize = 8;
 const CORRECTION_BOOST: Score = 0.5;
 
+/// How many documents are kept as hits show them, a few kilobytes each.
+const RECENT: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
 /// One state of the index.
 pub(super) struct Snapshot {
     pub(super) contents: Contents,
@@ -45,6 +50,26 @@ pub(super) struct Snapshot {
     segments: Vec<Arc<Vec<u32>>>,
     /// How the documents are read.
     analysers: BTreeSet<Analyser>,
+    /// Documents that were hits not long ago: reading one from the disk costs more than finding it.
+    recent: Mutex<LruCache<usize, Arc<Shown>>>,
+}
+
+/// A document as hits show it.
+struct Shown {
+    document: SearchDocument,
+    /// What it is found by.
+    words: HashSet<String>,
+}
+
+impl Shown {
+    /// Which share of `words` the document holds; a typo counts when what it may stand for is there.
+    fn word_share(&self, words: &[Wanted]) -> f32 {
+        let held = words.iter().filter(|wanted| {
+            let mut terms = std::iter::once(&wanted.word.term).chain(&wanted.corrections);
+            terms.any(|term| self.words.contains(term))
+        });
+        held.count() as f32 / words.len().max(1) as f32
+    }
 }
 
 /// A word of the query as one analyser reads it, with the words that it may be a typo of.
@@ -100,6 +125,7 @@ impl Snapshot {
             addresses,
             segments,
             analysers,
+            recent: Mutex::new(LruCache::new(RECENT)),
         })
     }
 
@@ -280,48 +306,37 @@ impl Snapshot {
         let entry = self.contents.get(number).ok_or_else(unknown)?;
         let address = self.addresses.get(number).copied().flatten();
         let address = address.ok_or_else(unknown)?;
-        let document = storage::read(&self.searcher, self.fields, address)?;
+        let shown = self.shown(number, address)?;
         let words = wanted.get(&Analyser::of(&entry.language));
         Ok(SearchHit {
-            id: document.id,
-            title: document.title,
-            body: document.body,
-            source: document.source,
+            id: shown.document.id.clone(),
+            title: shown.document.title.clone(),
+            body: shown.document.body.clone(),
+            source: shown.document.source.clone(),
             score,
             similarity: entry
                 .vector
                 .as_deref()
                 .zip(vector)
                 .map(|(document, query)| ranking::dot(document, query)),
-            word_share: words.map_or(Ok(0.0), |words| self.word_share(words, address))?,
+            word_share: words.map_or(0.0, |words| shown.word_share(words)),
         })
     }
 
-    /// Which share of `words` the document holds; a typo counts when what it may stand for is there.
-    fn word_share(&self, words: &[Wanted], address: DocAddress) -> Result<f32, StorageError> {
-        let mut held = 0;
-        for wanted in words {
-            let mut terms = std::iter::once(&wanted.word.term).chain(&wanted.corrections);
-            let any = terms.try_fold(false, |any, term| {
-                Ok::<_, StorageError>(any || self.holds(address, term)?)
-            })?;
-            held += usize::from(any);
+    /// A document as hits show it, from memory if it was a hit not long ago.
+    fn shown(&self, number: usize, address: DocAddress) -> Result<Arc<Shown>, StorageError> {
+        let known = self.recent().get(&number).cloned();
+        if let Some(shown) = known {
+            return Ok(shown);
         }
-        Ok(held as f32 / words.len().max(1) as f32)
+        let (document, words) = storage::read_words(&self.searcher, self.fields, address)?;
+        let shown = Arc::new(Shown { document, words });
+        self.recent().put(number, Arc::clone(&shown));
+        Ok(shown)
     }
 
-    fn holds(&self, address: DocAddress, term: &str) -> Result<bool, StorageError> {
-        let reader = self.searcher.segment_reader(address.segment_ord);
-        let words = reader.inverted_index(self.fields.words)?;
-        let postings = words.read_postings(&self.term(term), IndexRecordOption::Basic)?;
-        let Some(mut postings) = postings else {
-            return Ok(false);
-        };
-        let mut document = postings.doc();
-        if document != TERMINATED && document < address.doc_id {
-            document = postings.seek(address.doc_id);
-        }
-        Ok(document == address.doc_id)
+    fn recent(&self) -> MutexGuard<'_, LruCache<usize, Arc<Shown>>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn term(&self, word: &str) -> Term {

@@ -2,6 +2,7 @@
 //! vector come and go in one commit and cannot disagree after a crash.
 
 use std::{
+    collections::HashSet,
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -296,16 +297,31 @@ pub(super) fn read(
     address: DocAddress,
 ) -> Result<SearchDocument, StorageError> {
     let stored: TantivyDocument = searcher.doc(address)?;
-    let json = stored.get_first(fields.document);
-    let json = json.as_ref().and_then(|value| value.as_bytes());
-    let mut document: SearchDocument = serde_json::from_slice(json.unwrap_or_default())
-        .map_err(|error| StorageError::Damaged(format!("a document is unreadable: {error}")))?;
+    let mut document = parse(&stored, fields)?;
     let vector = stored.get_first(fields.vector);
     document.vector = vector
         .as_ref()
         .and_then(|value| value.as_bytes())
         .map(floats);
     Ok(document)
+}
+
+/// Reads a document back without its vector, with the words that it is found by.
+pub(super) fn read_words(
+    searcher: &Searcher,
+    fields: Fields,
+    address: DocAddress,
+) -> Result<(SearchDocument, HashSet<String>), StorageError> {
+    let document = parse(&searcher.doc(address)?, fields)?;
+    let words = words(&document).split(' ').map(str::to_owned).collect();
+    Ok((document, words))
+}
+
+fn parse(stored: &TantivyDocument, fields: Fields) -> Result<SearchDocument, StorageError> {
+    let json = stored.get_first(fields.document);
+    let json = json.as_ref().and_then(|value| value.as_bytes());
+    serde_json::from_slice(json.unwrap_or_default())
+        .map_err(|error| StorageError::Damaged(format!("a document is unreadable: {error}")))
 }
 
 /// The number of every document of a segment, deleted ones included.
