@@ -211,10 +211,13 @@ pub struct Subscription {
 }
 
 /// What a subscriber is woken for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct News {
     /// The newest position known to be committed.
     pub position: i64,
+    /// The entries that were committed last on this instance, in order: whoever has shown everything before them need
+    /// not read the mailbox.
+    pub entries: Arc<[MailboxEntry]>,
     /// Whether an answer is being made.
     pub typing: bool,
 }

@@ -26,6 +26,17 @@ pub enum Job {
     },
 }
 
+/// Which worker serves a [`Job`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueName<'a> {
+    /// Of [`Job::EnrichEvent`].
+    EnrichEvent,
+    /// Of [`Job::Notify`].
+    Notify,
+    /// Of [`Job::Deliver`] to this channel.
+    Deliver(&'a ChannelName),
+}
+
 /// The job queue. It lives in the same database, so that an enqueue rides the transaction of the fact it follows from:
 /// either both are there after a crash, or neither (decision record 0003).
 #[async_trait]
@@ -39,4 +50,7 @@ pub trait JobQueue: Send + Sync {
 
     /// Called after a commit that held jobs, so that workers here need not wait to find them.
     fn wake(&self);
+
+    /// The same, when they were of one queue.
+    fn wake_one(&self, queue: QueueName<'_>);
 }

@@ -30,7 +30,7 @@ use crate::{
     Store,
     enrich::Enricher,
     notify::{Notifier, NotifyConfig},
-    queue::{Job, JobQueue},
+    queue::{Job, JobQueue, QueueName},
     store::{Database, DatabaseConfig, OrderRecord, Transaction},
 };
 
@@ -84,6 +84,8 @@ impl JobQueue for TestQueue {
     }
 
     fn wake(&self) {}
+
+    fn wake_one(&self, _: QueueName<'_>) {}
 }
 
 /// A store with everything a test moves by hand.

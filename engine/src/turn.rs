@@ -34,6 +34,8 @@ pub struct Conversation {
 pub struct Waiting {
     /// Our identifier.
     pub id: InboundMessageId,
+    /// The identifier the channel gave it.
+    pub external_id: String,
     /// Its place among the customer's messages, from 1, without gaps.
     pub ordinal: i64,
     /// Its place among all entries.

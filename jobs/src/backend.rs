@@ -31,7 +31,9 @@ use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    JobsError,
+    JobsError, enrich_event,
+    lull::Lull,
+    notify,
     schema::{ACKNOWLEDGE_SQLITE, FETCH_SQLITE, IS_DUE_SQLITE, Tables},
     wake::{Listener, Wake},
 };
@@ -53,6 +55,8 @@ pub(crate) struct Rows {
     seen: Arc<AtomicI64>,
     /// Fetches that are under way, also those whose worker stopped waiting for them.
     fetches: TaskTracker,
+    /// For jobs of events, which let the events themselves go first.
+    lull: Option<Lull>,
 }
 
 impl Rows {
@@ -65,7 +69,9 @@ impl Rows {
         wake: Wake,
     ) -> Self {
         let seen = Arc::new(AtomicI64::new(store.ambient().now().timestamp()));
+        let is_of_events = [enrich_event::QUEUE, notify::QUEUE].contains(&queue.as_str());
         Self {
+            lull: is_of_events.then(|| Lull::new(store.clone())),
             tables,
             queue,
             batch,
@@ -270,6 +276,9 @@ impl Persistence for Rows {
         worker: &WorkerContext,
     ) -> Result<Vec<Task<Vec<u8>>>, JobsError> {
         self.note_alive();
+        if let Some(lull) = &mut self.lull {
+            lull.wait().await;
+        }
         // On a task of its own, because a worker that stops drops what it waits for, and nobody would know whether a
         // dropped fetch was committed.
         let (rows, name) = (self.clone(), worker.clone());

@@ -7,6 +7,7 @@
 //! | `backend.rs` | apalis's backend over those tables, woken instead of polling |
 //! | [`workers`] | one supervised worker a queue, graceful shutdown |
 //! | [`enrich_event`], [`notify`], [`deliver`] | one job each |
+//! | `lull.rs` | acknowledging events comes before working on them |
 //! | [`sweep`] | what a crash left behind |
 //!
 //! **To add a job:** a variant of [`doorstep_engine::queue::Job`], its row in [`queue`]'s `row_of`, a file here with
@@ -18,6 +19,7 @@
 mod backend;
 pub mod deliver;
 pub mod enrich_event;
+mod lull;
 pub mod notify;
 pub mod queue;
 mod schema;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use doorstep_core::{Ambient, ChannelName, Timestamp};
 use doorstep_engine::{
-    queue::{Job, JobQueue},
+    queue::{Job, JobQueue, QueueName},
     store::{Database, Transaction},
 };
 use sea_orm::DbErr;
@@ -119,6 +119,14 @@ impl JobQueue for Queue {
 
     fn wake(&self) {
         self.wake.all();
+    }
+
+    fn wake_one(&self, queue: QueueName<'_>) {
+        match queue {
+            QueueName::EnrichEvent => self.wake.one(enrich_event::QUEUE),
+            QueueName::Notify => self.wake.one(notify::QUEUE),
+            QueueName::Deliver(channel) => self.wake.one(&delivery_queue(channel)),
+        }
     }
 }
 

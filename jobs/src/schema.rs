@@ -260,25 +260,26 @@ impl Tables {
 }
 
 /// Takes what is due, as apalis's `queries/backend/fetch_next.sql` does: worker, queue, now, how many at most of either
-/// kind.
+/// kind. The indexes are named because the planner prefers one that would have every waiting job sorted.
 pub(crate) const FETCH_SQLITE: &str =
     "UPDATE Jobs SET status = 'Queued', lock_by = $1, lock_at = $3
     WHERE rowid IN (
-        SELECT rowid FROM (SELECT rowid FROM Jobs
+        SELECT rowid FROM (SELECT rowid FROM Jobs INDEXED BY idx_jobs_pending
             WHERE job_type = $2 AND status = 'Pending' AND lock_by IS NULL AND run_at <= $3
             ORDER BY priority DESC, run_at ASC, id ASC LIMIT $4)
-        UNION ALL SELECT rowid FROM (SELECT rowid FROM Jobs
+        UNION ALL SELECT rowid FROM (SELECT rowid FROM Jobs INDEXED BY idx_jobs_failed
             WHERE job_type = $2 AND status = 'Failed' AND attempts < max_attempts AND run_at <= $3
             ORDER BY priority DESC, run_at ASC, id ASC LIMIT $4)
     ) RETURNING id, job, attempts";
 
-/// Writes outcomes down, as apalis's `queries/task/ack.sql` does: a JSON list of outcomes, worker, now.
-pub(crate) const ACKNOWLEDGE_SQLITE: &str = "WITH outcomes AS (
+/// Writes outcomes down, as apalis's `queries/task/ack.sql` does: a JSON list of outcomes, worker, now. The list is read
+/// once, and `+` keeps the planner from walking through every job that the worker ever had.
+pub(crate) const ACKNOWLEDGE_SQLITE: &str = "WITH outcomes AS MATERIALIZED (
         SELECT value ->> 'task_id' AS id, value ->> 'attempt' AS attempt, value ->> 'result' AS result,
             value ->> 'status' AS status FROM json_each($1))
     UPDATE Jobs SET status = outcomes.status, attempts = outcomes.attempt, last_result = outcomes.result,
         done_at = $3
-    FROM outcomes WHERE Jobs.id = outcomes.id AND Jobs.lock_by = $2";
+    FROM outcomes WHERE Jobs.id = outcomes.id AND +Jobs.lock_by = $2";
 
 /// Whether a job of the queue is due, by the index that apalis fetches by; asked of a reader, so that looking in vain
 /// never waits for the writer: queue, now.

@@ -5,7 +5,9 @@
 //! 1. [`LocalNlu`] looks its text up in the cache of recent results; else
 //! 2. it puts the text into the bounded lane of the worker threads, where
 //! 3. a thread's own [`Session`] cuts it into tokens and runs the model once, for vector, intents and escalation;
-//! 4. meanwhile nothing else blocks; back on the caller's task, rules find language and entities.
+//! 4. meanwhile, on the caller's task, rules find language and entities.
+//!
+//! A text that was announced by [`doorstep_core::nlu::Nlu::expect`] is at step 2 or 3 already.
 //!
 //! The model runs on ONNX Runtime when its library is found, else on tract, in pure Rust; `runtime.rs` says where it
 //! looks, and `dequantise.rs` what tract needs done to the graph.

@@ -45,6 +45,12 @@ struct Inner {
     expected: Mutex<LruCache<String, Reading>>,
 }
 
+/// A text whose result is known, or on its way.
+enum Begun {
+    Known(Arc<Output>),
+    Reading(Reading),
+}
+
 impl LocalNlu {
     /// Loads the model and starts its threads. Blocks for as long as one session takes to load.
     pub fn start(model: Model, config: NluConfig) -> Result<Self, NluStartError> {
@@ -105,19 +111,29 @@ impl Inner {
         }
     }
 
-    /// What the model says of a text that somebody waits for.
-    async fn read(&self, text: &str) -> Result<Arc<Output>, NluError> {
+    /// Has the model read a text that somebody waits for.
+    fn begin(&self, text: &str) -> Result<Begun, NluError> {
         let text = truncate(text);
         if let Some(output) = self.cached(text) {
-            return Ok(output);
+            return Ok(Begun::Known(output));
         }
-        let reading = match self.expected().pop(text) {
+        let expected = self.expected().pop(text);
+        Ok(Begun::Reading(match expected {
             Some(reading) => reading,
             None => self.workers.submit(text.to_owned())?,
-        };
-        let output = Arc::new(reading.finish().await?);
-        self.remember(text, &output);
-        Ok(output)
+        }))
+    }
+
+    /// What the model says of it.
+    async fn finish(&self, text: &str, begun: Begun) -> Result<Arc<Output>, NluError> {
+        match begun {
+            Begun::Known(output) => Ok(output),
+            Begun::Reading(reading) => {
+                let output = Arc::new(reading.finish().await?);
+                self.remember(truncate(text), &output);
+                Ok(output)
+            }
+        }
     }
 
     fn expected(&self) -> MutexGuard<'_, LruCache<String, Reading>> {
@@ -174,10 +190,13 @@ impl Nlu for LocalNlu {
         if text.trim().is_empty() {
             return Ok(self.understand_by_rules(text, context));
         }
-        let output = inner.read(text).await?;
+        let begun = inner.begin(text)?;
+        // The rules work while the model does.
         let language = language::detect(truncate(text), context.language_hint.as_ref());
+        let entities = inner.entities.read(text, context, &language);
+        let output = inner.finish(text, begun).await?;
         let understanding = Understanding {
-            entities: inner.entities.read(text, context, &language),
+            entities,
             intents: inner.intents(&output),
             escalation: output.likeliest_escalation(),
             vector: Some(output.embedding.clone()),
@@ -199,7 +218,9 @@ impl Nlu for LocalNlu {
         let mut vectors = stream::iter(0..texts.len())
             .map(|place| async move {
                 if is_short {
-                    Ok(inner.read(&texts[place]).await?.embedding.clone())
+                    let text = &texts[place];
+                    let output = inner.finish(text, inner.begin(text)?).await?;
+                    Ok(output.embedding.clone())
                 } else {
                     inner.vector_for_index(&texts[place]).await
                 }

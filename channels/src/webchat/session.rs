@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use doorstep_core::channel::Subscription;
+use doorstep_core::{channel::Subscription, message::MailboxEntry};
 
 use super::{
     PAGE, Shared, Visitor, counted,
@@ -228,7 +228,12 @@ impl Session {
             }
         };
         self.behind = entries.len() as u64 == PAGE;
-        for entry in &entries {
+        self.show(&entries);
+    }
+
+    /// Has entries sent that follow on the cursor.
+    fn show(&mut self, entries: &[MailboxEntry]) {
+        for entry in entries {
             self.cursor = entry.position;
             if let Some(written_here) = self.own.iter().position(|own| *own == entry.position) {
                 self.own.swap_remove(written_here);
@@ -240,7 +245,11 @@ impl Session {
     }
 
     fn hear_news(&mut self) {
-        let news = *self.news.news.borrow_and_update();
+        let news = self.news.news.borrow_and_update().clone();
+        let follows = |entry: &MailboxEntry| entry.position == self.cursor + 1;
+        if !self.behind && news.entries.first().is_some_and(follows) {
+            self.show(&news.entries);
+        }
         self.behind |= news.position > self.cursor;
         self.typing = news.typing;
     }

@@ -14,7 +14,12 @@ use iso_currency::Currency;
 use serde::Serialize;
 
 use super::Call;
-use crate::{dialogue::press::Press, flows::SlotKind, knowledge, templates::format};
+use crate::{
+    dialogue::press::Press,
+    flows::SlotKind,
+    knowledge,
+    templates::{Translated, format},
+};
 
 /// Below this a hit that shares no words with the question is a stranger to it. Cosine similarity; sentences in another
 /// language than the catalog's reach 0.32 with anything.
@@ -170,20 +175,18 @@ async fn catalog_words(call: &Call<'_>, text: &str) -> CatalogWords {
         .glossary()
         .translate(text, call.scene.language)
         .filter(|_| foreign);
-    let Some(text) = translated else {
+    let Some(Translated { text, terms }) = translated else {
         return CatalogWords {
             text: text.to_owned(),
             vector: call.scene.understanding.vector.clone(),
         };
     };
     // Without a vector the words alone decide.
-    let vector = match parts.nlu.embed(std::slice::from_ref(&text)).await {
-        Ok(mut vectors) => vectors.pop().filter(|vector| !vector.is_empty()),
-        Err(error) => {
-            tracing::warn!(%error, "a search goes by words alone");
-            None
-        }
-    };
+    let meaning = parts.templates.glossary().meaning(&*parts.nlu, &terms);
+    let vector = meaning.await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "a search goes by words alone");
+        None
+    });
     CatalogWords { text, vector }
 }
 

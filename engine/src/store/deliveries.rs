@@ -17,7 +17,7 @@ use super::{
     row::{Row, at, optional_text},
     write::Write,
 };
-use crate::queue::{Job, JobQueue};
+use crate::queue::{Job, JobQueue, QueueName};
 
 /// A delivery that this worker alone may attempt.
 #[derive(Debug, Clone, PartialEq)]
@@ -141,7 +141,8 @@ impl Store {
             })
             .await?;
         if settled && retried {
-            self.queue().wake();
+            self.queue()
+                .wake_one(QueueName::Deliver(&claimed.address.channel));
         }
         Ok(settled)
     }

@@ -1,6 +1,12 @@
 //! Commerce events: admitted once, many callers in one transaction.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use doorstep_core::{
@@ -15,7 +21,7 @@ use super::{
     row::{Row, at},
     write::Write,
 };
-use crate::queue::{Job, JobQueue};
+use crate::queue::{Job, JobQueue, QueueName};
 
 /// How many events one transaction admits at most.
 const BATCH: usize = 128;
@@ -72,12 +78,22 @@ impl Store {
             events: events.into(),
             done,
         };
-        self.admissions()
-            .0
+        let admissions = self.admissions();
+        admissions
+            .handed_in
+            .fetch_add(admission.events.len() as u64, Ordering::Relaxed);
+        admissions
+            .waiting
             .send(admission)
             .await
             .map_err(|_| StoreError::Closed)?;
         outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// How many events were handed in since the start, known ones included. Who wants to do something that can wait
+    /// sees from it whether events come in thick and fast.
+    pub fn events_handed_in(&self) -> u64 {
+        self.admissions().handed_in.load(Ordering::Relaxed)
     }
 
     fn prepare(
@@ -178,7 +194,11 @@ struct Admission {
 }
 
 /// Where callers of [`Store::admit_events`] wait for each other.
-pub(crate) struct Admissions(mpsc::Sender<Admission>);
+pub(crate) struct Admissions {
+    waiting: mpsc::Sender<Admission>,
+    /// How many events were ever handed in.
+    handed_in: AtomicU64,
+}
 
 /// The callers that wait, to be served once the store is complete.
 pub(crate) struct WaitingAdmissions(mpsc::Receiver<Admission>);
@@ -186,7 +206,11 @@ pub(crate) struct WaitingAdmissions(mpsc::Receiver<Admission>);
 impl Admissions {
     pub(crate) fn new() -> (Self, WaitingAdmissions) {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        (Self(sender), WaitingAdmissions(receiver))
+        let admissions = Self {
+            waiting: sender,
+            handed_in: AtomicU64::default(),
+        };
+        (admissions, WaitingAdmissions(receiver))
     }
 }
 
@@ -271,7 +295,7 @@ async fn admit(
     };
     let admissions = store.write(write).await?;
     if admissions.iter().any(|admission| !admission.duplicate) {
-        store.queue().wake();
+        store.queue().wake_one(QueueName::EnrichEvent);
     }
     Ok(admissions)
 }

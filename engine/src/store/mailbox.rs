@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -46,31 +46,52 @@ struct Watched {
 }
 
 impl Bus {
-    /// Tells subscribers that everything up to `position` is committed; an answer in the making has arrived with it.
+    /// Tells subscribers that everything up to `position` is committed.
     pub fn announce(&self, address: &Address, position: i64) {
-        self.update(address, |news| News {
-            position: news.position.max(position),
-            typing: news.typing,
+        self.update(address, |news| {
+            let newer = position > news.position;
+            news.position = news.position.max(position);
+            newer
         });
+    }
+
+    /// Hands subscribers what was committed just now: the answer that was in the making.
+    pub(crate) fn hand_out(&self, address: &Address, entries: Vec<MailboxEntry>) {
+        let Some(last) = entries.last() else { return };
+        let position = last.position;
+        self.update(address, |news| {
+            news.position = news.position.max(position);
+            news.entries = entries.into();
+            news.typing = false;
+            true
+        });
+    }
+
+    /// Whether anybody watches the address here.
+    pub(crate) fn is_watched(&self, address: &Address) -> bool {
+        self.watched().contains_key(address)
     }
 
     /// Tells subscribers whether an answer is being made.
     pub fn set_typing(&self, address: &Address, typing: bool) {
-        self.update(address, |news| News { typing, ..news });
+        self.update(address, |news| {
+            std::mem::replace(&mut news.typing, typing) != typing
+        });
     }
 
-    fn update(&self, address: &Address, change: impl FnOnce(News) -> News) {
-        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(watched) = watched.get(address) {
-            watched.news.send_if_modified(|news| {
-                let changed = change(*news);
-                std::mem::replace(news, changed) != changed
-            });
+    /// `change` says whether there is something to wake for.
+    fn update(&self, address: &Address, change: impl FnOnce(&mut News) -> bool) {
+        if let Some(watched) = self.watched().get(address) {
+            watched.news.send_if_modified(change);
         }
     }
 
+    fn watched(&self) -> MutexGuard<'_, HashMap<Address, Watched>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn subscribe(&self, address: &Address) -> Subscription {
-        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = self.watched();
         let entry = watched.entry(address.clone()).or_insert_with(|| Watched {
             news: watch::Sender::new(News::default()),
             subscribers: 0,
@@ -94,11 +115,7 @@ struct Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let mut watched = self
-            .bus
-            .watched
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut watched = self.bus.watched();
         if let Some(entry) = watched.get_mut(&self.address) {
             entry.subscribers -= 1;
             if entry.subscribers == 0 {

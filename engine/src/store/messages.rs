@@ -1,11 +1,14 @@
 //! Both ends of a turn: admitting what a customer wrote, and committing what came of it.
 
 use async_trait::async_trait;
+use chrono::SubsecRound;
 use doorstep_core::{
     Ambient, ConversationId, DeliveryId, HandoffId, InboundMessageId, OutboundMessageId, Timestamp,
     channel::Subscription,
     mask::mask_card_numbers,
-    message::{Address, Admission, Content, InboundMessage},
+    message::{
+        Address, Admission, Content, InboundMessage, MailboxEntry, MailboxMessage, OutboundMessage,
+    },
     notification::{DeliveryStatus, Topic},
 };
 use sea_orm::DbErr;
@@ -19,12 +22,12 @@ use super::{
     write::Write,
 };
 use crate::{
-    queue::{Job, JobQueue},
+    queue::{Job, JobQueue, QueueName},
     turn::{Conversation, Effect, Turn, Waiting},
 };
 
 /// What the customer's message waits for, joined with its conversation and its customer.
-const WAITING: &str = "SELECT m.id, m.ordinal, m.position, m.text, m.button, m.language_hint, m.proof, m.sent_at,
+const WAITING: &str = "SELECT m.id, m.external_id, m.ordinal, m.position, m.text, m.button, m.language_hint, m.proof, m.sent_at,
         c.id AS conversation_id, c.channel, c.address, c.language, c.state, c.state_at, c.handled_count,
         p.id AS customer_id, p.shop_id, p.name, p.email, p.language AS customer_language, p.time_zone,
         EXISTS (SELECT 1 FROM handoffs h WHERE h.conversation_id = c.id AND h.closed_at IS NULL) AS handed_over
@@ -143,14 +146,23 @@ impl Store {
         turn: Turn,
         delivers: bool,
     ) -> Result<TurnOutcome, StoreError> {
+        let now = self.ambient().now();
+        let replies = self.number_replies(&turn.replies);
+        let address = &waiting.conversation.address;
+        let answers = if self.bus().is_watched(address) {
+            unplaced_entries(waiting, &turn, &replies, now)
+        } else {
+            Vec::new()
+        };
         let write = CommitTurn {
             message: waiting.id,
             ordinal: waiting.ordinal,
             conversation: waiting.conversation.id,
-            address: waiting.conversation.address.clone(),
-            replies: self.number_replies(&turn.replies),
+            address: address.clone(),
+            replies,
             delivers,
             turn,
+            now,
             ambient: self.ambient().clone(),
             queue: self.queue().clone(),
         };
@@ -158,10 +170,14 @@ impl Store {
         let Some(committed) = committed else {
             return Ok(TurnOutcome::Stale);
         };
-        self.bus()
-            .announce(&waiting.conversation.address, committed.position);
+        if answers.is_empty() {
+            self.bus().announce(address, committed.position);
+        } else {
+            let answers = placed(answers, committed.position);
+            self.bus().hand_out(address, answers);
+        }
         if !committed.deliveries.is_empty() {
-            self.queue().wake();
+            self.queue().wake_one(QueueName::Deliver(&address.channel));
         }
         Ok(TurnOutcome::Committed {
             deliveries: committed.deliveries,
@@ -180,6 +196,37 @@ impl Store {
             })
             .collect()
     }
+}
+
+/// A turn's replies as the mailbox will hold them, save for their places.
+fn unplaced_entries(
+    waiting: &Waiting,
+    turn: &Turn,
+    replies: &[(OutboundMessageId, DeliveryId)],
+    now: Timestamp,
+) -> Vec<MailboxEntry> {
+    let entry = |(content, (id, _)): (&Content, &(OutboundMessageId, DeliveryId))| MailboxEntry {
+        position: 0,
+        at: now.trunc_subsecs(3),
+        message: MailboxMessage::Outbound {
+            message: OutboundMessage {
+                id: *id,
+                content: content.clone(),
+                language: turn.language.clone(),
+                in_reply_to: Some(waiting.id),
+            },
+            answers: Some(waiting.external_id.clone()),
+        },
+    };
+    turn.replies.iter().zip(replies).map(entry).collect()
+}
+
+/// Gives entries their places, of which `last` is the last.
+fn placed(mut entries: Vec<MailboxEntry>, last: i64) -> Vec<MailboxEntry> {
+    for (entry, position) in entries.iter_mut().rev().zip((1..=last).rev()) {
+        entry.position = position;
+    }
+    entries
 }
 
 #[derive(Clone)]
@@ -323,6 +370,7 @@ struct CommitTurn {
     turn: Turn,
     replies: Vec<(OutboundMessageId, DeliveryId)>,
     delivers: bool,
+    now: Timestamp,
     ambient: Ambient,
     queue: std::sync::Arc<dyn JobQueue>,
 }
@@ -339,7 +387,7 @@ impl Write for CommitTurn {
     const NAME: &'static str = "commit_turn";
 
     async fn run(&self, transaction: &Transaction<'_>) -> Result<Option<Committed>, DbErr> {
-        let now = self.ambient.now();
+        let now = self.now;
         let Some(last) = self.advance_conversation(transaction, now).await? else {
             return Ok(None);
         };
@@ -582,6 +630,7 @@ pub(crate) async fn take_positions(
 fn read_waiting(row: &Row) -> Result<Waiting, DbErr> {
     Ok(Waiting {
         id: InboundMessageId(row.get("id")?),
+        external_id: row.get("external_id")?,
         ordinal: row.get("ordinal")?,
         position: row.get("position")?,
         text: row.get("text")?,

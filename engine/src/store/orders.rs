@@ -22,7 +22,7 @@ use super::{
     row::{Row, at, json, optional_json, optional_text, optional_uuid},
     write::Write,
 };
-use crate::queue::{Job, JobQueue};
+use crate::queue::{Job, JobQueue, QueueName};
 
 /// Marks parcels whose carrier number nobody told; no carrier's number holds a space.
 const NAMELESS: &str = "order ";
@@ -149,7 +149,7 @@ impl Store {
         };
         let committed = self.write(write).await?;
         if committed {
-            self.queue().wake();
+            self.queue().wake_one(QueueName::Notify);
         }
         Ok(committed)
     }

@@ -3,8 +3,12 @@
 //! where it is asked for.
 
 use std::{
+    cell::Cell,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, SyncSender},
+    },
     time::Duration,
 };
 
@@ -21,6 +25,16 @@ use super::row::Row;
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Prepared statements kept by each connection; there are about a hundred.
 const STATEMENTS: usize = 200;
+
+/// From so many pages on the write-ahead log is moved into the database, as SQLite itself would.
+const LONG_LOG: i32 = 1_000;
+/// So long it only becomes when writes never pause.
+const LONGEST_LOG: i32 = 16_000;
+
+thread_local! {
+    /// How many pages the write-ahead log had after the last commit of this thread.
+    static LOG_PAGES: Cell<i32> = const { Cell::new(0) };
+}
 
 /// A database file, and the connections that read it.
 pub(crate) struct File {
@@ -50,7 +64,39 @@ impl File {
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
             )
             .map_err(refused)?;
-        Ok(Writing(Mutex::new(connection)))
+        // Takes the place of SQLite's own checkpoints, for which a commit would have to wait.
+        connection.wal_hook(Some(|_, pages| {
+            LOG_PAGES.set(pages);
+            Ok(())
+        }));
+        Ok(Writing {
+            connection: Mutex::new(connection),
+            checkpoints: self.start_checkpoints()?,
+        })
+    }
+
+    /// A thread that moves the write-ahead log into the database when it is told how long the log is, beside commits
+    /// rather than within one. It ends with its teller.
+    fn start_checkpoints(&self) -> Result<SyncSender<i32>, DbErr> {
+        let connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let (tell, told) = mpsc::sync_channel::<i32>(1);
+        std::thread::Builder::new()
+            .name("sqlite-log".to_owned())
+            .spawn(move || {
+                for pages in told {
+                    // The first waits for nobody; the second holds the writer up until the log begins anew.
+                    let sql = if pages < LONGEST_LOG {
+                        "PRAGMA wal_checkpoint(PASSIVE)"
+                    } else {
+                        "PRAGMA wal_checkpoint(RESTART)"
+                    };
+                    if let Err(error) = query(&connection, sql, &[]) {
+                        tracing::warn!(%error, pages, "the write-ahead log was not moved into the database");
+                    }
+                }
+            })
+            .map_err(|error| DbErr::Custom(error.to_string()))?;
+        Ok(tell)
     }
 
     /// Reads where it is called: an indexed read takes tens of microseconds, less than handing it to another thread. WAL
@@ -84,8 +130,12 @@ impl File {
     }
 }
 
-/// The connection that writes. The lock is never waited for: one thread has it.
-pub(crate) struct Writing(Mutex<Connection>);
+/// The connection that writes.
+pub(crate) struct Writing {
+    /// Never waited for: one thread has it.
+    connection: Mutex<Connection>,
+    checkpoints: SyncSender<i32>,
+}
 
 impl Writing {
     pub(crate) fn execute(&self, sql: &str, values: &[Value]) -> Result<u64, DbErr> {
@@ -96,8 +146,19 @@ impl Writing {
         query(&self.connection(), sql, values)
     }
 
+    /// To be called after commits: has the write-ahead log moved into the database when it has become long.
+    pub(crate) fn tidy(&self) {
+        let pages = LOG_PAGES.take();
+        if pages >= LONG_LOG {
+            // When the thread is busy with the last one, the next commit tells it again.
+            let _ = self.checkpoints.try_send(pages);
+        }
+    }
+
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

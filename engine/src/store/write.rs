@@ -135,6 +135,7 @@ fn commit_groups(mut connection: Connection, mut waiting: mpsc::Receiver<Waiting
             group.push(next);
         }
         commit_group(&mut connection, &mut group);
+        connection.writing.tidy();
     }
     tracing::debug!("the writer has no more callers and ends");
 }

@@ -3,9 +3,15 @@
 //! `glossary/<language>.yaml` maps words of that language to words of the catalog's. A search for products by somebody
 //! who writes another language finds by them what the model's vectors, which know English best, would miss.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
-use doorstep_core::{ConfigFiles, Language, Problem};
+use doorstep_core::{
+    ConfigFiles, Language, Problem,
+    nlu::{Nlu, NluError},
+};
 use serde_saphyr::Spanned;
 
 use super::load::language_tag;
@@ -16,6 +22,8 @@ use crate::yaml;
 pub struct Glossary {
     /// Primary language → what they say and what the catalog says, longest first.
     terms: BTreeMap<String, Vec<(String, String)>>,
+    /// The vectors of the catalog's words, as they were first needed.
+    vectors: Mutex<HashMap<String, Vec<f32>>>,
 }
 
 impl Glossary {
@@ -31,7 +39,10 @@ impl Glossary {
             }
         }
         if problems.is_empty() {
-            Ok(Self { terms })
+            Ok(Self {
+                terms,
+                vectors: Mutex::default(),
+            })
         } else {
             Err(problems)
         }
@@ -39,10 +50,10 @@ impl Glossary {
 
     /// `text` with every known word replaced by the catalog's; `None` when it holds none. The beginning of a word
     /// counts as the word: `chaqueta` is in `chaquetas` too.
-    pub fn translate(&self, text: &str, language: &Language) -> Option<String> {
+    pub fn translate(&self, text: &str, language: &Language) -> Option<Translated> {
         let terms = self.terms.get(language.primary())?;
         let mut translated = text.to_lowercase();
-        let mut found = false;
+        let mut found = Vec::new();
         for (theirs, ours) in terms {
             while let Some(start) = word_start(&translated, theirs) {
                 let rest = &translated[start + theirs.len()..];
@@ -51,14 +62,61 @@ impl Glossary {
                     .unwrap_or(rest.len());
                 let end = start + theirs.len() + tail;
                 translated.replace_range(start..end, ours);
-                found = true;
+                found.push(ours.clone());
                 if ours.contains(theirs.as_str()) {
                     break;
                 }
             }
         }
-        found.then_some(translated)
+        (!found.is_empty()).then_some(Translated {
+            text: translated,
+            terms: found,
+        })
     }
+
+    /// What the catalog's words mean together: the mean of their vectors, of unit length. Each word of the glossary is
+    /// read once. `None` when there is no vector to be had.
+    ///
+    /// # Errors
+    /// The model could not read a word.
+    pub async fn meaning(
+        &self,
+        nlu: &dyn Nlu,
+        terms: &[String],
+    ) -> Result<Option<Vec<f32>>, NluError> {
+        let unknown: Vec<String> = {
+            let vectors = self.vectors();
+            let unknown = terms.iter().filter(|term| !vectors.contains_key(*term));
+            unknown.cloned().collect()
+        };
+        if !unknown.is_empty() {
+            let read = nlu.embed(&unknown).await?;
+            self.vectors().extend(unknown.into_iter().zip(read));
+        }
+        let vectors = self.vectors();
+        let mut sum: Vec<f32> = Vec::new();
+        for vector in terms.iter().filter_map(|term| vectors.get(term)) {
+            sum.resize(vector.len(), 0.0);
+            for (sum, value) in sum.iter_mut().zip(vector) {
+                *sum += value;
+            }
+        }
+        let length = sum.iter().map(|value| value * value).sum::<f32>().sqrt();
+        Ok((length > 0.0).then(|| sum.iter().map(|value| value / length).collect()))
+    }
+
+    fn vectors(&self) -> MutexGuard<'_, HashMap<String, Vec<f32>>> {
+        self.vectors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A customer's text in the words of the catalog, as far as the glossary goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Translated {
+    /// The text with every known word replaced.
+    pub text: String,
+    /// The catalog's words in it.
+    pub terms: Vec<String>,
 }
 
 /// Where a word of `text` begins with `term`.
@@ -104,7 +162,7 @@ mod tests {
         )]);
         let glossary = Glossary::load(&files).unwrap();
         let mexican: Language = "es-MX".parse().unwrap();
-        let translated = |text: &str| glossary.translate(text, &mexican);
+        let translated = |text: &str| Some(glossary.translate(text, &mexican)?.text);
         assert_eq!(
             translated("¿Tenéis chaquetas impermeables?").as_deref(),
             Some("¿tenéis jacket waterproof?")

@@ -25,7 +25,7 @@ use doorstep_core::{ConfigFiles, Language, Problem, message::Content};
 use minijinja::{Environment, value::Serde};
 
 pub use facts::Facts;
-pub use glossary::Glossary;
+pub use glossary::{Glossary, Translated};
 
 /// All replies and notification templates, compiled and checked.
 #[derive(Debug)]

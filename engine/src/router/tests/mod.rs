@@ -118,6 +118,7 @@ impl Chat {
         let now = doorstep_core::Clock::now(&*self.ports.clock);
         let waiting = Waiting {
             id: InboundMessageId::new(&*self.ports.clock, &NoEntropy),
+            external_id: format!("m{}", self.ordinal),
             ordinal: self.ordinal,
             position: self.ordinal,
             text: text.to_owned(),
