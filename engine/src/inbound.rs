@@ -203,13 +203,15 @@ impl Drop for Lane<'_> {
 #[async_trait]
 impl Inbox for Inbound {
     async fn admit(&self, message: InboundMessage) -> Result<Admission, AdmitError> {
-        self.inner.router.expect(&message);
-        let admission = self
-            .inner
-            .store
-            .admit_message(message)
-            .await
-            .map_err(unavailable)?;
+        let Inner { store, router, .. } = &*self.inner;
+        let text = message.button.is_none().then(|| message.text.clone());
+        // In this order: the write is short and must not stand behind the model for a processor.
+        let (admission, ()) = tokio::join!(store.admit_message(message), async {
+            if let Some(text) = text {
+                router.expect(&text);
+            }
+        });
+        let admission = admission.map_err(unavailable)?;
         if !admission.duplicate {
             self.wake(admission.conversation);
         }

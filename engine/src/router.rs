@@ -9,7 +9,6 @@ use doorstep_core::{
     Ambient, Language, OrderNumber,
     health::PortError,
     mask::mask_card_numbers,
-    message::InboundMessage,
     nlu::{Nlu, NluContext},
     search::SearchIndex,
     shipment::Shipment,
@@ -104,11 +103,9 @@ impl Router {
 
     /// Has the model begin to read a message while it is being admitted: the disk and the model need not wait for each
     /// other.
-    pub fn expect(&self, message: &InboundMessage) {
-        if message.button.is_none() {
-            // As it will be stored and answered.
-            self.parts.nlu.expect(&mask_card_numbers(&message.text));
-        }
+    pub fn expect(&self, text: &str) {
+        // As it will be stored and answered.
+        self.parts.nlu.expect(&mask_card_numbers(text));
     }
 
     /// The answer to a message. Nothing is stored: the turn is committed by the store, or not at all.

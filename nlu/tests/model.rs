@@ -251,7 +251,8 @@ fn a_message_is_understood_whole() {
         .iter()
         .map(|intent| intent.confidence)
         .sum();
-    assert!((sum - 1.0).abs() < 1e-3);
+    // Only the likeliest are told.
+    assert!(sum > 0.9 && sum < 1.001, "{sum}");
     let order: Vec<f32> = understanding
         .intents
         .iter()
