@@ -4,6 +4,8 @@
 
 use std::{
     cell::Cell,
+    fs,
+    io::Read,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -30,6 +32,10 @@ const STATEMENTS: usize = 200;
 const LONG_LOG: i32 = 1_000;
 /// So long it only becomes when writes never pause.
 const LONGEST_LOG: i32 = 16_000;
+
+/// The length of the log's file, in bytes: what is written until the log begins anew, a few commits beyond [`LONG_LOG`]
+/// pages of 4 kB and their headers.
+const LAID_OUT: u64 = 6 << 20;
 
 thread_local! {
     /// How many pages the write-ahead log had after the last commit of this thread.
@@ -64,6 +70,9 @@ impl File {
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
             )
             .map_err(refused)?;
+        if let Err(error) = self.lay_out_log() {
+            tracing::warn!(%error, "the write-ahead log could not be laid out; commits take longer while it grows");
+        }
         // Takes the place of SQLite's own checkpoints, for which a commit would have to wait.
         connection.wal_hook(Some(|_, pages| {
             LOG_PAGES.set(pages);
@@ -73,6 +82,21 @@ impl File {
             connection: Mutex::new(connection),
             checkpoints: self.start_checkpoints()?,
         })
+    }
+
+    /// Makes the write-ahead log's file as long as the log becomes. A commit that makes it longer waits for the file
+    /// system's own journal besides, three times as long as one that writes over what is there. Bytes after the log's
+    /// last frame mean nothing: their checksums are wrong (<https://www.sqlite.org/fileformat2.html#walformat>).
+    fn lay_out_log(&self) -> std::io::Result<()> {
+        let mut name = self.path.clone().into_os_string();
+        name.push("-wal");
+        let mut log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(PathBuf::from(name))?;
+        let missing = LAID_OUT.saturating_sub(log.metadata()?.len());
+        std::io::copy(&mut std::io::repeat(0).take(missing), &mut log)?;
+        log.sync_all()
     }
 
     /// A thread that moves the write-ahead log into the database when it is told how long the log is, beside commits
