@@ -122,6 +122,17 @@ impl Memory {
         })
     }
 
+    /// The same, with what was said handed to whoever watches.
+    pub(crate) fn hand_out(&self, address: &Address, text: &str, answers: Option<&str>) {
+        self.say(address, text, answers);
+        self.with(address, |conversation| {
+            let last = conversation.entries.last().cloned();
+            conversation
+                .news
+                .send_modify(|news| news.entries = last.into_iter().collect());
+        });
+    }
+
     pub(crate) fn type_for(&self, address: &Address, typing: bool) {
         self.with(address, |conversation| {
             conversation.news.send_modify(|news| news.typing = typing);

@@ -35,19 +35,38 @@ impl Lull {
     /// Returns when no burst is under way, or this one has lasted too long. At once when few events came since last
     /// time.
     pub(crate) async fn wait(&mut self) {
-        while self.news() > BURST {
-            let since = *self.burst.get_or_insert_with(Instant::now);
-            if since.elapsed() >= PATIENCE {
-                return;
-            }
+        while !self.may_begin(self.store.events_handed_in(), Instant::now()) {
             tokio::time::sleep(WATCH).await;
         }
-        self.burst = None;
     }
 
-    /// How many events were handed in since it was last asked.
-    fn news(&mut self) -> u64 {
-        let before = std::mem::replace(&mut self.seen, self.store.events_handed_in());
-        self.seen - before
+    /// Whether work may begin `now`, when so many events were ever handed in.
+    fn may_begin(&mut self, handed_in: u64, now: Instant) -> bool {
+        let news = handed_in - std::mem::replace(&mut self.seen, handed_in);
+        if news <= BURST {
+            self.burst = None;
+            return true;
+        }
+        let since = *self.burst.get_or_insert(now);
+        now - since >= PATIENCE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::sqlite_road;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn work_waits_for_a_burst_to_end_but_not_for_ever() {
+        let road = sqlite_road().await;
+        let mut lull = Lull::new(road.store.clone());
+        let start = Instant::now();
+        assert!(lull.may_begin(1, start), "a single event");
+        assert!(!lull.may_begin(40, start), "a burst");
+        assert!(!lull.may_begin(80, start + PATIENCE / 2));
+        assert!(lull.may_begin(120, start + PATIENCE), "it lasts");
+        assert!(lull.may_begin(121, start + PATIENCE), "it is over");
+        assert!(!lull.may_begin(200, start + PATIENCE), "a new one");
     }
 }

@@ -287,3 +287,49 @@ pub(crate) const IS_DUE_SQLITE: &str = "SELECT 1 AS due WHERE EXISTS (SELECT 1 F
         WHERE job_type = $1 AND status = 'Pending' AND lock_by IS NULL AND run_at <= $2)
     OR EXISTS (SELECT 1 FROM Jobs
         WHERE job_type = $1 AND status = 'Failed' AND attempts < max_attempts AND run_at <= $2)";
+
+#[cfg(test)]
+mod tests {
+    use doorstep_engine::store::DatabaseConfig;
+
+    use super::*;
+    use crate::Queue;
+
+    /// How SQLite would go about a statement.
+    async fn plan(pool: &SqlitePool, sql: &str) -> Vec<String> {
+        let explained = format!("EXPLAIN QUERY PLAN {sql}");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(explained))
+            .fetch_all(pool)
+            .await
+            .unwrap();
+        rows.iter().map(|row| row.get("detail")).collect()
+    }
+
+    /// Both once walked through every job of the last hour, for each job that ended.
+    #[tokio::test]
+    async fn jobs_are_taken_and_settled_by_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs.db");
+        let database = Database::open(&DatabaseConfig::Sqlite { path })
+            .await
+            .unwrap();
+        database.migrate().await.unwrap();
+        Queue::migrate(&database).await.unwrap();
+        let pool = database.sqlite_pool().unwrap();
+
+        let settled = plan(pool, ACKNOWLEDGE_SQLITE).await;
+        let by_id = |step: &String| step.contains("SEARCH Jobs") && step.contains("(id=?)");
+        assert!(settled.iter().any(by_id), "{settled:#?}");
+        let taken = plan(pool, FETCH_SQLITE).await;
+        assert!(
+            !taken.iter().any(|step| step.contains("TEMP B-TREE")),
+            "{taken:#?}"
+        );
+        for plan in [settled, taken] {
+            assert!(
+                !plan.iter().any(|step| step.starts_with("SCAN Jobs")),
+                "{plan:#?}"
+            );
+        }
+    }
+}

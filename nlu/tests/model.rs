@@ -305,6 +305,26 @@ fn vectors_of_a_long_list_come_in_order_and_are_those_of_single_texts() {
 }
 
 #[test]
+fn a_text_that_was_announced_is_read_once_and_understood_the_same() {
+    let Some(model) = shipped() else { return };
+    let config = NluConfig {
+        cache: 0,
+        threads: 1,
+        ..NluConfig::default()
+    };
+    let nlu = LocalNlu::start(model, config).unwrap();
+    let text = "can I send back the boots?";
+    let plain = block_on(nlu.understand(text, &context())).unwrap();
+    nlu.expect(text);
+    nlu.expect(text);
+    let announced = block_on(nlu.understand(text, &context())).unwrap();
+    assert_eq!(announced, plain);
+    assert_eq!(nlu.queue_depth(), 0, "the second announcement was none");
+    nlu.expect("  ");
+    assert_eq!(nlu.queue_depth(), 0);
+}
+
+#[test]
 fn results_are_the_same_with_and_without_the_cache() {
     let Some(cached) = nlu() else { return };
     let config = NluConfig {

@@ -15,6 +15,28 @@ async fn the_web_chat_keeps_the_promises_of_a_channel() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_handed_out_is_not_read_back() {
+    let fixture = Fixture::new();
+    let session = fixture.create(|_| ()).await;
+    let mut socket = fixture.socket(&session, None).await;
+    write(&mut socket, json!({"text": "Where is my order?", "id": "m1"})).await;
+    let before = fixture.store.reads.load(Ordering::Relaxed);
+    let address = address_of(&session);
+    fixture.store.hand_out(&address, "In Madrid.", Some("m1"));
+    fixture.store.hand_out(&address, "It comes today.", None);
+    let told = frames(&mut socket).await;
+    let texts: Vec<_> = told.iter().map(|frame| &frame["text"]).collect();
+    assert_eq!(texts, ["In Madrid.", "It comes today."]);
+    assert_eq!(told[1]["position"], 3);
+    // Of the two, the socket found the second handed out, missed the first, and read both.
+    assert_eq!(fixture.store.reads.load(Ordering::Relaxed), before + 1);
+    fixture.store.hand_out(&address, "Bye.", None);
+    let told = frames(&mut socket).await;
+    assert_eq!((told.len(), &told[0]["text"]), (1, &json!("Bye.")));
+    assert_eq!(fixture.store.reads.load(Ordering::Relaxed), before + 1);
+}
+
+#[tokio::test]
 async fn a_message_is_admitted_answered_and_not_echoed() {
     let fixture = Fixture::new();
     let session = fixture.create(|_| ()).await;
