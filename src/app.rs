@@ -271,7 +271,7 @@ impl App {
                         notifier: Arc::new(Notifier::new(
                             store.clone(),
                             merchant.rules,
-                            templates,
+                            templates.clone(),
                             capabilities,
                             notify_config(&config),
                         )),
@@ -308,7 +308,7 @@ impl App {
             workers,
             stop,
         });
-        crate::catalog::keep_indexed(&app, merchant.files, progress);
+        crate::catalog::keep_indexed(&app, merchant.files, templates, progress);
         app.listen_on_channels();
         Ok(app)
     }

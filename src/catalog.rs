@@ -12,7 +12,7 @@ use doorstep_core::{
     product::Product,
     search::SearchDocument,
 };
-use doorstep_engine::knowledge;
+use doorstep_engine::{knowledge, templates::Templates};
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -44,8 +44,13 @@ pub enum IndexError {
     Nlu(#[from] NluError),
 }
 
-/// Indexes catalog and knowledge in the background, until it has worked once.
-pub(crate) fn keep_indexed(app: &Arc<App>, files: ConfigFiles, progress: watch::Sender<Progress>) {
+/// Indexes catalog and knowledge in the background, until it has worked once; then has the glossary's words read.
+pub(crate) fn keep_indexed(
+    app: &Arc<App>,
+    files: ConfigFiles,
+    templates: Arc<Templates>,
+    progress: watch::Sender<Progress>,
+) {
     let app = app.clone();
     tokio::spawn(async move {
         while let Err(error) = index_all(&app, &files, &progress).await {
@@ -56,6 +61,9 @@ pub(crate) fn keep_indexed(app: &Arc<App>, files: ConfigFiles, progress: watch::
             }
         }
         progress.send_replace(Progress::Done);
+        if let Err(error) = templates.glossary().learn(&app.nlu).await {
+            tracing::warn!(%error, "the glossary's words are read when they are needed");
+        }
     });
 }
 

@@ -11,7 +11,7 @@ use crate::support::{
     database::Database,
     hooks::{Hook, now, order_placed, parcel_news},
     server::{Shared, shared},
-    skip::skip,
+    skip::skip_without_data,
     wait::eventually,
 };
 
@@ -176,7 +176,7 @@ async fn an_easypost_event_sent_twice_and_out_of_order_is_one_chat_message_and_o
 #[tokio::test]
 async fn the_carriers_own_example_events_are_told_once_each() {
     let Some(folder) = shared_payloads() else {
-        return skip("no payloads of EasyPost's own; set DOORSTEP_SHARED");
+        return skip_without_data("no payloads of EasyPost's own; set DOORSTEP_SHARED");
     };
     let mut bodies = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -192,7 +192,7 @@ async fn the_carriers_own_example_events_are_told_once_each() {
         }
     }
     if bodies.is_empty() {
-        return skip("the folder holds no tracker.updated event");
+        return skip_without_data("the folder holds no tracker.updated event");
     }
     for (index, body) in bodies.iter().enumerate() {
         tell_by_easypost(

@@ -4,7 +4,7 @@
 //! who writes another language finds by them what the model's vectors, which know English best, would miss.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -74,8 +74,25 @@ impl Glossary {
         })
     }
 
-    /// What the catalog's words mean together: the mean of their vectors, of unit length. Each word of the glossary is
-    /// read once. `None` when there is no vector to be had.
+    /// Has the model read every word of the catalog that stands here, so that no customer waits for it.
+    ///
+    /// # Errors
+    /// The model could not read them; they are read when they are needed.
+    pub async fn learn(&self, nlu: &dyn Nlu) -> Result<(), NluError> {
+        let words: BTreeSet<&String> = self
+            .terms
+            .values()
+            .flatten()
+            .map(|(_, ours)| ours)
+            .collect();
+        let words: Vec<String> = words.into_iter().cloned().collect();
+        let read = nlu.embed(&words).await?;
+        self.vectors().extend(words.into_iter().zip(read));
+        Ok(())
+    }
+
+    /// What the catalog's words mean together: the mean of their vectors, of unit length. A word that was not
+    /// learnt is read now, once. `None` when there is no vector to be had.
     ///
     /// # Errors
     /// The model could not read a word.
