@@ -67,12 +67,10 @@ impl File {
         let connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection
             .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+                    BEGIN IMMEDIATE; COMMIT",
             )
             .map_err(refused)?;
-        if let Err(error) = self.lay_out_log() {
-            tracing::warn!(%error, "the write-ahead log could not be laid out; commits take longer while it grows");
-        }
         // Takes the place of SQLite's own checkpoints, for which a commit would have to wait.
         connection.wal_hook(Some(|_, pages| {
             LOG_PAGES.set(pages);
@@ -86,12 +84,12 @@ impl File {
 
     /// Makes the write-ahead log's file as long as the log becomes. A commit that makes it longer waits for the file
     /// system's own journal besides, three times as long as one that writes over what is there. Bytes after the log's
-    /// last frame mean nothing: their checksums are wrong (<https://www.sqlite.org/fileformat2.html#walformat>).
-    fn lay_out_log(&self) -> std::io::Result<()> {
-        let mut name = self.path.clone().into_os_string();
+    /// last frame mean nothing: their checksums are wrong (<https://www.sqlite.org/fileformat2.html#walformat>). They are
+    /// appended, so they never fall upon a frame that is written meanwhile.
+    fn lay_out_log(path: &Path) -> std::io::Result<()> {
+        let mut name = path.to_owned().into_os_string();
         name.push("-wal");
         let mut log = fs::OpenOptions::new()
-            .create(true)
             .append(true)
             .open(PathBuf::from(name))?;
         let missing = LAID_OUT.saturating_sub(log.metadata()?.len());
@@ -99,15 +97,19 @@ impl File {
         log.sync_all()
     }
 
-    /// A thread that moves the write-ahead log into the database when it is told to, beside commits rather than within
-    /// one. It ends with its teller.
+    /// A thread that lays the write-ahead log out, and moves it into the database when it is told to, beside commits
+    /// rather than within one. It ends with its teller.
     fn start_moving(&self) -> Result<Mover, DbErr> {
         let connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let (tell, told) = mpsc::sync_channel::<()>(1);
         let (moved, mover) = mpsc::sync_channel(1);
+        let path = self.path.clone();
         std::thread::Builder::new()
             .name("sqlite-log".to_owned())
             .spawn(move || {
+                if let Err(error) = Self::lay_out_log(&path) {
+                    tracing::debug!(%error, "the write-ahead log is not laid out; commits take longer while it grows");
+                }
                 for () in told {
                     move_log(&connection);
                     if moved.send(()).is_err() {
@@ -307,6 +309,7 @@ mod tests {
         let file = File::new(&path);
         for round in 0..3 {
             let writing = file.open_writer().unwrap();
+            File::lay_out_log(&path).unwrap();
             let log = fs::metadata(folder.path().join("store.db-wal")).unwrap();
             assert!(log.len() >= LAID_OUT, "{}", log.len());
             let sql = "CREATE TABLE IF NOT EXISTS t (n INTEGER, body BLOB)";
