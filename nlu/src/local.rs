@@ -2,7 +2,7 @@
 
 use std::{
     num::NonZeroUsize,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
@@ -41,8 +41,6 @@ struct Inner {
     metadata: Arc<Metadata>,
     backend: Backend,
     cache: Option<Mutex<LruCache<String, Arc<Output>>>>,
-    /// Texts that were announced and are not asked for yet. Old ones that nobody asks for make room for new ones.
-    expected: Mutex<LruCache<String, Reading>>,
 }
 
 /// A text whose result is known, or on its way.
@@ -67,9 +65,6 @@ impl LocalNlu {
                 metadata: Arc::clone(source.metadata()),
                 backend,
                 cache: NonZeroUsize::new(config.cache).map(|size| Mutex::new(LruCache::new(size))),
-                expected: Mutex::new(LruCache::new(
-                    NonZeroUsize::new(config.queue).unwrap_or(NonZeroUsize::MIN),
-                )),
             }),
         })
     }
@@ -117,11 +112,7 @@ impl Inner {
         if let Some(output) = self.cached(text) {
             return Ok(Begun::Known(output));
         }
-        let expected = self.expected().pop(text);
-        Ok(Begun::Reading(match expected {
-            Some(reading) => reading,
-            None => self.workers.submit(text.to_owned())?,
-        }))
+        self.workers.begin(text).map(Begun::Reading)
     }
 
     /// What the model says of it.
@@ -134,10 +125,6 @@ impl Inner {
                 Ok(output)
             }
         }
-    }
-
-    fn expected(&self) -> MutexGuard<'_, LruCache<String, Reading>> {
-        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The vector of one of many texts. Not kept: an import would push every customer's text out of the cache.
@@ -170,13 +157,8 @@ impl Nlu for LocalNlu {
     fn expect(&self, text: &str) {
         let inner = &self.inner;
         let text = truncate(text);
-        if text.trim().is_empty() || inner.cached(text).is_some() || inner.expected().contains(text)
-        {
-            return;
-        }
-        // A full queue is told to whoever asks.
-        if let Ok(reading) = inner.workers.submit(text.to_owned()) {
-            inner.expected().put(text.to_owned(), reading);
+        if !text.trim().is_empty() && inner.cached(text).is_none() {
+            inner.workers.expect(text);
         }
     }
 

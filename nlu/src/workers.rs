@@ -6,12 +6,14 @@
 
 use std::{
     collections::VecDeque,
+    num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
 };
 
 use doorstep_core::nlu::NluError;
+use lru::LruCache;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
@@ -115,6 +117,8 @@ pub(crate) struct Workers {
     indexing: Semaphore,
     indexing_places: usize,
     queue: usize,
+    /// Texts that are expected and not asked for yet. Old ones that nobody asks for make room for new ones.
+    expected: Mutex<LruCache<String, Reading>>,
 }
 
 impl Workers {
@@ -151,6 +155,9 @@ impl Workers {
             indexing: Semaphore::new(indexing_places),
             indexing_places,
             queue,
+            expected: Mutex::new(LruCache::new(
+                NonZeroUsize::new(queue).unwrap_or(NonZeroUsize::MIN),
+            )),
         }
     }
 
@@ -181,9 +188,29 @@ impl Workers {
         self.indexing_places
     }
 
+    /// Has a text read that somebody will ask for in a moment. A full lane is told to whoever asks.
+    pub(crate) fn expect(&self, text: &str) {
+        if self.expected().contains(text) {
+            return;
+        }
+        if let Ok(reading) = self.submit(text.to_owned()) {
+            self.expected().put(text.to_owned(), reading);
+        }
+    }
+
+    /// Has a text read that somebody waits for, unless that was begun when it was expected.
+    pub(crate) fn begin(&self, text: &str) -> Result<Reading, NluError> {
+        let expected = self.expected().pop(text);
+        expected.map_or_else(|| self.submit(text.to_owned()), Ok)
+    }
+
+    fn expected(&self) -> MutexGuard<'_, LruCache<String, Reading>> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Puts a text into the lane of those that somebody waits for. Dropping the result before a thread takes the text up
     /// takes it out again.
-    pub(crate) fn submit(&self, text: String) -> Result<Reading, NluError> {
+    fn submit(&self, text: String) -> Result<Reading, NluError> {
         let (reply, answer) = oneshot::channel();
         let lanes = self.shared.lanes();
         let waiting = lanes.conversations.len();
@@ -201,7 +228,7 @@ impl Workers {
     /// Reads a text that somebody waits for.
     #[cfg(test)]
     async fn converse(&self, text: String) -> Result<Output, NluError> {
-        self.submit(text)?.finish().await
+        self.begin(&text)?.finish().await
     }
 
     /// Reads a text of a long list, after everything that somebody waits for.
@@ -347,6 +374,25 @@ mod tests {
             answer.await.unwrap().unwrap();
         }
         assert_eq!(bench.workers.depth(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_text_that_was_expected_is_read_once() {
+        let bench = one_worker(8);
+        bench.workers.expect("expected");
+        bench.workers.expect("expected");
+        assert_eq!(bench.started.recv().unwrap(), "expected");
+        let asked = bench.converse("expected");
+        bench.settle().await;
+        assert_eq!(bench.workers.depth(), 0, "it is being read already");
+        let again = bench.converse("expected");
+        bench.settle().await;
+        assert_eq!(bench.workers.depth(), 1, "the first has taken it");
+        for _ in 0..2 {
+            bench.go.send(()).unwrap();
+        }
+        asked.await.unwrap().unwrap();
+        again.await.unwrap().unwrap();
     }
 
     #[tokio::test]

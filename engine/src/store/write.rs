@@ -21,8 +21,8 @@ const BATCH: usize = 64;
 const QUEUE: usize = 4096;
 
 /// One transaction of the store: all of it happens, or nothing. It may be run again after a rollback, so it holds its
-/// input and changes nothing but the database, and waits for nothing else. A refusal (a lost compare-and-swap) is an `Output`, returned before the
-/// first change, because on SQLite several writes share one commit.
+/// input, changes nothing but the database, and waits for nothing else. A refusal (a lost compare-and-swap) is an
+/// `Output`, returned before the first change, because on SQLite several writes share one commit.
 #[async_trait]
 pub(crate) trait Write: Send + Sync + 'static {
     /// What the caller gets once it is durable.

@@ -36,7 +36,7 @@ const MIN_TYPO_LETTERS: usize = 5;
 const MAX_CORRECTIONS: usize = 8;
 const CORRECTION_BOOST: Score = 0.5;
 
-/// How many documents are kept as hits show them, a few kilobytes each.
+/// How many documents are kept as hits show them, a few kilobytes each. The compiler proves that it is not zero.
 const RECENT: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 /// One state of the index.
