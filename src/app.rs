@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -10,7 +9,7 @@ use std::{
 use doorstep_channels::{Channels, Surroundings};
 use doorstep_commerce::SourceConfig;
 use doorstep_core::{
-    Ambient, ChannelName, ConfigFiles, Health, Problem, SourceName, Timestamp,
+    Ambient, ChannelName, Health, Problem, SourceName,
     channel::{Capabilities, Inbox},
     nlu::Nlu,
     search::SearchIndex,
@@ -21,13 +20,10 @@ use doorstep_engine::{
     Store, StoreError,
     delivery::{Delivery, DeliveryConfig},
     enrich::Enricher,
-    flows::Flows,
     inbound::Inbound,
-    knowledge,
-    notify::{Notifier, NotifyConfig, Rules},
-    router::{Router, RouterParts, ShopProfile, Thresholds},
+    notify::{Notifier, NotifyConfig},
+    router::{Router, RouterParts, ShopProfile},
     store::{Database, DatabaseConfig},
-    templates::Templates,
 };
 use doorstep_jobs::{Parts, Queue, Workers, WorkersConfig};
 use doorstep_nlu::{BackendChoice, LocalNlu, Model, NluConfig};
@@ -44,26 +40,9 @@ use crate::{
     demo::{Demo, Watched},
     http::ApiError,
     limit::WebhookLimits,
+    merchant::MerchantFiles,
+    reload::{Reloader, Seen},
 };
-
-/// The channels that the configuration opens.
-fn channel_names(config: &Config) -> Vec<ChannelName> {
-    let email = config
-        .channels
-        .email
-        .as_ref()
-        .map(|_| doorstep_channels::email::NAME);
-    let webchat = config
-        .channels
-        .webchat
-        .as_ref()
-        .map(|_| doorstep_channels::webchat::NAME);
-    [email, webchat]
-        .into_iter()
-        .flatten()
-        .map(ChannelName::from)
-        .collect()
-}
 
 /// A running program: what HTTP handlers and commands speak with.
 pub struct App {
@@ -94,6 +73,8 @@ pub struct App {
     inbound: Inbound,
     workers: Option<Workers>,
     limits: WebhookLimits,
+    /// How the last change of the merchant's files went.
+    files: watch::Receiver<Health>,
     source_configs: BTreeMap<String, SourceConfig>,
 }
 
@@ -131,60 +112,6 @@ fn part<E: std::fmt::Display>(part: &'static str) -> impl FnOnce(E) -> StartErro
     }
 }
 
-/// What a merchant writes, checked as a whole: what `doorstep check` and start-up share.
-pub struct MerchantFiles {
-    /// The files themselves; knowledge is read from them.
-    pub files: ConfigFiles,
-    /// Replies and notification texts.
-    pub templates: Templates,
-    /// Dialogues.
-    pub flows: Flows,
-    /// What is told unasked.
-    pub rules: Rules,
-}
-
-impl MerchantFiles {
-    /// Reads and checks the built-in files, overlaid by `files_dir`.
-    ///
-    /// # Errors
-    /// Every problem in every file.
-    pub fn load(config: &Config) -> Result<Self, Vec<Problem>> {
-        let files = assets::merchant_files(config.files_dir.as_deref()).map_err(|error| {
-            vec![Problem {
-                file: config
-                    .files_dir
-                    .as_deref()
-                    .unwrap_or(Path::new(""))
-                    .display()
-                    .to_string(),
-                line: 0,
-                field: "files_dir".to_owned(),
-                message: format!("a file cannot be read: {error}"),
-                fix: "check that files_dir is a folder of UTF-8 text files".to_owned(),
-            }]
-        })?;
-        let templates = Templates::load(&files, &config.shop.default_language)?;
-        let mut problems = Vec::new();
-        let flows = Flows::load(&files, &templates)
-            .map_err(|found| problems.extend(found))
-            .ok();
-        let rules = Notifier::load_rules(&files, &templates, &channel_names(config))
-            .map_err(|found| problems.extend(found))
-            .ok();
-        let passages = knowledge::passages(&files, Timestamp::UNIX_EPOCH);
-        problems.extend(passages.err().unwrap_or_default());
-        match (flows, rules) {
-            (Some(flows), Some(rules)) if problems.is_empty() => Ok(Self {
-                files,
-                templates,
-                flows,
-                rules,
-            }),
-            _ => Err(problems),
-        }
-    }
-}
-
 impl App {
     /// Opens everything and starts its work for `role`. Conversations and jobs that a crash left behind are taken up.
     ///
@@ -198,6 +125,11 @@ impl App {
     ) -> Result<Arc<Self>, StartError> {
         crate::observe::start_metrics();
         let config = with_kept_secrets(config, &ambient)?;
+        // Before they are read: what changes meanwhile is seen.
+        let seen = match &config.files_dir {
+            Some(folder) => Seen::look(folder).await,
+            None => Seen::default(),
+        };
         let merchant = MerchantFiles::load(&config).map_err(StartError::Problems)?;
         let nlu = tokio::task::spawn_blocking({
             let nlu = config.nlu.clone();
@@ -214,23 +146,21 @@ impl App {
         let search: Arc<dyn SearchIndex> = Arc::new(open_index(&config, &nlu).await?);
         let (shop, demo_shop) = open_shop(&config, &ambient)?;
 
+        let lesson = merchant.lesson();
+        let knowing = nlu.learn(&lesson).await.map_err(part("nlu"))?;
         let templates = Arc::new(merchant.templates);
-        let threshold = nlu.metadata().threshold;
         let router = Arc::new(Router::new(RouterParts {
-            nlu: Arc::new(nlu.clone()),
+            nlu: Arc::new(knowing),
             shop: shop.clone(),
             search: search.clone(),
             flows: merchant.flows,
             templates: templates.clone(),
             shop_profile: shop_profile(&config),
-            thresholds: Thresholds {
-                accept: threshold.accept,
-                margin: threshold.margin,
-            },
+            margin: nlu.metadata().threshold.margin,
             ambient: ambient.clone(),
             facts: Arc::new(store.clone()),
         }));
-        let inbound = Inbound::new(store.clone(), router);
+        let inbound = Inbound::new(store.clone(), router.clone());
         let inbox: Arc<dyn Inbox> = Arc::new(inbound.clone());
         let mut channels = doorstep_channels::open(
             config.channels.clone(),
@@ -289,9 +219,16 @@ impl App {
                 .map_err(part("the workers"))?,
             ),
         };
+        let reloader = Reloader {
+            config: config.clone(),
+            nlu: nlu.clone(),
+            router,
+        };
+        let files = reloader.watch(seen, stop.child_token());
         let (progress, indexed) = watch::channel(Progress::Reading);
         let app = Arc::new(Self {
             indexed,
+            files,
             limits: WebhookLimits::new(&config.http),
             demo: demo.then(|| Demo::new(demo_shop, mails)),
             config,
@@ -340,6 +277,7 @@ impl App {
             self.shop.healthcheck().await,
         ));
         parts.push(("nlu".to_owned(), self.nlu_health()));
+        parts.push(("files".to_owned(), self.files.borrow().clone()));
         for (name, channel) in &self.channels.all {
             parts.push((format!("channel:{name}"), channel.healthcheck().await));
         }
@@ -442,6 +380,17 @@ pub fn start_nlu(
     section: &crate::config::NluSection,
 ) -> Result<LocalNlu, doorstep_nlu::NluStartError> {
     let model = Model::new(assets::MODEL, assets::TOKENIZER, assets::MODEL_METADATA)?;
+    start_nlu_with(model, section)
+}
+
+/// The same with another model than the built-in one; blocks.
+///
+/// # Errors
+/// The model or the wanted backend cannot be loaded.
+pub fn start_nlu_with(
+    model: Model,
+    section: &crate::config::NluSection,
+) -> Result<LocalNlu, doorstep_nlu::NluStartError> {
     LocalNlu::start(
         model,
         NluConfig {
@@ -460,6 +409,7 @@ pub fn start_nlu(
             },
             order_number_patterns: section.order_numbers.clone(),
             cache: section.cache,
+            max_wrong: section.max_wrong,
             ..NluConfig::default()
         },
     )

@@ -49,15 +49,18 @@ pub fn merchant_files(files_dir: Option<&Path>) -> std::io::Result<ConfigFiles> 
     Ok(files)
 }
 
+/// Whether a file of a merchant's folder is read, by its name.
+pub(crate) fn is_merchant_file(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "yaml" || extension == "md")
+}
+
 fn overlay(files: &mut ConfigFiles, root: &Path, folder: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
             overlay(files, root, &path)?;
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "yaml" || extension == "md")
-        {
+        } else if is_merchant_file(&path) {
             let text = std::fs::read_to_string(&path).map_err(|error| {
                 std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
             })?;

@@ -13,6 +13,7 @@ use doorstep_core::{
     search::SearchDocument,
 };
 use doorstep_engine::{knowledge, templates::Templates};
+use doorstep_nlu::Vocabulary;
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -73,6 +74,7 @@ async fn index_all(
     progress: &watch::Sender<Progress>,
 ) -> Result<(), IndexError> {
     let products = list_products(app).await?;
+    learn_words(app, &products).await;
     // The files were checked when the program started.
     let mut documents = knowledge::passages(files, app.ambient.now()).unwrap_or_default();
     documents.extend(product_documents(app, &products).await?);
@@ -92,6 +94,27 @@ pub async fn index_products(app: &App, products: &[Product]) -> Result<usize, In
     let count = changed.len();
     write_meanings(app, changed).await?;
     Ok(count)
+}
+
+/// Has messages about the catalog's products and attributes recognised. A large catalog takes a second, so on a thread of
+/// its own.
+async fn learn_words(app: &App, products: &[Product]) {
+    let attributes: Vec<(String, String)> = products
+        .iter()
+        .flat_map(|product| &product.attributes)
+        .flat_map(|(name, values)| values.iter().map(|value| (name.clone(), value.clone())))
+        .collect();
+    let titles: Vec<(String, String)> = products
+        .iter()
+        .map(|product| (product.title.clone(), product.id.clone()))
+        .collect();
+    let nlu = app.nlu.clone();
+    let learning = tokio::task::spawn_blocking(move || {
+        nlu.learn_vocabulary(Vocabulary::from_terms(attributes, titles));
+    });
+    if let Err(error) = learning.await {
+        tracing::warn!(%error, "the catalog's words are not recognised in messages");
+    }
 }
 
 async fn list_products(app: &App) -> Result<Vec<Product>, PortError> {

@@ -43,6 +43,9 @@ pub enum Command {
     Say(Say),
     /// Tell what texts mean: the ones given, or lines of standard input; one JSON object each.
     Classify(Classify),
+    /// Measure on messages whose right answer is known.
+    #[command(subcommand)]
+    Eval(Eval),
     /// Commerce events.
     #[command(subcommand)]
     Events(Events),
@@ -106,6 +109,49 @@ pub struct Classify {
     pub language: Option<doorstep_core::Language>,
 }
 
+/// `doorstep eval`
+#[derive(Debug, Subcommand)]
+pub enum Eval {
+    /// How well intents are told apart: those of a file of examples, or the built-in ones.
+    Intents(EvalIntents),
+}
+
+/// `doorstep eval intents`
+#[derive(Debug, Args)]
+pub struct EvalIntents {
+    /// Train on these examples: CSV with the columns `text` and `label`.
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "builtin",
+        conflicts_with = "builtin"
+    )]
+    pub train: Option<PathBuf>,
+    /// Measure the built-in intents instead. Several labels of one message are joined by `|`, of which the first counts;
+    /// the test may have the columns `language` (BCP 47) and `escalation` (normal, escalate, urgent).
+    #[arg(long)]
+    pub builtin: bool,
+    /// Measure on these messages: CSV with the columns `text` and `label`.
+    #[arg(long, value_name = "FILE")]
+    pub test: PathBuf,
+    /// The label of messages that no intent covers. Examples with it are learnt from and never answered; messages with it
+    /// should be refused. With --builtin it is `out_of_scope`.
+    #[arg(long, value_name = "LABEL", conflicts_with = "builtin")]
+    pub oos_label: Option<String>,
+    /// Largest share of wrong answers to accept among those given. Default: 0.05; with --builtin the configuration's.
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+    pub max_wrong: Option<f32>,
+    /// Train on this many examples an intent, drawn anew with each seed; the figures are means.
+    #[arg(long, value_name = "N", conflicts_with = "builtin", value_parser = clap::value_parser!(u32).range(1..))]
+    pub shots: Option<u32>,
+    /// How many seeds to draw with.
+    #[arg(long, value_name = "S", requires = "shots", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub seeds: u32,
+    /// Use the model in this folder (understanding.onnx, tokenizer.json, understanding.json).
+    #[arg(long, value_name = "FOLDER")]
+    pub model: Option<PathBuf>,
+}
+
 /// `doorstep events`
 #[derive(Debug, Subcommand)]
 pub enum Events {
@@ -152,4 +198,14 @@ fn parse_setting(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .map(|(key, value)| (key.trim().to_owned(), value.to_owned()))
         .ok_or_else(|| format!("`{text}` has no `=`; write key=value"))
+}
+
+/// A share above 0 and below 1.
+fn parse_share(text: &str) -> Result<f32, String> {
+    text.parse()
+        .ok()
+        .filter(|share| *share > 0.0 && *share < 1.0)
+        .ok_or_else(|| {
+            format!("`{text}` is no share; write a number above 0 and below 1, like 0.05")
+        })
 }

@@ -13,9 +13,12 @@ pub mod client;
 pub mod commands;
 pub mod config;
 pub mod demo;
+mod doubts;
 pub mod http;
 mod limit;
+pub mod merchant;
 pub mod observe;
+mod reload;
 
 use std::sync::Arc;
 

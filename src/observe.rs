@@ -77,6 +77,10 @@ fn describe() {
         "doorstep_http_requests_total",
         "HTTP requests by route and status"
     );
+    describe_counter!(
+        "doorstep_config_reloads_total",
+        "Changes of the merchant's files: applied, refused for a problem, or failed"
+    );
     describe_counter!("doorstep_webhooks_total", "Webhooks admitted, by source");
     describe_counter!(
         "doorstep_webhooks_rejected_total",

@@ -18,8 +18,7 @@ HIDDEN = 384
 LAYERS = 6
 ATTENTION_HEADS = 12
 FEED_FORWARD = 1536
-VOCABULARY = 30522
-POSITIONS = 512
+POSITIONS = 128  # the longest text that is read, in tokens
 NORM_EPS = 1e-12
 # Large enough to silence padding after softmax, small enough not to overflow when quantised.
 MASKED = -10000.0
@@ -59,17 +58,19 @@ class Layer(nn.Module):
 class Encoder(nn.Module):
     """Token ids and mask in; the hidden states after the embedding layer and each block out."""
 
-    def __init__(self) -> None:
+    def __init__(self, vocabulary: int) -> None:
         super().__init__()
-        self.words = nn.Embedding(VOCABULARY, HIDDEN)
+        self.words = nn.Embedding(vocabulary, HIDDEN)
         # Position and (constant) segment embeddings, added together when the weights are loaded.
         self.positions = nn.Parameter(torch.zeros(POSITIONS, HIDDEN))
         self.norm = nn.LayerNorm(HIDDEN, eps=NORM_EPS)
         self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> list[Tensor]:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, words: Tensor | None = None) -> list[Tensor]:
+        """`words` [pieces, hidden] stands in for the word table, with `input_ids` counting its rows."""
         bias = (1.0 - attention_mask.to(torch.float32))[:, None, None, :] * MASKED
-        x = self.norm(self.words(input_ids) + self.positions[: input_ids.shape[1]])
+        found = self.words(input_ids) if words is None else functional.embedding(input_ids, words)
+        x = self.norm(found + self.positions[: input_ids.shape[1]])
         states = [x]
         for layer in self.layers:
             x = layer(x, bias)
@@ -89,12 +90,14 @@ BLOCK_NAMES = {
 }
 
 
-def load_encoder(weights: Path) -> Encoder:
-    """Build the encoder from a BERT-style safetensors file."""
+def load_encoder(weights: Path, words: Tensor | None = None) -> Encoder:
+    """Build the encoder from a BERT-style safetensors file; `words` [pieces, hidden] replaces its word vectors."""
     source = load_file(weights)
+    if words is None:
+        words = source["embeddings.word_embeddings.weight"]
     state = {
-        "words.weight": source["embeddings.word_embeddings.weight"],
-        "positions": source["embeddings.position_embeddings.weight"]
+        "words.weight": words,
+        "positions": source["embeddings.position_embeddings.weight"][:POSITIONS]
         + source["embeddings.token_type_embeddings.weight"][0],
         "norm.weight": source["embeddings.LayerNorm.weight"],
         "norm.bias": source["embeddings.LayerNorm.bias"],
@@ -103,14 +106,17 @@ def load_encoder(weights: Path) -> Encoder:
         for ours, theirs in BLOCK_NAMES.items():
             for part in ("weight", "bias"):
                 state[f"layers.{number}.{ours}.{part}"] = source[f"encoder.layer.{number}.{theirs}.{part}"]
-    encoder = Encoder()
+    encoder = Encoder(len(words))
     encoder.load_state_dict(state)
     return encoder.eval()
 
 
-def mean_pool(states: Tensor, attention_mask: Tensor) -> Tensor:
-    """Average the token states of each text, leaving padding out, and scale to length 1."""
-    mask = attention_mask.to(torch.float32)[:, :, None]
-    mean = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1.0)
-    norm = (mean * mean).sum(dim=1, keepdim=True).sqrt()
-    return mean / norm.clamp(min=1e-9)
+def unit(vectors: Tensor) -> Tensor:
+    """Rows scaled to length 1."""
+    return vectors / (vectors * vectors).sum(dim=1, keepdim=True).sqrt().clamp(min=1e-9)
+
+
+def mean_pool(states: Tensor, mask: Tensor) -> Tensor:
+    """The average direction of each text's token states, padding left out, at length 1."""
+    weights = mask[:, :, None]
+    return unit((states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0))

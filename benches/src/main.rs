@@ -7,6 +7,7 @@
 //! | [`server`] | the server under test: its files, its start, its end |
 //! | [`chat`], [`webhooks`] | the load |
 //! | [`run`] | one run: server and phases, one after another |
+//! | [`understanding`] | the model's forms beside one another, without a server |
 //! | [`report`], [`bounds`] | what came of it, and whether that is enough |
 //! | [`machine`] | what the kernel says of processes and of other work |
 
@@ -26,6 +27,7 @@ mod run;
 mod server;
 mod socket;
 mod texts;
+mod understanding;
 mod webhooks;
 
 use std::{error::Error, process::ExitCode};
@@ -44,6 +46,8 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let outcome = if options.bare {
         bare::measure(&options).map(|()| ExitCode::SUCCESS)
+    } else if options.understanding {
+        understanding::measure(&options)
     } else {
         bench(&options)
     };

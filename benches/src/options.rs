@@ -32,6 +32,15 @@ pub(crate) struct Options {
     /// A run counts as disturbed if other work used more cores than this in one of its phases.
     #[arg(long, value_name = "CORES", default_value_t = 0.15)]
     pub(crate) max_others: f64,
+    /// Measure what understanding a message costs beside the bare model, and the model's forms beside one another.
+    #[arg(long)]
+    pub(crate) understanding: bool,
+    /// With --understanding: the float32 graph, as `training/make.py` leaves it in `training/build/plain.onnx`.
+    #[arg(long, value_name = "FILE", requires = "understanding")]
+    pub(crate) plain: Option<PathBuf>,
+    /// Measure tract in this process, for the run that started it.
+    #[arg(long, hide = true)]
+    pub(crate) tract: bool,
     /// Measure bare inference in this process, for the run that started it.
     #[arg(long, hide = true)]
     pub(crate) bare: bool,

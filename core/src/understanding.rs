@@ -11,8 +11,18 @@ pub struct Understanding {
     pub language: Language,
     /// Intents, most likely first; empty only for an empty text.
     pub intents: Vec<ScoredIntent>,
+    /// The intents of a message that asks for more than one thing, in the order in which it asks for them; else empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<String>,
+    /// The least confidence at which an intent of this message is acted on, 0 to 1: what its language needs for the share
+    /// of wrong answers that the merchant accepts. Above 1 when nothing is sure enough.
+    #[serde(default = "certain")]
+    pub accept: f32,
     /// Whether a person should see it.
     pub escalation: Escalation,
+    /// How the customer feels.
+    #[serde(default)]
+    pub sentiment: Sentiment,
     /// What the text names, in order of appearance.
     pub entities: Vec<Entity>,
     /// Sentence vector of unit length, when a model ran.
@@ -32,6 +42,11 @@ impl Understanding {
     pub fn entity(&self, kind: EntityKind) -> Option<&Entity> {
         self.entities.iter().find(|entity| entity.kind == kind)
     }
+}
+
+/// What an understanding of before thresholds were kept beside it is taken to need.
+fn certain() -> f32 {
+    1.0
 }
 
 /// Every intent that the model tells apart, by its name in the taxonomy.
@@ -100,6 +115,19 @@ pub enum Escalation {
     Urgent,
 }
 
+/// How the customer feels about what the message speaks of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sentiment {
+    /// Annoyed, disappointed, worried.
+    Negative,
+    /// Neither, or nothing tells.
+    #[default]
+    Neutral,
+    /// Pleased, grateful.
+    Positive,
+}
+
 /// Something the text names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entity {
@@ -124,14 +152,24 @@ pub enum EntityKind {
     TrackingNumber,
     /// An e-mail address, in lower case.
     Email,
+    /// A telephone number in E.164: `+34600123456`.
+    Phone,
     /// A day: `2026-11-21`.
     Date,
+    /// Days from one to another, both of them included (an ISO 8601 interval): `2026-11-16/2026-11-22`.
+    Period,
     /// An amount: `EUR 50.00`; without a named currency `50.00`.
     Money,
     /// The most a customer wants to pay, as [`EntityKind::Money`].
     MaxPrice,
-    /// A size: `M`, `EU 42`.
+    /// A size: `M`, `EU 42`, `W32/L34`, `one size`, `6-7 years`, `116 cm`.
     Size,
+    /// A colour, by its English base word: `navy`, `red`.
+    Colour,
+    /// A value of one of the catalog's attributes: `material=wool`.
+    Attribute,
+    /// A product of the catalog, by its id.
+    Product,
     /// A postcode.
     Postcode,
 }

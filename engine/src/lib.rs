@@ -6,6 +6,7 @@
 //! | [`inbound`] | admission of messages, one lane a conversation |
 //! | [`router`], [`dialogue`] | what a message means for the conversation and what is answered |
 //! | [`flows`], `actions` | what is done about an intent, as merchants write it |
+//! | [`intents`] | merchants' own intents and answers |
 //! | [`knowledge`] | what the search index holds of a shop |
 //! | [`notify`], [`eta`] | which news a customer hears, where, in which language, when |
 //! | [`delivery`] | that a message leaves once |
@@ -21,6 +22,7 @@ pub mod enrich;
 pub mod eta;
 pub mod flows;
 pub mod inbound;
+pub mod intents;
 pub mod knowledge;
 pub mod notify;
 pub mod queue;

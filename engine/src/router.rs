@@ -1,7 +1,7 @@
 //! The router: one message in, one turn out. It never fails: a port that does not answer becomes an honest sentence
 //! (G7), and every fact it tells was looked up for this answer (G4).
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use chrono_tz::Tz;
@@ -49,15 +49,6 @@ pub struct ShopProfile {
     pub currency: Currency,
 }
 
-/// How sure the model must be.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Thresholds {
-    /// From this confidence on an intent is acted upon, 0 to 1.
-    pub accept: f32,
-    /// By so much it must lead the next flow's intent; else the customer is asked.
-    pub margin: f32,
-}
-
 /// What a router is made of.
 pub struct RouterParts {
     /// Understands texts.
@@ -72,8 +63,8 @@ pub struct RouterParts {
     pub templates: Arc<Templates>,
     /// The shop.
     pub shop_profile: ShopProfile,
-    /// How sure is sure.
-    pub thresholds: Thresholds,
+    /// By so much an intent must lead that of the next flow; else the customer is asked which of the two is meant. 0 to 1.
+    pub margin: f32,
     /// Clock and randomness.
     pub ambient: Ambient,
     /// What events told of parcels.
@@ -90,33 +81,69 @@ impl RouterParts {
     }
 }
 
+/// What changes when a merchant's files do.
+pub struct Renewal {
+    /// Understands the merchant's own intents of these files.
+    pub nlu: Arc<dyn Nlu>,
+    /// What is done about intents.
+    pub flows: Flows,
+    /// The words.
+    pub templates: Arc<Templates>,
+}
+
 /// Decides what is answered.
 pub struct Router {
-    parts: RouterParts,
+    /// A turn keeps the parts that it began with.
+    parts: RwLock<Arc<RouterParts>>,
 }
 
 impl Router {
     /// A router of these parts.
     pub fn new(parts: RouterParts) -> Self {
-        Self { parts }
+        Self {
+            parts: RwLock::new(Arc::new(parts)),
+        }
+    }
+
+    /// Answers by other files from now on: all of them at once. Turns that are under way end by the old ones, and a
+    /// conversation whose flow is gone is told that its question is forgotten.
+    pub fn renew(&self, renewal: Renewal) {
+        let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
+        let old = Arc::clone(&parts);
+        *parts = Arc::new(RouterParts {
+            nlu: renewal.nlu,
+            flows: renewal.flows,
+            templates: renewal.templates,
+            shop: Arc::clone(&old.shop),
+            search: Arc::clone(&old.search),
+            shop_profile: old.shop_profile.clone(),
+            margin: old.margin,
+            ambient: old.ambient.clone(),
+            facts: Arc::clone(&old.facts),
+        });
+    }
+
+    fn parts(&self) -> Arc<RouterParts> {
+        Arc::clone(&self.parts.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Has the model begin to read a message while it is being admitted: the disk and the model need not wait for each
     /// other.
     pub fn expect(&self, text: &str) {
         // As it will be stored and answered.
-        self.parts.nlu.expect(&mask_card_numbers(text));
+        self.parts().nlu.expect(&mask_card_numbers(text));
     }
 
     /// The answer to a message. Nothing is stored: the turn is committed by the store, or not at all.
     pub async fn answer(&self, waiting: &Waiting) -> Turn {
-        let now = self.parts.ambient.now();
+        let parts = self.parts();
+        let now = parts.ambient.now();
         let heard = Heard::new(waiting, now);
-        let understanding = self.understand(waiting, &heard).await;
-        let language = heard.language(&self.parts, waiting, &understanding);
+        let understanding = understand(&parts, waiting, &heard).await;
+        let language = heard.language(&parts, waiting, &understanding);
         count(&understanding);
         let scene = Scene {
-            parts: &self.parts,
+            parts: &parts,
             waiting,
             understanding: &understanding,
             language: &language,
@@ -124,34 +151,34 @@ impl Router {
         };
         heard.answer(&scene).await
     }
+}
 
-    /// The model reads texts; a press is no text, and when the model cannot, rules must do (G7).
-    async fn understand(&self, waiting: &Waiting, heard: &Heard) -> Understanding {
-        let context = NluContext {
-            language_hint: waiting
-                .conversation
-                .language
-                .clone()
-                .or_else(|| waiting.language_hint.clone()),
-            time_zone: self.parts.time_zone_of(waiting),
-            now: waiting.sent_at,
+/// The model reads texts; a press is no text, and when the model cannot, rules must do (G7).
+async fn understand(parts: &RouterParts, waiting: &Waiting, heard: &Heard) -> Understanding {
+    let context = NluContext {
+        language_hint: waiting
+            .conversation
+            .language
+            .clone()
+            .or_else(|| waiting.language_hint.clone()),
+        time_zone: parts.time_zone_of(waiting),
+        now: waiting.sent_at,
+    };
+    let nlu = &parts.nlu;
+    if heard.is_press() {
+        // What a button says is our own wording: it names nothing for the customer.
+        return Understanding {
+            entities: Vec::new(),
+            intents: Vec::new(),
+            escalation: Default::default(),
+            ..nlu.understand_by_rules(&waiting.text, &context)
         };
-        let nlu = &self.parts.nlu;
-        if heard.is_press() {
-            // What a button says is our own wording: it names nothing for the customer.
-            return Understanding {
-                entities: Vec::new(),
-                intents: Vec::new(),
-                escalation: Default::default(),
-                ..nlu.understand_by_rules(&waiting.text, &context)
-            };
-        }
-        match nlu.understand(&waiting.text, &context).await {
-            Ok(understanding) => understanding,
-            Err(error) => {
-                tracing::warn!(%error, "a message is read by rules");
-                nlu.understand_by_rules(&waiting.text, &context)
-            }
+    }
+    match nlu.understand(&waiting.text, &context).await {
+        Ok(understanding) => understanding,
+        Err(error) => {
+            tracing::warn!(%error, "a message is read by rules");
+            nlu.understand_by_rules(&waiting.text, &context)
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::runtime::cache_folder;
+
 /// How the model runs.
 #[derive(Debug, Clone)]
 pub struct NluConfig {
@@ -21,6 +23,8 @@ pub struct NluConfig {
     pub order_number_patterns: Vec<String>,
     /// How many texts' results are kept; 0 keeps none.
     pub cache: usize,
+    /// The largest share of wrong answers to accept, above 0 to 0.5; how sure an intent must be follows from it.
+    pub max_wrong: f32,
 }
 
 impl Default for NluConfig {
@@ -33,11 +37,19 @@ impl Default for NluConfig {
             backend: BackendChoice::Auto,
             order_number_patterns: Vec::new(),
             cache: 512,
+            max_wrong: 0.05,
         }
     }
 }
 
 impl NluConfig {
+    /// Where the model is unpacked, and what it said of examples is kept; none without a home.
+    pub(crate) fn unpacking_folder(&self) -> Option<PathBuf> {
+        self.model_folder
+            .clone()
+            .or_else(|| Some(cache_folder()?.join("doorstep/models")))
+    }
+
     /// How many threads run the model: one a core, at most as many as configured, at least one.
     pub(crate) fn workers(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -1,10 +1,11 @@
-//! Rewrites a dynamically quantised graph for tract.
+//! Rewrites a quantised graph for tract.
 //!
 //! `training/` ships int8 weights because ONNX Runtime multiplies them fastest. tract multiplies float32 fastest (six
 //! times as fast as it runs the same products in int8), so before it sees the graph, each
 //!
 //! ```text
-//! DynamicQuantizeLinear(x) ─► MatMulInteger(·, weights) ─► Cast ─► Mul(·, Mul(scale of x, scale of weights))
+//! QuantizeLinear(x) ─► DequantizeLinear ─┐
+//!        DequantizeLinear(int8 weights) ─┴► MatMul
 //! ```
 //!
 //! becomes `MatMul(x, weights as float32)`. The word table stays int8: only the few rows that a text needs are widened.
@@ -28,8 +29,6 @@ pub(crate) enum RewriteError {
         "initializer `{0}` is missing, or its type or length is not what a quantised product needs"
     )]
     Initializer(String),
-    #[error("node `{0}` is not part of a dynamic quantisation that is understood here")]
-    Pattern(String),
 }
 
 /// The graph with float32 products, for texts one at a time. A graph without quantised products stays as it is.
@@ -43,110 +42,78 @@ pub(crate) fn to_float(onnx: &[u8]) -> Result<Vec<u8>, RewriteError> {
     Ok(model.encode_to_vec())
 }
 
-/// One quantised product: what it multiplies and what carries the result.
+/// A product as it shall be.
 struct Product {
-    /// Name of the node that multiplies integers.
-    node: String,
+    /// Its place among the nodes.
+    place: usize,
     /// The float32 tensor on the left.
     left: String,
     /// Weights in float32.
     weights: TensorProto,
-    /// The tensor that the last node of the pattern writes.
-    result: String,
-    /// Place of that last node; the product takes it.
-    place: usize,
 }
 
 fn find_products(graph: &GraphProto) -> Result<Vec<Product>, RewriteError> {
     let index = Index::new(graph);
-    graph
-        .node
-        .iter()
-        .filter(|node| node.op_type == "MatMulInteger")
-        .map(|node| index.product(node))
+    let products = graph.node.iter().enumerate();
+    products
+        .filter(|(_, node)| node.op_type == "MatMul")
+        .filter_map(|(place, node)| index.product(place, node).transpose())
         .collect()
 }
 
-/// Who writes and who reads each tensor.
+/// Who writes each tensor.
 struct Index<'g> {
-    nodes: &'g [NodeProto],
-    writer: HashMap<&'g str, usize>,
-    readers: HashMap<&'g str, Vec<usize>>,
+    writers: HashMap<&'g str, &'g NodeProto>,
     initializers: HashMap<&'g str, &'g TensorProto>,
 }
 
 impl<'g> Index<'g> {
     fn new(graph: &'g GraphProto) -> Self {
-        let mut writer = HashMap::new();
-        let mut readers: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (place, node) in graph.node.iter().enumerate() {
-            for output in &node.output {
-                writer.insert(output.as_str(), place);
-            }
-            for input in &node.input {
-                readers.entry(input.as_str()).or_default().push(place);
-            }
-        }
-        Self {
-            nodes: &graph.node,
-            writer,
-            readers,
-            initializers: graph
-                .initializer
+        let outputs = |node: &'g NodeProto| {
+            node.output
                 .iter()
-                .map(|tensor| (tensor.name.as_str(), tensor))
-                .collect(),
+                .map(move |output| (output.as_str(), node))
+        };
+        let named = |tensor: &'g TensorProto| (tensor.name.as_str(), tensor);
+        Self {
+            writers: graph.node.iter().flat_map(outputs).collect(),
+            initializers: graph.initializer.iter().map(named).collect(),
         }
     }
 
-    fn product(&self, node: &NodeProto) -> Result<Product, RewriteError> {
-        let unknown = || RewriteError::Pattern(node.name.clone());
-        let [quantised, weights, rest @ ..] = node.input.as_slice() else {
-            return Err(unknown());
+    /// What a product becomes; nothing if its weights are not quantised.
+    fn product(&self, place: usize, node: &NodeProto) -> Result<Option<Product>, RewriteError> {
+        let [left, right] = node.input.as_slice() else {
+            return Ok(None);
         };
-        let quantiser = self
-            .written_by(quantised, "DynamicQuantizeLinear")
-            .ok_or_else(unknown)?;
-        let (left, left_scale) = match (quantiser.input.first(), quantiser.output.get(1)) {
-            (Some(left), Some(scale)) => (left, scale),
-            _ => return Err(unknown()),
+        let Some(widened) = self.written_by(right, "DequantizeLinear") else {
+            return Ok(None);
         };
-        let cast = self.only_reader(node, "Cast").ok_or_else(unknown)?;
-        let scaled = self.only_reader(cast, "Mul").ok_or_else(unknown)?;
-        let result = scaled.output.first().ok_or_else(unknown)?;
-        let weight_scale = self
-            .other_input(scaled, cast.output.first())
-            .and_then(|scales| self.written_by(scales, "Mul"))
-            .and_then(|scales| self.other_input(scales, Some(left_scale)))
-            .ok_or_else(unknown)?;
-        Ok(Product {
-            node: node.name.clone(),
-            left: left.clone(),
-            weights: self.widen(weights, weight_scale, rest.get(1).map(String::as_str))?,
-            result: result.clone(),
-            place: *self.writer.get(result.as_str()).ok_or_else(unknown)?,
-        })
+        let [weights, scale, rest @ ..] = widened.input.as_slice() else {
+            return Ok(None);
+        };
+        Ok(Some(Product {
+            place,
+            left: self.before_narrowing(left).to_owned(),
+            weights: self.widen(weights, scale, rest.first().map(String::as_str))?,
+        }))
     }
 
     fn written_by(&self, tensor: &str, operator: &str) -> Option<&'g NodeProto> {
-        let node = &self.nodes[*self.writer.get(tensor)?];
+        let node = *self.writers.get(tensor)?;
         (node.op_type == operator).then_some(node)
     }
 
-    fn only_reader(&self, node: &NodeProto, operator: &str) -> Option<&'g NodeProto> {
-        match self.readers.get(node.output.first()?.as_str())?.as_slice() {
-            [reader] if self.nodes[*reader].op_type == operator => Some(&self.nodes[*reader]),
-            _ => None,
-        }
-    }
-
-    /// The input of a two-input node that is not `known`.
-    fn other_input(&self, node: &'g NodeProto, known: Option<&String>) -> Option<&'g str> {
-        match node.input.as_slice() {
-            [a, b] if Some(a) == known => Some(b),
-            [a, b] if Some(b) == known => Some(a),
-            _ => None,
-        }
+    /// The tensor that was narrowed to eight bits and widened again, or the tensor itself.
+    fn before_narrowing<'t>(&self, tensor: &'t str) -> &'t str
+    where
+        'g: 't,
+    {
+        self.written_by(tensor, "DequantizeLinear")
+            .and_then(|widened| widened.input.first())
+            .and_then(|narrow| self.written_by(narrow, "QuantizeLinear"))
+            .and_then(|narrowed| narrowed.input.first())
+            .map_or(tensor, String::as_str)
     }
 
     /// Weights `[rows, columns]` in float32: `(weight - zero point) × scale`, with one scale, or one a column.
@@ -247,16 +214,9 @@ fn count(tensor: &TensorProto) -> Option<usize> {
     })
 }
 
-/// Puts each product in place of the last node of its pattern, so that the order of nodes stays topological.
 fn replace(graph: &mut GraphProto, products: Vec<Product>) {
     for product in products {
-        graph.node[product.place] = NodeProto {
-            name: product.node,
-            op_type: "MatMul".to_owned(),
-            input: vec![product.left, product.weights.name.clone()],
-            output: vec![product.result],
-            ..NodeProto::default()
-        };
+        graph.node[product.place].input = vec![product.left, product.weights.name.clone()];
         graph.initializer.push(product.weights);
     }
 }
@@ -331,7 +291,7 @@ mod tests {
         }
     }
 
-    /// `y = x · w`, with w two rows by three columns, the way onnxruntime's quantiser writes it.
+    /// `y = x · w`, with w two rows by three columns, the way `training/export.py` writes it.
     fn tiny() -> ModelProto {
         let value = |name: &str| tract_onnx::pb::ValueInfoProto {
             name: name.into(),
@@ -343,16 +303,10 @@ mod tests {
             .collect();
         let graph = GraphProto {
             node: vec![
-                node("DynamicQuantizeLinear", "q", &["x"], &["xq", "xs", "xz"]),
-                node("Mul", "scales", &["xs", "ws"], &["s"]),
-                node(
-                    "MatMulInteger",
-                    "product",
-                    &["xq", "wq", "xz", "wz"],
-                    &["i"],
-                ),
-                node("Cast", "cast", &["i"], &["f"]),
-                node("Mul", "scaled", &["f", "s"], &["y"]),
+                node("QuantizeLinear", "narrow", &["x", "xs", "xz"], &["xq"]),
+                node("DequantizeLinear", "again", &["xq", "xs", "xz"], &["xd"]),
+                node("DequantizeLinear", "wide", &["wq", "ws", "wz"], &["wd"]),
+                node("MatMul", "product", &["xd", "wd"], &["y"]),
             ],
             initializer: vec![
                 tensor(

@@ -7,6 +7,8 @@
 //! 3. a thread's own [`Session`] cuts it into tokens and runs the model once, for vector, intents and escalation;
 //! 4. meanwhile, on the caller's task, rules find language and entities.
 //!
+//! A merchant's own intents, which [`LocalNlu::learn`] adds, compete with the model's after step 3.
+//!
 //! A text that was announced by [`doorstep_core::nlu::Nlu::expect`] is at step 2 or 3 already.
 //!
 //! The model runs on ONNX Runtime when its library is found, else on tract, in pure Rust; `runtime.rs` says where it
@@ -14,24 +16,33 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod asks;
 mod config;
+mod conformal;
 mod dequantise;
+mod drift;
 mod entities;
 mod error;
+mod head;
 mod in_place;
 mod language;
 mod local;
 mod model;
+mod own;
 mod rules;
 mod runtime;
 mod session;
+mod thresholds;
 mod unpacked;
 mod workers;
 
 pub use config::{BackendChoice, NluConfig};
-pub use entities::EntityReader;
+pub use entities::{EntityReader, Vocabulary};
 pub use error::NluStartError;
+pub use head::{Answer, Basis, Confusion, Example, Head, HeadError, HeadSettings, Report, shuffle};
 pub use language::detect as detect_language;
 pub use local::LocalNlu;
 pub use model::{Metadata, Model, Threshold};
+pub use own::{Doubt, LearnError, Lesson, Utterance};
 pub use session::{MAX_CHARACTERS, Output, Session, SessionError};
+pub use thresholds::Calibration;

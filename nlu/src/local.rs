@@ -2,6 +2,7 @@
 
 use std::{
     num::NonZeroUsize,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -10,21 +11,29 @@ use async_trait::async_trait;
 use doorstep_core::{
     Timestamp,
     nlu::{Nlu, NluContext, NluError},
-    understanding::{Backend, ScoredIntent, Understanding},
+    understanding::{Backend, ScoredIntent, Sentiment, Understanding},
 };
 use futures::{StreamExt, stream};
 use lru::LruCache;
 
 use crate::{
-    Metadata, Model, NluConfig, NluStartError,
+    Metadata, Model, NluConfig, NluStartError, Vocabulary,
+    asks::asks,
+    drift::Drift,
     entities::EntityReader,
-    language, rules,
+    language,
+    own::{self, Doubt, LearnError, Lesson, OwnIntents},
+    rules,
     session::{Output, SessionSource, truncate},
+    thresholds::Thresholds,
     workers::{Reading, Workers},
 };
 
 /// A list up to this long is treated like a conversation's text; a longer one is being indexed and yields to them.
 const SHORT_LIST: usize = 4;
+
+/// The intent that is none; held-out messages that were read as it stand with confidence 0 in the calibration.
+const OUT_OF_SCOPE: &str = "out_of_scope";
 
 /// How many intents of a message are told, the likeliest first; what comes after them is noise.
 const MOST_INTENTS: usize = 10;
@@ -33,14 +42,21 @@ const MOST_INTENTS: usize = 10;
 #[derive(Clone)]
 pub struct LocalNlu {
     inner: Arc<Inner>,
+    own: Option<Arc<OwnIntents>>,
 }
 
 struct Inner {
     workers: Workers,
     entities: EntityReader,
     metadata: Arc<Metadata>,
+    thresholds: Thresholds,
+    /// Nothing for a model that does not tell what to expect.
+    drift: Option<Drift>,
     backend: Backend,
     cache: Option<Mutex<LruCache<String, Arc<Output>>>>,
+    max_wrong: f32,
+    /// Where what was read of examples is kept.
+    folder: Option<PathBuf>,
 }
 
 /// A text whose result is known, or on its way.
@@ -56,22 +72,97 @@ impl LocalNlu {
         let source = SessionSource::new(model, &config)?;
         let workers = Workers::start(&source, config.workers(), config.queue)?;
         let backend = source.backend();
+        let metadata = Arc::clone(source.metadata());
+        let thresholds = Thresholds::new(
+            &metadata.calibration,
+            config.max_wrong,
+            metadata.threshold.accept,
+        );
+        let drift = Drift::new(&metadata.calibration);
         report_backend(backend);
         warm_up_rules(&entities);
         Ok(Self {
             inner: Arc::new(Inner {
                 workers,
                 entities,
-                metadata: Arc::clone(source.metadata()),
+                metadata,
+                thresholds,
+                drift,
                 backend,
                 cache: NonZeroUsize::new(config.cache).map(|size| Mutex::new(LruCache::new(size))),
+                max_wrong: config.max_wrong,
+                folder: config.unpacking_folder(),
             }),
+            own: None,
         })
+    }
+
+    /// What the model says of each of many texts, in order, on all of its threads. Yields to conversations, and is not
+    /// kept in the cache.
+    ///
+    /// # Errors
+    /// The model fails on a text, or was stopped.
+    pub async fn read_all(&self, texts: &[String]) -> Result<Vec<Output>, NluError> {
+        let workers = &self.inner.workers;
+        // By place: over references, the compiler cannot prove that the future may change threads.
+        let mut readings = stream::iter(0..texts.len())
+            .map(|place| workers.index(truncate(&texts[place]).to_owned()))
+            .buffered(workers.indexing_places());
+        let mut outputs = Vec::with_capacity(texts.len());
+        while let Some(output) = readings.next().await {
+            outputs.push(output?);
+        }
+        Ok(outputs)
+    }
+
+    /// Takes the catalog's words, in place of those it had; every clone understands them from the next message on.
+    pub fn learn_vocabulary(&self, vocabulary: Vocabulary) {
+        self.inner.entities.learn(vocabulary);
     }
 
     /// What the model says of itself: labels, thresholds, version.
     pub fn metadata(&self) -> &Metadata {
         &self.inner.metadata
+    }
+
+    /// The same model, which understands the merchant's own intents of this lesson too, and of no other. Customers' texts
+    /// go before the examples; without own intents nothing is read.
+    ///
+    /// # Errors
+    /// See [`LearnError`].
+    pub async fn learn(&self, lesson: &Lesson) -> Result<Self, LearnError> {
+        if lesson.own.is_empty() {
+            return Ok(Self {
+                inner: Arc::clone(&self.inner),
+                own: None,
+            });
+        }
+        let outputs = self.read_lesson(lesson).await?;
+        let (lesson, max_wrong) = (lesson.clone(), self.inner.max_wrong);
+        let training =
+            tokio::task::spawn_blocking(move || OwnIntents::train(&lesson, &outputs, max_wrong));
+        let own = training
+            .await
+            .map_err(|error| LearnError::Head(error.to_string()))??;
+        Ok(Self {
+            inner: Arc::clone(&self.inner),
+            own: Some(Arc::new(own)),
+        })
+    }
+
+    /// Which examples of own intents are read as something else; see [`Doubt`].
+    ///
+    /// # Errors
+    /// The model did not read the examples.
+    pub async fn review(&self, lesson: &Lesson) -> Result<Vec<Doubt>, LearnError> {
+        if lesson.own.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(own::review(lesson, &self.read_lesson(lesson).await?))
+    }
+
+    async fn read_lesson(&self, lesson: &Lesson) -> Result<Vec<Arc<Output>>, NluError> {
+        own::read(self, self.inner.folder.clone(), lesson).await
     }
 }
 
@@ -82,7 +173,11 @@ fn warm_up_rules(entities: &EntityReader) {
         time_zone: chrono_tz::Tz::UTC,
         now: Timestamp::default(),
     };
-    rules::understand("warm-up 1/1 10 €", &context, entities);
+    rules::understand(
+        "warm-up 1/1 10 € +34 600123456 in 3 days",
+        &context,
+        entities,
+    );
 }
 
 fn report_backend(active: Backend) {
@@ -133,6 +228,19 @@ impl Inner {
         Ok(output.embedding)
     }
 
+    /// Tells operators what customers write about and how sure the model is of it.
+    fn report(&self, understanding: &Understanding) {
+        let Some(top) = understanding.top_intent() else {
+            return;
+        };
+        metrics::counter!("doorstep_nlu_intents_total", "intent" => top.name.clone()).increment(1);
+        metrics::histogram!("doorstep_nlu_confidence").record(f64::from(top.confidence));
+        if let Some(drift) = &self.drift {
+            let is_answered = top.name != OUT_OF_SCOPE;
+            drift.note(if is_answered { top.confidence } else { 0.0 });
+        }
+    }
+
     fn intents(&self, output: &Output) -> Vec<ScoredIntent> {
         let mut scored: Vec<(&String, f32)> = self
             .metadata
@@ -149,6 +257,17 @@ impl Inner {
                 confidence,
             })
             .collect()
+    }
+}
+
+/// The likeliest sentiment; neutral for a model that does not tell.
+fn sentiment(output: &Output) -> Sentiment {
+    match output.sentiment {
+        Some([negative, neutral, positive]) if negative > neutral && negative > positive => {
+            Sentiment::Negative
+        }
+        Some([_, neutral, positive]) if positive > neutral => Sentiment::Positive,
+        _ => Sentiment::Neutral,
     }
 }
 
@@ -177,19 +296,29 @@ impl Nlu for LocalNlu {
         let language = language::detect(truncate(text), context.language_hint.as_ref());
         let entities = inner.entities.read(text, context, &language);
         let output = inner.finish(text, begun).await?;
-        let understanding = Understanding {
+        let intents = inner.intents(&output);
+        let mut understanding = Understanding {
             entities,
-            intents: inner.intents(&output),
+            asks: asks(&inner.metadata, &output, &intents),
+            accept: inner.thresholds.of(&language),
+            intents,
+            sentiment: sentiment(&output),
             escalation: output.likeliest_escalation(),
             vector: Some(output.embedding.clone()),
             backend: inner.backend,
             language,
         };
+        if let Some(own) = &self.own {
+            let margin = inner.metadata.threshold.margin;
+            own.take_part(text, &output, margin, &mut understanding);
+        }
         metrics::histogram!("doorstep_nlu_seconds").record(started.elapsed().as_secs_f64());
+        inner.report(&understanding);
         Ok(understanding)
     }
 
     fn understand_by_rules(&self, text: &str, context: &NluContext) -> Understanding {
+        metrics::counter!("doorstep_nlu_by_rules_total").increment(1);
         rules::understand(text, context, &self.inner.entities)
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::NluStartError;
+use crate::{NluStartError, thresholds::Calibration};
 
 /// A model as `training/` writes it, in memory: `understanding.onnx`, `tokenizer.json` and `understanding.json`.
 #[derive(Debug, Clone)]
@@ -47,14 +47,25 @@ pub struct Metadata {
     pub dimensions: usize,
     /// Longest input in tokens; what is beyond is not read.
     pub max_tokens: usize,
-    /// From which confidence on an intent is acted on.
+    /// From which confidence on an intent is acted on, where nothing better is known.
     pub threshold: Threshold,
+    /// From which presence on an intent counts as asked for besides the likeliest one, 0 to 1.
+    #[serde(default = "half")]
+    pub presence: f32,
+    /// What the model made of held-out messages; the least confidence for a merchant's `max_wrong` follows from it. Empty
+    /// for a model of before.
+    #[serde(default)]
+    pub calibration: Vec<Calibration>,
+}
+
+fn half() -> f32 {
+    0.5
 }
 
 /// When the likeliest intent is acted on.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub struct Threshold {
-    /// Least confidence, 0 to 1.
+    /// Least confidence, 0 to 1; holds when there is no [`Metadata::calibration`].
     pub accept: f32,
     /// Two intents closer than this are both offered ("did you mean").
     pub margin: f32,
@@ -80,6 +91,10 @@ impl Metadata {
             "`threshold.accept` is not between 0 and 1"
         } else if !(0.0..=1.0).contains(&metadata.threshold.margin) {
             "`threshold.margin` is not between 0 and 1"
+        } else if !(0.0..=1.0).contains(&metadata.presence) {
+            "`presence` is not between 0 and 1"
+        } else if !metadata.calibration.iter().all(Calibration::is_whole) {
+            "`calibration` has lists of different lengths, or a confidence that is not between 0 and 1"
         } else {
             return Ok(metadata);
         };
@@ -104,6 +119,25 @@ pub(crate) mod tests {
         let metadata = Metadata::parse(GOOD).unwrap();
         assert_eq!(metadata.labels, ["yes", "no"]);
         assert_eq!(metadata.threshold.accept, 0.5);
+        assert_eq!((metadata.presence, metadata.calibration.len()), (0.5, 0));
+    }
+
+    #[test]
+    fn a_calibration_is_read_and_must_be_whole() {
+        let with = |right: &str| {
+            let calibration = format!(
+                r#""calibration": [{{"language": "en", "confidence": [0.9, 0.25], "right": {right}, "in_scope": [1, 0]}}],"#
+            );
+            Metadata::parse(
+                &GOOD.replace(r#""dimensions""#, &format!(r#"{calibration} "dimensions""#)),
+            )
+        };
+        assert_eq!(
+            with("[1, 0]").unwrap().calibration[0].confidence,
+            [0.9, 0.25]
+        );
+        let error = with("[1]").unwrap_err();
+        assert!(error.to_string().contains("calibration"), "{error}");
     }
 
     #[test]

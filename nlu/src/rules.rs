@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use doorstep_core::{
     nlu::NluContext,
-    understanding::{Backend, EntityKind, Escalation, ScoredIntent, Understanding},
+    understanding::{Backend, EntityKind, Escalation, ScoredIntent, Sentiment, Understanding},
 };
 use regex::Regex;
 
@@ -19,6 +19,8 @@ const CERTAIN: f32 = 0.9;
 const LIKELY: f32 = 0.7;
 /// What is said of a text that no rule knows.
 const UNKNOWN: f32 = 0.2;
+/// A rule that matched is acted on; what no rule knows is not.
+const ACCEPT: f32 = 0.5;
 
 /// Words that give an intent away, in all languages at once: by rules alone, a word means the same wherever it stands.
 struct Rule {
@@ -107,7 +109,10 @@ pub(crate) fn understand(
     });
     Understanding {
         intents: intent(text, names_an_order).into_iter().collect(),
+        asks: Vec::new(),
+        accept: ACCEPT,
         escalation: Escalation::Normal,
+        sentiment: Sentiment::Neutral,
         entities,
         vector: None,
         backend: Backend::Rules,

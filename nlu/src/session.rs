@@ -1,6 +1,11 @@
 //! One text through the model, on the thread that asks.
 
-use std::{borrow::Cow, path::PathBuf, sync::Arc};
+use std::{
+    borrow::Cow,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use doorstep_core::understanding::{Backend, Escalation};
 use ort::{
@@ -13,15 +18,18 @@ use ort::{
 };
 use tokenizers::{Tokenizer, TruncationParams};
 
-use crate::{
-    Metadata, Model, NluConfig, NluStartError, dequantise,
-    runtime::{Runtime, cache_folder},
-    unpacked,
-};
+use crate::{Metadata, Model, NluConfig, NluStartError, dequantise, runtime::Runtime, unpacked};
 
 /// How many characters of a text the model reads; the tokenizer then cuts at [`Metadata::max_tokens`]. Generous enough
 /// that only tokens decide in any language, small enough that a megabyte costs no more than a page.
 pub const MAX_CHARACTERS: usize = 4_000;
+
+/// Most texts in one forward pass: more gain little, and make the first wait for the last.
+const TEXTS_AT_ONCE: usize = 8;
+/// A text in a batch must take so much less time than alone for the batch to be worth waiting for.
+const WORTH_WAITING: f64 = 1.15;
+/// What speed is measured with: a message of common length.
+const PROBE: &str = "hello, where is my order and when does it come?";
 
 /// Everything that sessions share: made once, cheap to clone.
 #[derive(Clone)]
@@ -122,10 +130,7 @@ impl SessionSource {
 
 /// The model as files for ONNX Runtime to map; without a folder to write to, it works from memory and takes more of it.
 fn unpack(model: &Model, config: &NluConfig) -> Option<PathBuf> {
-    let folder = config
-        .model_folder
-        .clone()
-        .or_else(|| Some(cache_folder()?.join("doorstep/models")))?;
+    let folder = config.unpacking_folder()?;
     unpacked::unpack(model, &folder)
         .inspect_err(|error| {
             tracing::warn!(folder = %folder.display(), %error, "the model cannot be unpacked here, and will take about 50 MB more of memory");
@@ -167,15 +172,24 @@ pub struct Session {
     metadata: Arc<Metadata>,
 }
 
-/// What the model says of one text.
-#[derive(Debug, Clone, PartialEq)]
+/// What the model says of one text. What a graph of before does not tell is empty.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Output {
     /// Sentence vector of unit length, [`Metadata::dimensions`] long.
     pub embedding: Vec<f32>,
+    /// The same of a middle layer, which keeps the words: with [`Output::embedding`] what a merchant's own intents are
+    /// learnt from.
+    pub wording: Vec<f32>,
     /// Probability of each intent, in the order of [`Metadata::labels`]; they sum to 1.
     pub intents: Vec<f32>,
+    /// Probability that each intent is asked for at all, in the same order.
+    pub presence: Vec<f32>,
+    /// Where in the text each intent is asked for if it is, 0 at its beginning to 1 at its end, in the same order.
+    pub positions: Vec<f32>,
     /// Probabilities of normal, escalate and urgent.
     pub escalation: [f32; 3],
+    /// Probabilities of negative, neutral and positive.
+    pub sentiment: Option<[f32; 3]>,
 }
 
 impl Output {
@@ -230,29 +244,209 @@ impl Session {
     /// Reads one text: tokens, one forward pass, softmax. Only the first [`MAX_CHARACTERS`] characters and
     /// [`Metadata::max_tokens`] tokens are read.
     pub fn run(&mut self, text: &str) -> Result<Output, SessionError> {
+        let tokens = self.tokens(text)?;
+        let mut outputs = self.forward(&[tokens])?;
+        outputs.pop().ok_or(SessionError::Shape {
+            name: "embedding",
+            expected: 1,
+            found: 0,
+        })
+    }
+
+    /// Reads several texts, those of like length in one forward pass; each is read as if it were alone, because the
+    /// model's ranges are fixed. One result for each text, in order.
+    pub fn run_many(&mut self, texts: &[&str]) -> Vec<Result<Output, SessionError>> {
+        if self.backend == Backend::Tract {
+            // Its plan is for one text.
+            return texts.iter().map(|text| self.run(text)).collect();
+        }
+        let mut results: Vec<Option<Result<Output, SessionError>>> =
+            texts.iter().map(|_| None).collect();
+        let mut read = Vec::with_capacity(texts.len());
+        for (place, text) in texts.iter().enumerate() {
+            match self.tokens(text) {
+                Ok(tokens) => read.push((place, tokens)),
+                Err(error) => results[place] = Some(Err(error)),
+            }
+        }
+        read.sort_by_key(|(_, tokens)| tokens.len());
+        for group in of_like_length(&mut read) {
+            self.run_group(group, &mut results);
+        }
+        let lost = || SessionError::Tokenizer("it was not read".to_owned());
+        results
+            .into_iter()
+            .map(|result| result.unwrap_or_else(|| Err(lost())))
+            .collect()
+    }
+
+    /// How many texts are best read at once when many wait: [`TEXTS_AT_ONCE`] if that takes clearly less time a text
+    /// than one by one, else 1. Takes some twenty readings.
+    pub(crate) fn texts_at_once(&mut self) -> usize {
+        if self.backend == Backend::Tract {
+            return 1;
+        }
+        let together = [PROBE; TEXTS_AT_ONCE];
+        let (mut alone, mut at_once) = (Duration::MAX, Duration::MAX);
+        for _ in 0..3 {
+            alone = alone.min(took(|| drop(self.run(PROBE))));
+            at_once = at_once.min(took(|| drop(self.run_many(&together))));
+        }
+        let share = at_once / TEXTS_AT_ONCE as u32;
+        if share.mul_f64(WORTH_WAITING) < alone {
+            TEXTS_AT_ONCE
+        } else {
+            1
+        }
+    }
+
+    fn run_group(
+        &mut self,
+        group: &mut [(usize, Vec<i64>)],
+        results: &mut [Option<Result<Output, SessionError>>],
+    ) {
+        let ids: Vec<Vec<i64>> = group.iter().map(|(_, ids)| ids.clone()).collect();
+        match self.forward(&ids) {
+            Ok(outputs) => {
+                for ((place, _), output) in group.iter().zip(outputs) {
+                    results[*place] = Some(Ok(output));
+                }
+            }
+            // One text may be to blame: the others must not suffer.
+            Err(_) => {
+                for ((place, _), ids) in group.iter().zip(ids) {
+                    let output = self.forward(&[ids]).map(|mut outputs| outputs.remove(0));
+                    results[*place] = Some(output);
+                }
+            }
+        }
+    }
+
+    fn tokens(&self, text: &str) -> Result<Vec<i64>, SessionError> {
         let tokens = self
             .tokenizer
             .encode_fast(truncate(text), true)
             .map_err(|error| SessionError::Tokenizer(error.to_string()))?;
-        let ids: Vec<i64> = tokens.get_ids().iter().copied().map(i64::from).collect();
-        let mask = vec![1_i64; ids.len()];
-        let shape = [1, ids.len()];
+        Ok(tokens.get_ids().iter().copied().map(i64::from).collect())
+    }
+
+    /// One forward pass over texts of like length; the shorter ones are padded, which the mask tells.
+    fn forward(&mut self, texts: &[Vec<i64>]) -> Result<Vec<Output>, SessionError> {
+        let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
+        let mut ids = vec![0_i64; texts.len() * longest];
+        let mut mask = vec![0_i64; texts.len() * longest];
+        for (row, text) in texts.iter().enumerate() {
+            let start = row * longest;
+            ids[start..start + text.len()].copy_from_slice(text);
+            mask[start..start + text.len()].fill(1);
+        }
+        let shape = [texts.len(), longest];
         let outputs = self.ort.run(ort::inputs! {
             "input_ids" => TensorRef::from_array_view((shape, ids.as_slice()))?,
             "attention_mask" => TensorRef::from_array_view((shape, mask.as_slice()))?,
         })?;
-        let embedding = values(&outputs, "embedding", self.metadata.dimensions)?.to_vec();
-        let intents = softmax(values(
-            &outputs,
-            "intent_logits",
-            self.metadata.labels.len(),
-        )?);
-        let escalation = softmax(values(&outputs, "escalation_logits", 3)?);
-        Ok(Output {
-            embedding,
-            intents,
-            escalation: [escalation[0], escalation[1], escalation[2]],
-        })
+        let told = Told {
+            outputs: &outputs,
+            texts: texts.len(),
+            dimensions: self.metadata.dimensions,
+            labels: self.metadata.labels.len(),
+        };
+        told.all()
+    }
+}
+
+/// How long something takes on this machine.
+fn took(work: impl FnOnce()) -> Duration {
+    let started = Instant::now();
+    work();
+    started.elapsed()
+}
+
+/// Cuts texts in order of length where one is so much longer than the first that padding would cost more than a pass.
+fn of_like_length(texts: &mut [(usize, Vec<i64>)]) -> Vec<&mut [(usize, Vec<i64>)]> {
+    let mut groups = Vec::new();
+    let mut rest = texts;
+    while let Some((_, shortest)) = rest.first() {
+        let most = shortest.len() + shortest.len() / 2 + 2;
+        let end = rest
+            .partition_point(|(_, tokens)| tokens.len() <= most)
+            .max(1);
+        let (group, others) = rest.split_at_mut(end);
+        groups.push(group);
+        rest = others;
+    }
+    groups
+}
+
+/// What a forward pass gave.
+struct Told<'o, 's> {
+    outputs: &'o SessionOutputs<'s>,
+    texts: usize,
+    dimensions: usize,
+    labels: usize,
+}
+
+impl Told<'_, '_> {
+    fn all(&self) -> Result<Vec<Output>, SessionError> {
+        let embedding = self.needed("embedding", self.dimensions)?;
+        let intents = self.needed("intent_logits", self.labels)?;
+        let escalation = self.needed("escalation_logits", 3)?;
+        let wording = self.optional("wording", self.dimensions)?;
+        let presence = self.optional("presence_logits", self.labels)?;
+        let positions = self.optional("positions", self.labels)?;
+        let sentiment = self.optional("sentiment_logits", 3)?;
+        let row = |values: &[f32], at: usize, width: usize| -> Vec<f32> {
+            values
+                .get(at * width..(at + 1) * width)
+                .unwrap_or_default()
+                .to_vec()
+        };
+        Ok((0..self.texts)
+            .map(|at| Output {
+                embedding: row(embedding, at, self.dimensions),
+                wording: row(wording, at, self.dimensions),
+                intents: softmax(&row(intents, at, self.labels)),
+                presence: row(presence, at, self.labels)
+                    .iter()
+                    .map(|logit| sigmoid(*logit))
+                    .collect(),
+                positions: row(positions, at, self.labels),
+                escalation: three(&softmax(&row(escalation, at, 3))).unwrap_or_default(),
+                sentiment: three(&softmax(&row(sentiment, at, 3))),
+            })
+            .collect())
+    }
+
+    /// The values of an output that every graph has, `width` for each text.
+    fn needed(&self, name: &'static str, width: usize) -> Result<&[f32], SessionError> {
+        let values = self.optional(name, width)?;
+        if values.is_empty() {
+            return Err(SessionError::Shape {
+                name,
+                expected: width * self.texts,
+                found: 0,
+            });
+        }
+        Ok(values)
+    }
+
+    /// The same of an output that a graph may lack; nothing then.
+    fn optional(&self, name: &'static str, width: usize) -> Result<&[f32], SessionError> {
+        let Some(output) = self.outputs.get(name) else {
+            return Ok(&[]);
+        };
+        let (_, values) = output.try_extract_tensor::<f32>()?;
+        if values.len() != width * self.texts {
+            return Err(SessionError::Shape {
+                name,
+                expected: width * self.texts,
+                found: values.len(),
+            });
+        }
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err(SessionError::NotFinite(name));
+        }
+        Ok(values)
     }
 }
 
@@ -264,34 +458,15 @@ pub(crate) fn truncate(text: &str) -> &str {
     }
 }
 
-fn values<'o>(
-    outputs: &'o SessionOutputs<'_>,
-    name: &'static str,
-    expected: usize,
-) -> Result<&'o [f32], SessionError> {
-    let missing = SessionError::Shape {
-        name,
-        expected,
-        found: 0,
-    };
-    let (_, values) = outputs
-        .get(name)
-        .ok_or(missing)?
-        .try_extract_tensor::<f32>()?;
-    if values.len() != expected {
-        return Err(SessionError::Shape {
-            name,
-            expected,
-            found: values.len(),
-        });
-    }
-    if !values.iter().all(|value| value.is_finite()) {
-        return Err(SessionError::NotFinite(name));
-    }
-    Ok(values)
+fn three(values: &[f32]) -> Option<[f32; 3]> {
+    values.try_into().ok()
 }
 
-/// Logits to probabilities. `logits` is not empty and finite.
+fn sigmoid(logit: f32) -> f32 {
+    1.0 / (1.0 + (-logit).exp())
+}
+
+/// Logits to probabilities. `logits` are finite.
 fn softmax(logits: &[f32]) -> Vec<f32> {
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut probabilities: Vec<f32> = logits.iter().map(|logit| (logit - highest).exp()).collect();
@@ -323,9 +498,8 @@ mod tests {
     #[test]
     fn escalation_follows_the_likeliest_class() {
         let output = |escalation| Output {
-            embedding: vec![],
-            intents: vec![],
             escalation,
+            ..Output::default()
         };
         assert_eq!(
             output([0.5, 0.3, 0.2]).likeliest_escalation(),

@@ -2,13 +2,19 @@
 //!
 //! Inference blocks, so it has threads of its own, one session each. Conversations wait in a bounded lane: when it is
 //! full the caller learns at once and answers by rules (G7). Long lists to be indexed wait in a second lane that is only
-//! served when the first is empty, so that a catalog import never delays a customer by more than one text.
+//! served when the first is empty, so that a catalog import never delays a customer by more than one batch.
+//!
+//! What waits is shared out among the threads, and a thread reads its share at once if that is faster on this machine
+//! ([`crate::Session::texts_at_once`] measures it): with int8 dot-product instructions it is, without them it is not.
 
 use std::{
     collections::VecDeque,
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::JoinHandle,
 };
 
@@ -26,12 +32,16 @@ const INDEXING_PER_THREAD: usize = 4;
 
 /// What a worker does with a text; a trait so that tests can watch the lanes without a model.
 pub(crate) trait Reader {
-    fn read(&mut self, text: &str) -> Result<Output, SessionError>;
+    /// One result for each text, in order.
+    fn read(&mut self, texts: &[&str]) -> Vec<Result<Output, SessionError>>;
 }
 
 impl Reader for crate::Session {
-    fn read(&mut self, text: &str) -> Result<Output, SessionError> {
-        self.run(text)
+    fn read(&mut self, texts: &[&str]) -> Vec<Result<Output, SessionError>> {
+        match texts {
+            [text] => vec![self.run(text)],
+            _ => self.run_many(texts),
+        }
     }
 }
 
@@ -55,6 +65,8 @@ struct Shared {
     lanes: Mutex<Lanes>,
     /// One for each thread.
     bells: Vec<Condvar>,
+    /// Most texts that a thread reads at once; found out when the first session is open.
+    at_once: AtomicUsize,
 }
 
 impl Shared {
@@ -72,19 +84,22 @@ impl Shared {
         }
     }
 
-    /// The next text for the thread `number`, conversations first; `None` once closed.
-    fn next(&self, number: usize) -> Option<Job> {
+    /// The next texts for the thread `number`, conversations first; nothing once closed.
+    fn next(&self, number: usize) -> Vec<Job> {
         let mut lanes = self.lanes();
         loop {
             if lanes.is_closed {
-                return None;
+                return Vec::new();
             }
-            if let Some(job) = lanes.conversations.pop_front() {
+            let share = self.share(lanes.conversations.len());
+            if share > 0 {
+                let jobs = lanes.conversations.drain(..share).collect();
                 report_depth(lanes.conversations.len());
-                return Some(job);
+                return jobs;
             }
-            if let Some(job) = lanes.indexing.pop_front() {
-                return Some(job);
+            let share = self.share(lanes.indexing.len());
+            if share > 0 {
+                return lanes.indexing.drain(..share).collect();
             }
             lanes.idle.push(number);
             lanes = self.bells[number]
@@ -93,6 +108,12 @@ impl Shared {
             // It may wake without being called.
             lanes.idle.retain(|idle| *idle != number);
         }
+    }
+
+    /// How many of the texts that wait one thread takes: so many that the others have as much to do.
+    fn share(&self, waiting: usize) -> usize {
+        let even = waiting.div_ceil(self.bells.len().max(1));
+        even.min(self.at_once.load(Ordering::Relaxed))
     }
 }
 
@@ -130,7 +151,8 @@ impl Workers {
         queue: usize,
     ) -> Result<Self, NluStartError> {
         let mut workers = Self::new(count, queue);
-        let first = source.open()?;
+        let mut first = source.open()?;
+        workers.read_at_once(first.texts_at_once());
         workers.spawn(0, move || Some(first))?;
         for number in 1..count {
             let source = source.clone();
@@ -150,6 +172,7 @@ impl Workers {
             shared: Arc::new(Shared {
                 lanes: Mutex::default(),
                 bells: (0..count).map(|_| Condvar::new()).collect(),
+                at_once: AtomicUsize::new(1),
             }),
             threads: Vec::with_capacity(count),
             indexing: Semaphore::new(indexing_places),
@@ -159,6 +182,11 @@ impl Workers {
                 NonZeroUsize::new(queue).unwrap_or(NonZeroUsize::MIN),
             )),
         }
+    }
+
+    /// Lets a thread read so many texts at once.
+    fn read_at_once(&self, texts: usize) {
+        self.shared.at_once.store(texts.max(1), Ordering::Relaxed);
     }
 
     fn spawn<R: Reader>(
@@ -268,19 +296,40 @@ fn stopped() -> NluError {
     }
 }
 
-/// A thread's life: one text at a time until the lanes close. Batches were measured and are slower on small machines.
+/// A thread's life: its share of what waits until the lanes close.
 fn serve(shared: &Shared, number: usize, mut reader: impl Reader) {
-    while let Some(job) = shared.next(number) {
-        if job.reply.is_closed() {
-            // Whoever asked is gone.
-            continue;
+    loop {
+        let mut jobs = shared.next(number);
+        if jobs.is_empty() {
+            return;
         }
-        let result = catch_unwind(AssertUnwindSafe(|| reader.read(&job.text)))
-            .map_err(|_| "it panicked".to_owned())
-            .and_then(|result| result.map_err(|error| error.to_string()))
-            .map_err(|reason| NluError::Failed { reason });
-        // The receiver may have gone meanwhile.
-        let _ = job.reply.send(result);
+        // Whoever asked may be gone.
+        jobs.retain(|job| !job.reply.is_closed());
+        let texts: Vec<&str> = jobs.iter().map(|job| job.text.as_str()).collect();
+        let results = read_all(&mut reader, &texts);
+        for (job, result) in jobs.into_iter().zip(results) {
+            // The receiver may have gone meanwhile.
+            let _ = job.reply.send(result);
+        }
+    }
+}
+
+/// Reads texts together; if that panics, each alone, so that it fails only the text to blame.
+fn read_all(reader: &mut impl Reader, texts: &[&str]) -> Vec<Result<Output, NluError>> {
+    if texts.is_empty() {
+        return Vec::new();
+    }
+    let failed = |reason: String| NluError::Failed { reason };
+    match catch_unwind(AssertUnwindSafe(|| reader.read(texts))) {
+        Ok(results) => results
+            .into_iter()
+            .map(|result| result.map_err(|error| failed(error.to_string())))
+            .collect(),
+        Err(_) if texts.len() == 1 => vec![Err(failed("it panicked".to_owned()))],
+        Err(_) => texts
+            .iter()
+            .flat_map(|text| read_all(reader, &[text]))
+            .collect(),
     }
 }
 
@@ -297,18 +346,23 @@ mod tests {
     }
 
     impl Reader for Gate {
-        fn read(&mut self, text: &str) -> Result<Output, SessionError> {
-            self.started.send(text.to_owned()).unwrap();
+        fn read(&mut self, texts: &[&str]) -> Vec<Result<Output, SessionError>> {
+            self.started.send(texts.join(" + ")).unwrap();
             self.go.lock().unwrap().recv().unwrap();
-            assert!(text != "panic", "a text that panics, as the test wants");
-            if text == "fail" {
-                return Err(SessionError::Tokenizer("as the test wants".into()));
-            }
-            Ok(Output {
-                embedding: vec![1.0],
-                intents: vec![1.0],
-                escalation: [1.0, 0.0, 0.0],
-            })
+            assert!(
+                !texts.contains(&"panic"),
+                "a text that panics, as the test wants"
+            );
+            let answer = |text: &&str| {
+                if *text == "fail" {
+                    return Err(SessionError::Tokenizer("as the test wants".into()));
+                }
+                Ok(Output {
+                    embedding: vec![text.len() as f32],
+                    ..Output::default()
+                })
+            };
+            texts.iter().map(answer).collect()
         }
     }
 
@@ -374,6 +428,47 @@ mod tests {
             answer.await.unwrap().unwrap();
         }
         assert_eq!(bench.workers.depth(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_read_at_once_and_each_gets_its_own_answer() {
+        let bench = one_worker(8);
+        bench.workers.read_at_once(3);
+        let running = bench.converse("running");
+        bench.settle().await;
+        assert_eq!(bench.started.recv().unwrap(), "running");
+        let answers: Vec<Answer> = ["a", "bb", "ccc", "dddd"]
+            .map(|text| bench.converse(text))
+            .into();
+        bench.settle().await;
+        for _ in 0..3 {
+            bench.go.send(()).unwrap();
+        }
+        running.await.unwrap().unwrap();
+        for (place, answer) in answers.into_iter().enumerate() {
+            let output = answer.await.unwrap().unwrap();
+            assert_eq!(output.embedding, [(place + 1) as f32]);
+        }
+        let read: Vec<String> = bench.started.try_iter().collect();
+        assert_eq!(read, ["a + bb + ccc", "dddd"]);
+    }
+
+    #[tokio::test]
+    async fn a_text_that_panics_among_others_harms_only_itself() {
+        let bench = one_worker(8);
+        bench.workers.read_at_once(3);
+        let running = bench.converse("running");
+        bench.settle().await;
+        let answers = ["fine", "panic", "good"].map(|text| bench.converse(text));
+        bench.settle().await;
+        for _ in 0..5 {
+            bench.go.send(()).unwrap();
+        }
+        running.await.unwrap().unwrap();
+        let [fine, panicked, good] = answers;
+        assert!(fine.await.unwrap().is_ok());
+        assert!(panicked.await.unwrap().is_err());
+        assert!(good.await.unwrap().is_ok());
     }
 
     #[tokio::test]

@@ -1,23 +1,48 @@
 //! `doorstep check`
 
+use doorstep_core::Problem;
 use serde_json::json;
 
-use super::{Failure, load_config, print};
-use crate::{app::MerchantFiles, cli::Cli};
+use super::{Failure, load_config, print, report};
+use crate::{app::start_nlu, cli::Cli, config::Config, doubts, merchant::MerchantFiles};
 
-pub(super) fn run(cli: &Cli) -> Result<(), Failure> {
-    let problems = match load_config(cli) {
-        Ok(config) => MerchantFiles::load(&config).err().unwrap_or_default(),
-        Err(Failure::Problems(problems)) => problems,
+pub(super) async fn run(cli: &Cli) -> Result<(), Failure> {
+    let found = match load_config(cli) {
+        Ok(config) => MerchantFiles::load(&config).map(|merchant| (config, merchant)),
+        Err(Failure::Problems(problems)) => Err(problems),
         Err(other) => return Err(other),
     };
+    let (problems, warnings) = match found {
+        Ok((config, merchant)) => (Vec::new(), warnings(&config, &merchant).await?),
+        Err(problems) => (problems, Vec::new()),
+    };
     if cli.json {
-        print(json!({ "problems": problems }))?;
-    } else if problems.is_empty() {
-        print("configuration, flows, rules and templates are in order")?;
+        print(json!({ "problems": problems, "warnings": warnings }))?;
+    } else {
+        for warning in &warnings {
+            report(&format!("warning: {warning}"));
+        }
+        if problems.is_empty() {
+            print("configuration, flows, rules and templates are in order")?;
+        }
     }
     match problems {
         problems if problems.is_empty() => Ok(()),
         problems => Err(Failure::Problems(problems)),
     }
+}
+
+/// What the model makes of the merchant's own intents; it is not started for nothing.
+async fn warnings(config: &Config, merchant: &MerchantFiles) -> Result<Vec<Problem>, Failure> {
+    if merchant.flows.own_intents().is_empty() {
+        return Ok(Vec::new());
+    }
+    let section = config.nlu.clone();
+    let nlu = tokio::task::spawn_blocking(move || start_nlu(&section))
+        .await
+        .map_err(Failure::finding)?
+        .map_err(Failure::finding)?;
+    doubts::warnings(merchant, &nlu)
+        .await
+        .map_err(Failure::finding)
 }

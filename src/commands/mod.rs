@@ -3,6 +3,7 @@
 mod catalog;
 mod check;
 mod classify;
+mod eval;
 mod events;
 mod migrate;
 mod say;
@@ -15,7 +16,7 @@ use doorstep_core::Problem;
 
 use crate::{
     app::StartError,
-    cli::{Catalog, Cli, Command, Events},
+    cli::{Catalog, Cli, Command, Eval, Events},
     config::{Config, Sources},
 };
 
@@ -74,9 +75,10 @@ async fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Demo(demo) => serve::demo(cli, demo).await,
         Command::Serve(serve) => serve::serve(cli, serve).await,
         Command::Migrate => migrate::run(cli).await,
-        Command::Check => check::run(cli),
+        Command::Check => check::run(cli).await,
         Command::Say(say) => say::run(cli, say).await,
         Command::Classify(classify) => classify::run(cli, classify).await,
+        Command::Eval(Eval::Intents(intents)) => eval::intents(cli, intents).await,
         Command::Events(Events::Send(event)) => events::send(cli, event).await,
         Command::Catalog(Catalog::Import { file }) => catalog::import(cli, file).await,
         Command::Completions { shell } => {

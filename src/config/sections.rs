@@ -71,6 +71,7 @@ pub struct NluSection {
     pub threads: usize,
     pub queue: usize,
     pub cache: usize,
+    pub max_wrong: f32,
     pub order_numbers: Vec<String>,
 }
 

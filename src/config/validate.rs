@@ -116,6 +116,16 @@ fn nlu(config: &Config, found: &mut Found<'_>) {
             "write \"auto\" or \"onnxruntime\", or remove nlu.onnxruntime",
         );
     }
+    if !(f32::MIN_POSITIVE..=0.5).contains(&section.max_wrong) {
+        found.add(
+            "nlu.max_wrong",
+            format!(
+                "{} is no share of wrong answers to accept",
+                section.max_wrong
+            ),
+            "write a number above 0 and up to 0.5; 0.03 lets 3 of 100 answers be wrong",
+        );
+    }
     for (index, pattern) in section.order_numbers.iter().enumerate() {
         if let Err(error) = regex::Regex::new(pattern) {
             let reason = error.to_string();

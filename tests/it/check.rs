@@ -118,6 +118,23 @@ fn an_unknown_kind_is_named_with_the_known_ones() {
 }
 
 #[test]
+fn a_share_of_wrong_answers_that_is_none_is_named() {
+    for (written, shown) in [("0", "0"), ("0.7", "0.7"), ("-0.1", "-0.1"), ("nan", "NaN")] {
+        let file = format!("[nlu]\nmax_wrong = {written}\n");
+        let folder = folder_of(&[("doorstep.toml", &file)]);
+        let output = doorstep(folder.path(), &["--config", "doorstep.toml", "check"]);
+        assert_eq!(
+            stderr(&output),
+            format!(
+                "doorstep.toml:2: nlu.max_wrong: {shown} is no share of wrong answers to accept; write a number above 0 \
+                 and up to 0.5; 0.03 lets 3 of 100 answers be wrong\n"
+            )
+        );
+        assert_eq!(output.status.code(), Some(1));
+    }
+}
+
+#[test]
 fn settings_that_exclude_each_other_are_named_with_the_way_out() {
     Broken {
         files: &[("doorstep.toml", "[database]\nkind = \"postgres\"\n\n[delivery]\nlease_s = 10\n")],
@@ -360,6 +377,11 @@ fn a_text_is_classified_without_a_configuration_and_only_the_result_is_printed()
         assert_eq!(line["language"], language, "{line}");
         assert_eq!(line["intents"][0]["name"], "order_status", "{line}");
         assert!(line["ms"].is_number(), "{line}");
+        let sentiment = line["sentiment"].as_str().unwrap();
+        assert!(
+            ["negative", "neutral", "positive"].contains(&sentiment),
+            "{line}"
+        );
     }
     assert_eq!(lines[0]["entities"][0]["value"], "10234");
     assert_eq!(

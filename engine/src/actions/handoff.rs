@@ -26,6 +26,7 @@ impl Action for HandOff {
         let request = handover::Request {
             reason: &call.frame.intent,
             flow: Some(&call.frame.flow),
+            next: &call.frame.next,
             facts: call.facts,
         };
         let effect = handover::effect(call.scene, call.memory, &request);

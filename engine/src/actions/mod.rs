@@ -18,6 +18,7 @@ mod describe_product;
 mod find_order;
 mod handoff;
 pub(crate) mod order;
+mod own_answer;
 mod policy;
 mod preference;
 mod say;
@@ -34,6 +35,7 @@ use doorstep_core::{
 use serde::Serialize;
 use serde_json::Value;
 
+pub(crate) use self::own_answer::{SAID as OWN_SAID, SOURCE as OWN_SOURCE};
 use crate::{
     dialogue::{
         Scene,
@@ -223,6 +225,9 @@ static ACTIONS: [&dyn Action; 8] = [
     &preference::SetPreference,
     &say::Say,
 ];
+
+/// Says what a merchant wrote as an answer; see [`crate::intents`].
+pub(crate) static OWN_ANSWER: &dyn Action = &own_answer::OwnAnswer;
 
 /// An action by its name in flows.
 pub(crate) fn find(name: &str) -> Option<&'static dyn Action> {

@@ -1,7 +1,7 @@
 //! Doing what a message means: running flows, asking, handing over, and saying so.
 
 use doorstep_core::{
-    message::{Button, Content, FactSource},
+    message::{Button, Content},
     understanding::EntityKind,
 };
 
@@ -9,31 +9,28 @@ use super::{
     Scene, cues,
     decide::{Intention, Start, decide},
     handover,
-    memory::{Frame, Memory},
+    memory::{Frame, Memory, Wish},
     press::Press,
     replies,
 };
 use crate::{
-    actions::{Call, Outcome},
-    flows::{Branch, Choice, Flow, Slot, SlotKind, Then},
-    templates::Facts,
+    actions::Call,
+    flows::{Flow, Slot, Then},
     turn::{Effect, Turn},
 };
 
 /// How often a question is asked again before a person is offered.
 const MAX_RETRIES: u32 = 2;
-/// What is said when even the reply for trouble cannot be made.
-const LAST_RESORT: &str =
-    "Sorry, something went wrong on our side. Please try again in a few minutes.";
-
 /// An answer in the making.
 pub(super) struct Answer<'a> {
-    scene: &'a Scene<'a>,
-    memory: Memory,
+    pub(super) scene: &'a Scene<'a>,
+    pub(super) memory: Memory,
     /// What the message before this one named, when it was not clear what it meant.
-    carried: Vec<(EntityKind, String)>,
-    replies: Vec<Content>,
+    pub(super) carried: Vec<(EntityKind, String)>,
+    pub(super) replies: Vec<Content>,
     effects: Vec<Effect>,
+    /// Whether it was this message that asked for several things.
+    pub(super) several_now: bool,
 }
 
 /// How the run of a flow ended.
@@ -41,7 +38,8 @@ enum Ended {
     Done(Frame),
     /// It waits for a slot; the question is not said yet.
     Asked(Frame, Box<Content>),
-    HandedOver,
+    /// With what was asked for besides.
+    HandedOver(Vec<Wish>),
 }
 
 impl<'a> Answer<'a> {
@@ -52,6 +50,7 @@ impl<'a> Answer<'a> {
             memory,
             replies: Vec::new(),
             effects: Vec::new(),
+            several_now: false,
         }
     }
 
@@ -74,7 +73,7 @@ impl<'a> Answer<'a> {
     fn preference(&self) -> Option<Start> {
         let understood = self.scene.understanding.top_intent().filter(|top| {
             matches!(top.name.as_str(), "stop_messages" | "start_messages")
-                && top.confidence >= self.scene.parts.thresholds.accept
+                && top.confidence >= self.scene.understanding.accept
         });
         let intent = cues::preference_intent(&self.scene.waiting.text)
             .or_else(|| understood.map(|top| top.name.as_str()))?;
@@ -100,10 +99,11 @@ impl<'a> Answer<'a> {
         }
         match intention {
             Intention::Start(start) => self.start(start).await,
+            Intention::Several(starts) => self.start_several(starts).await,
             Intention::Fill(slot, value) => self.fill(slot, value).await,
             Intention::Correct(slot, value) => self.correct(slot, value).await,
             Intention::AskAgain => self.ask_again(),
-            Intention::Decline => self.decline(),
+            Intention::Decline => self.decline().await,
             Intention::GoOn => self.say(replies::GO_ON),
             Intention::Expired => self.say(replies::EXPIRED),
             Intention::Clarify(flows) => self.clarify(&flows),
@@ -126,7 +126,7 @@ impl<'a> Answer<'a> {
         }
         self.suppose_order(flow, &mut frame);
         frame.slots.extend(start.slots);
-        self.memory.frames.retain(|other| other.flow != frame.flow);
+        self.take_over_wishes(&mut frame);
         self.run(flow, frame).await;
     }
 
@@ -160,73 +160,53 @@ impl<'a> Answer<'a> {
         self.run(flow, frame).await;
     }
 
-    /// Everything that the message plainly names is used, asked for or not. `taken` already answers a question: a postcode
-    /// of five digits is no order number besides.
-    fn volunteer(&self, flow: &Flow, frame: &mut Frame, taken: Option<&str>) {
-        let reading = self.scene.reading();
-        for slot in &flow.slots {
-            let asked = frame.asked.as_deref() == Some(&slot.name);
-            if let Some(value) = reading.volunteered(slot.kind).filter(|_| !asked)
-                && taken != Some(value.as_str())
-            {
-                frame.slots.insert(slot.name.clone(), value);
-            }
-        }
+    /// Runs a flow and, once it is done, those that the same message asked for besides.
+    pub(super) async fn run(&mut self, flow: &'a Flow, frame: Frame) {
+        self.run_all(flow, frame, false).await;
     }
 
-    /// What the message named that a "did you mean" was about.
-    fn use_carried(&self, flow: &Flow, frame: &mut Frame) {
-        for (kind, value) in &self.carried {
-            let slot_kind = match kind {
-                EntityKind::OrderNumber => SlotKind::OrderNumber,
-                EntityKind::TrackingNumber => SlotKind::TrackingNumber,
-                EntityKind::Email | EntityKind::Postcode => SlotKind::EmailOrPostcode,
-                EntityKind::Size => SlotKind::Size,
-                EntityKind::Date | EntityKind::Money | EntityKind::MaxPrice => continue,
-            };
-            if let Some(slot) = flow.slot_of(slot_kind) {
-                frame
-                    .slots
-                    .entry(slot.name.clone())
-                    .or_insert_with(|| value.clone());
-            }
-        }
-    }
-
-    /// A customer who names no order means the one last spoken of.
-    fn suppose_order(&self, flow: &Flow, frame: &mut Frame) {
-        let names_parcel = flow
-            .slot_of(SlotKind::TrackingNumber)
-            .is_some_and(|slot| frame.slots.contains_key(&slot.name));
-        let (Some(slot), Some(order), false) = (
-            flow.slot_of(SlotKind::OrderNumber),
-            &self.memory.order,
-            names_parcel,
-        ) else {
-            return;
-        };
-        frame
-            .slots
-            .entry(slot.name.clone())
-            .or_insert_with(|| order.to_string());
-    }
-
-    async fn run(&mut self, flow: &'a Flow, frame: Frame) {
+    /// As [`Self::run`]; `recalled` when the flow answers what an earlier message asked for, which is said then.
+    pub(super) async fn run_all(&mut self, flow: &'a Flow, frame: Frame, recalled: bool) {
         self.memory.fallbacks = 0;
-        match self.run_steps(flow, frame).await {
-            Ended::Done(frame) => {
-                self.memory.finished = Some(frame);
-                self.resume();
-            }
-            Ended::Asked(frame, question) => {
+        let mut recalled = recalled;
+        let mut in_hand = Some((flow, frame));
+        while let Some((flow, frame)) = in_hand.take() {
+            let from = self.replies.len();
+            let (next, waits) = match self.run_steps(flow, frame).await {
+                Ended::Done(mut frame) => {
+                    let next = std::mem::take(&mut frame.next);
+                    self.memory.finished = Some(frame);
+                    (next, false)
+                }
                 // A person takes over: a question whose answer nobody of ours would read is not asked.
-                if !self.scene.needs_a_person() {
+                Ended::Asked(frame, _) if self.needs_a_person() => (frame.next, false),
+                Ended::Asked(frame, question) => {
                     self.replies.push(*question);
                     self.memory.push(frame);
+                    (Vec::new(), true)
                 }
+                Ended::HandedOver(next) => {
+                    self.memory.frames.clear();
+                    (next, false)
+                }
+            };
+            if recalled {
+                self.introduce(flow, from);
             }
-            Ended::HandedOver => self.memory.frames.clear(),
+            if waits {
+                return;
+            }
+            in_hand = self.next_wish(next);
+            recalled = !self.several_now;
         }
+        if !self.needs_a_person() {
+            self.resume();
+        }
+    }
+
+    /// Whether somebody of the shop takes over with this turn.
+    fn needs_a_person(&self) -> bool {
+        self.scene.needs_a_person() || self.handed_over()
     }
 
     async fn run_steps(&mut self, flow: &'a Flow, mut frame: Frame) -> Ended {
@@ -275,13 +255,19 @@ impl<'a> Answer<'a> {
                 Then::HandOff => {
                     let said = !content.text.is_empty();
                     self.push(content);
-                    self.hand_over(&frame.intent, Some(&frame.flow), &facts, said);
-                    return Ended::HandedOver;
+                    let request = handover::Request {
+                        reason: &frame.intent,
+                        flow: Some(&frame.flow),
+                        next: &frame.next,
+                        facts: &facts,
+                    };
+                    self.hand_over(&request, said);
+                    return Ended::HandedOver(frame.next);
                 }
             }
         }
         if self.handed_over() {
-            Ended::HandedOver
+            Ended::HandedOver(frame.next)
         } else {
             Ended::Done(frame)
         }
@@ -290,36 +276,6 @@ impl<'a> Answer<'a> {
     fn asked(&self, mut frame: Frame, slot: &Slot, content: Content) -> Ended {
         frame.asked = Some(slot.name.clone());
         Ended::Asked(frame, Box::new(content))
-    }
-
-    /// What a branch says, with the outcome's cards and buttons. Sources of silent outcomes go with the next words.
-    fn content(
-        &self,
-        branch: &Branch,
-        outcome: Outcome,
-        facts: &Facts,
-        sources: &mut Vec<FactSource>,
-    ) -> Content {
-        let mut buttons = outcome.buttons;
-        buttons.extend(
-            branch
-                .buttons
-                .iter()
-                .map(|choice| self.button(choice, facts)),
-        );
-        let text = branch.say.as_ref().map(|reply| self.reply(reply, facts));
-        let speaks = text.is_some() || matches!(branch.then, Then::Ask(_));
-        Content {
-            text: text.unwrap_or_default(),
-            buttons,
-            cards: outcome.cards,
-            sources: if speaks {
-                std::mem::take(sources)
-            } else {
-                Vec::new()
-            },
-            ..Content::default()
-        }
     }
 
     /// An interrupted question is asked again once the interruption is dealt with.
@@ -360,9 +316,11 @@ impl<'a> Answer<'a> {
         }
     }
 
-    fn decline(&mut self) {
-        self.memory.frames.pop();
+    /// What is declined is let go, and not what was asked for besides.
+    async fn decline(&mut self) {
+        let next = self.memory.frames.pop().map(|frame| frame.next);
         self.say(replies::DECLINED);
+        self.follow(next.unwrap_or_default()).await;
     }
 
     /// Asks which of two flows is meant; what the message named is kept for the answer.
@@ -406,7 +364,13 @@ impl<'a> Answer<'a> {
                 self.memory.fallbacks = 0;
                 self.say(replies::GIVE_UP);
                 let facts = self.scene.session_facts();
-                self.hand_over("not_understood", None, &facts, true);
+                let request = handover::Request {
+                    reason: "not_understood",
+                    flow: None,
+                    next: &[],
+                    facts: &facts,
+                };
+                self.hand_over(&request, true);
             }
         }
     }
@@ -430,11 +394,17 @@ impl<'a> Answer<'a> {
         let reason = top.map_or("escalated", |top| top.name.as_str()).to_owned();
         let flow = self.scene.parts.flows.of_intent(&reason);
         let facts = self.scene.session_facts();
-        self.hand_over(&reason, flow.map(|flow| flow.name.as_str()), &facts, false);
+        let request = handover::Request {
+            reason: &reason,
+            flow: flow.map(|flow| flow.name.as_str()),
+            next: &[],
+            facts: &facts,
+        };
+        self.hand_over(&request, false);
     }
 
     /// Asks a person to take over; `said` when the customer was told so already.
-    fn hand_over(&mut self, reason: &str, flow: Option<&str>, facts: &Facts, said: bool) {
+    fn hand_over(&mut self, request: &handover::Request<'_>, said: bool) {
         if !said {
             self.say(if self.scene.is_urgent() {
                 replies::HANDED_OVER_URGENT
@@ -442,12 +412,7 @@ impl<'a> Answer<'a> {
                 replies::HANDED_OVER
             });
         }
-        let request = handover::Request {
-            reason,
-            flow,
-            facts,
-        };
-        let effect = handover::effect(self.scene, &self.memory, &request);
+        let effect = handover::effect(self.scene, &self.memory, request);
         self.effects.push(effect);
         self.memory.frames.clear();
     }
@@ -456,52 +421,6 @@ impl<'a> Answer<'a> {
         self.effects
             .iter()
             .any(|effect| matches!(effect, Effect::HandOff { .. }))
-    }
-
-    fn question(&self, slot: &Slot, facts: &Facts) -> String {
-        match &slot.ask {
-            Some(reply) => self.reply(reply, facts),
-            None => String::new(),
-        }
-    }
-
-    fn button(&self, choice: &Choice, facts: &Facts) -> Button {
-        Button {
-            label: self.reply(&choice.label, facts),
-            value: choice.press.to_string(),
-        }
-    }
-
-    fn person_button(&self) -> Button {
-        Button {
-            label: self.reply(replies::BUTTON_PERSON, &self.scene.session_facts()),
-            value: Press::HandOff.to_string(),
-        }
-    }
-
-    fn say(&mut self, reply: &str) {
-        let text = self.reply(reply, &self.scene.session_facts());
-        self.replies.push(Content::text(text));
-    }
-
-    fn push(&mut self, content: Content) {
-        if !content.text.is_empty() || !content.cards.is_empty() {
-            self.replies.push(content);
-        }
-    }
-
-    /// A reply in the customer's language. What cannot be said is logged, and the customer told that it is our fault.
-    fn reply(&self, name: &str, facts: &Facts) -> String {
-        let templates = &self.scene.parts.templates;
-        let language = self.scene.language;
-        templates
-            .reply(name, language, facts)
-            .unwrap_or_else(|error| {
-                tracing::error!(%error, "a reply could not be made");
-                templates
-                    .reply(replies::TROUBLE, language, &self.scene.session_facts())
-                    .unwrap_or_else(|_| LAST_RESORT.to_owned())
-            })
     }
 
     fn finish(mut self) -> Turn {
@@ -514,6 +433,7 @@ impl<'a> Answer<'a> {
             .iter()
             .flat_map(|content| content.buttons.iter().cloned())
             .collect();
+        handover::keep_one(&mut self.effects);
         Turn {
             understanding: self.scene.understanding.clone(),
             language: self.scene.language.clone(),

@@ -11,13 +11,15 @@ use super::{
 use crate::flows::{Flow, SlotKind};
 
 /// So much of the accepted confidence makes an intent worth asking about.
-const PLAUSIBLE: f32 = 0.5;
+const PLAUSIBLE: f32 = 0.4;
 
 /// What a message means.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Intention {
     /// A wish of its own.
     Start(Start),
+    /// Several wishes, in the order in which they are uttered. Two or more.
+    Several(Vec<Start>),
     /// The answer to the question in hand.
     Fill(String, String),
     /// Another value for a slot of the flow in hand, or of the one just answered.
@@ -60,9 +62,24 @@ impl Start {
 
 /// What the model makes of a message alone.
 enum Guess<'a> {
-    Sure(&'a Flow, &'a ScoredIntent),
+    /// The flow, and the intent that leads there.
+    Sure(&'a Flow, &'a str),
+    /// As [`Guess::Sure`], more than once and in order; the flows differ.
+    Several(Vec<(&'a Flow, &'a str)>),
     Unsure(Vec<&'a Flow>),
     Unknown,
+}
+
+impl<'a> Guess<'a> {
+    /// The first flow that is surely wished for and is not `flow`.
+    fn other_than(&self, flow: &Flow) -> Option<&'a Flow> {
+        let wished = match self {
+            Self::Sure(wished, _) => vec![*wished],
+            Self::Several(wishes) => wishes.iter().map(|(wished, _)| *wished).collect(),
+            Self::Unsure(_) | Self::Unknown => Vec::new(),
+        };
+        wished.into_iter().find(|wished| wished.name != flow.name)
+    }
 }
 
 /// Decides what the message means.
@@ -133,10 +150,7 @@ fn answer_to_question(scene: &Scene<'_>, memory: &Memory) -> Option<Intention> {
     let flow = scene.parts.flows.get(&frame.flow)?;
     let slot = flow.slot(asked)?;
     let reading = scene.reading();
-    let other = match guess(scene) {
-        Guess::Sure(other, _) if other.name != flow.name => Some(other),
-        _ => None,
-    };
+    let other = guess(scene).other_than(flow);
     if let Some(value) = reading.volunteered(slot.kind) {
         let wants_it_elsewhere =
             other.is_some_and(|other| other.slot_of(slot.kind).is_some()) && !reading.is_bare();
@@ -180,7 +194,7 @@ fn correction(scene: &Scene<'_>, memory: &Memory) -> Option<Intention> {
     ];
     let frame = memory.frames.last().or(memory.finished.as_ref())?;
     let flow = scene.parts.flows.get(&frame.flow)?;
-    if matches!(guess(scene), Guess::Sure(other, _) if other.name != flow.name) {
+    if guess(scene).other_than(flow).is_some() {
         return None;
     }
     let reading = scene.reading();
@@ -200,7 +214,7 @@ fn correction(scene: &Scene<'_>, memory: &Memory) -> Option<Intention> {
 fn bare_entity(scene: &Scene<'_>) -> Option<Intention> {
     let reading: Reading<'_> = scene.reading();
     let says_more = match guess(scene) {
-        Guess::Sure(..) => true,
+        Guess::Sure(..) | Guess::Several(_) => true,
         Guess::Unsure(_) => reading.words_outside_entities() > 1,
         Guess::Unknown => !reading.is_bare(),
     };
@@ -216,7 +230,13 @@ fn bare_entity(scene: &Scene<'_>) -> Option<Intention> {
 
 fn of_guess(scene: &Scene<'_>) -> Intention {
     match guess(scene) {
-        Guess::Sure(flow, intent) => Intention::Start(Start::new(flow, &intent.name)),
+        Guess::Sure(flow, intent) => Intention::Start(Start::new(flow, intent)),
+        Guess::Several(wishes) => Intention::Several(
+            wishes
+                .into_iter()
+                .map(|(flow, intent)| Start::new(flow, intent))
+                .collect(),
+        ),
         Guess::Unsure(flows) => {
             Intention::Clarify(flows.into_iter().map(|flow| flow.name.clone()).collect())
         }
@@ -229,13 +249,24 @@ fn says(scene: &Scene<'_>, intent: &str) -> bool {
     scene
         .understanding
         .top_intent()
-        .is_some_and(|top| top.name == intent && top.confidence >= scene.parts.thresholds.accept)
+        .is_some_and(|top| top.name == intent && top.confidence >= scene.understanding.accept)
 }
 
-/// Sure when the best intent is accepted and no intent of another flow comes near it; unsure when the best one is at
-/// least plausible; else unknown.
+/// What the model makes of the message:
+///
+/// | the best intent | and the next flow's | |
+/// |---|---|---|
+/// | is accepted | is further away than the margin | sure |
+/// | is accepted, or at least plausible | is closer | unsure: both are offered |
+/// | is plausible | is further away, or there is none | unsure: it is offered |
+/// | is not even plausible | | unknown |
+///
+/// A message that asks for several things shares its confidence among them, so they are accepted together.
 fn guess<'a>(scene: &'a Scene<'_>) -> Guess<'a> {
-    let thresholds = &scene.parts.thresholds;
+    if let Some(guess) = several(scene) {
+        return guess;
+    }
+    let accept = scene.understanding.accept;
     let intents = &scene.understanding.intents;
     let mut flows: Vec<(&Flow, &ScoredIntent)> = Vec::new();
     for intent in intents {
@@ -255,20 +286,48 @@ fn guess<'a>(scene: &'a Scene<'_>) -> Guess<'a> {
     let lead = flows
         .get(1)
         .map_or(1.0, |(_, second)| intent.confidence - second.confidence);
-    if intent.confidence >= thresholds.accept && lead >= thresholds.margin {
-        return Guess::Sure(best, intent);
+    let is_close = lead < scene.parts.margin;
+    if intent.confidence >= accept && !is_close {
+        return Guess::Sure(best, &intent.name);
     }
-    let plausible = thresholds.accept * PLAUSIBLE;
-    let likely: Vec<&Flow> = flows
+    let plausible = accept * PLAUSIBLE;
+    if intent.confidence < plausible {
+        return Guess::Unknown;
+    }
+    let likely = flows
         .iter()
         .take(2)
         .enumerate()
         .filter(|(place, (_, intent))| *place == 0 || intent.confidence >= plausible * PLAUSIBLE)
         .map(|(_, (flow, _))| *flow)
         .collect();
-    if intent.confidence >= plausible {
-        Guess::Unsure(likely)
-    } else {
-        Guess::Unknown
+    Guess::Unsure(likely)
+}
+
+/// The flows of everything that the message asks for, each once; none when it asks for one thing, or when what it asks for
+/// is not sure enough even together.
+fn several<'a>(scene: &'a Scene<'_>) -> Option<Guess<'a>> {
+    let understanding = scene.understanding;
+    let together: f32 = understanding
+        .intents
+        .iter()
+        .filter(|intent| understanding.asks.contains(&intent.name))
+        .map(|intent| intent.confidence)
+        .sum();
+    if together < understanding.accept {
+        return None;
+    }
+    let mut wishes: Vec<(&Flow, &str)> = Vec::new();
+    for intent in &understanding.asks {
+        if let Some(flow) = scene.parts.flows.of_intent(intent)
+            && !wishes.iter().any(|(known, _)| known.name == flow.name)
+        {
+            wishes.push((flow, intent));
+        }
+    }
+    match wishes.as_slice() {
+        [] => None,
+        [(flow, intent)] => Some(Guess::Sure(flow, intent)),
+        _ => Some(Guess::Several(wishes)),
     }
 }

@@ -2,7 +2,11 @@
 
 use serde_json::json;
 
-use super::{Scene, memory::Memory, replies};
+use super::{
+    Scene,
+    memory::{Memory, Wish},
+    replies,
+};
 use crate::{templates::Facts, turn::Effect};
 
 /// Why and about what a person is asked.
@@ -11,6 +15,8 @@ pub(crate) struct Request<'a> {
     pub(crate) reason: &'a str,
     /// The flow that could not help further.
     pub(crate) flow: Option<&'a str>,
+    /// What the customer asked for besides, and is not answered yet.
+    pub(crate) next: &'a [Wish],
     /// What the flow found out.
     pub(crate) facts: &'a Facts,
 }
@@ -29,6 +35,17 @@ pub(crate) fn effect(scene: &Scene<'_>, memory: &Memory, request: &Request<'_>) 
     }
 }
 
+/// Two wishes of one message can lead to a person each; one person is asked.
+pub(super) fn keep_one(effects: &mut Vec<Effect>) {
+    let mut asked = false;
+    effects.retain(|effect| {
+        let is_first = !asked;
+        let asks = matches!(effect, Effect::HandOff { .. });
+        asked |= asks;
+        is_first || !asks
+    });
+}
+
 fn summary(scene: &Scene<'_>, memory: &Memory, request: &Request<'_>) -> String {
     let parts = scene.parts;
     let language = &parts.shop_profile.merchant_language;
@@ -41,15 +58,19 @@ fn summary(scene: &Scene<'_>, memory: &Memory, request: &Request<'_>) -> String 
     let order_number = order
         .and_then(|order| order["number"].as_str().map(str::to_owned))
         .or_else(|| memory.order.as_ref().map(ToString::to_string));
-    let wish = request
+    let labels: Vec<String> = request
         .flow
-        .and_then(|flow| parts.flows.get(flow))
-        .and_then(|flow| {
+        .into_iter()
+        .chain(request.next.iter().map(|wish| wish.flow.as_str()))
+        .filter_map(|flow| parts.flows.get(flow))
+        .filter_map(|flow| {
             parts
                 .templates
                 .reply(&flow.label, language, &scene.session_facts())
                 .ok()
-        });
+        })
+        .collect();
+    let wish = (!labels.is_empty()).then(|| labels.join("; "));
     let facts = scene
         .session_facts()
         .with("urgent", scene.is_urgent())

@@ -63,6 +63,21 @@ pub(crate) struct Frame {
     pub(crate) asked: Option<String>,
     /// How often it was asked again because the answer did not fit.
     pub(crate) retries: u32,
+    /// What the same message asked for besides, in order: follows when this flow is done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) next: Vec<Wish>,
+}
+
+/// A wish that waits until those uttered before it are answered.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Wish {
+    /// The flow that answers it.
+    pub(crate) flow: String,
+    /// The intent that leads there.
+    pub(crate) intent: String,
+    /// What the message named for the flow's slots.
+    pub(crate) slots: BTreeMap<String, String>,
 }
 
 /// One line of the conversation.

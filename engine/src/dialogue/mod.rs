@@ -8,6 +8,8 @@
 //! | `slots` | which value a message gives a slot |
 //! | `decide` | what a message means here: an answer, a correction, another wish, or nothing we know |
 //! | `act` | runs the flow and says what follows |
+//! | `wishes` | several wishes in one message, and what it names for them |
+//! | `speak` | from the names of replies to what is said |
 //! | `handover` | what a person is told who takes over |
 //! | `replies` | what the dialogue itself says, beside the flows |
 
@@ -20,6 +22,8 @@ pub mod memory;
 pub mod press;
 pub(crate) mod replies;
 mod slots;
+mod speak;
+mod wishes;
 
 use chrono_tz::Tz;
 use doorstep_core::{

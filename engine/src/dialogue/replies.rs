@@ -6,6 +6,8 @@ use crate::actions::{FactMap, facts};
 
 /// The question of an interrupted flow is taken up again. Fact: `question`.
 pub(crate) const RESUME: &str = "resume";
+/// What a message asked for besides is taken up in a later turn. Fact: `wish`, the label of its flow.
+pub(crate) const NEXT_WISH: &str = "next_wish";
 /// Two intents are likely.
 pub(crate) const DID_YOU_MEAN: &str = "did_you_mean";
 /// Not understood for the first time: examples.
@@ -57,6 +59,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Vec<FactMap>)> {
         .map(|name| (name, vec![FactMap::new()]))
         .collect();
     samples.push((RESUME, vec![facts([("question", json!("Which order?"))])]));
+    samples.push((NEXT_WISH, vec![facts([("wish", json!("Warranty"))])]));
     samples.push((SUMMARY, summary_samples()));
     for name in ["card_in_stock", "card_few_left", "card_sold_out"] {
         samples.push((name, vec![facts([("count", json!(2))])]));

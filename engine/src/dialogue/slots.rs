@@ -5,6 +5,15 @@ use doorstep_core::understanding::{Entity, EntityKind, Understanding};
 use super::cues;
 use crate::flows::SlotKind;
 
+/// What describes a wish rather than being all of it: a message of these still says something.
+const DESCRIBING: [EntityKind; 5] = [
+    EntityKind::Colour,
+    EntityKind::Attribute,
+    EntityKind::Product,
+    EntityKind::Period,
+    EntityKind::Phone,
+];
+
 /// A message as a slot reads it.
 #[derive(Clone, Copy)]
 pub(crate) struct Reading<'a> {
@@ -57,10 +66,15 @@ impl Reading<'_> {
 
     /// How many words stand outside of what the message names.
     pub(crate) fn words_outside_entities(&self) -> usize {
-        let entities = &self.understanding.entities;
+        let things: Vec<&Entity> = self
+            .understanding
+            .entities
+            .iter()
+            .filter(|entity| !DESCRIBING.contains(&entity.kind))
+            .collect();
         let mut outside = String::new();
         for (at, c) in self.text.char_indices() {
-            let named = entities
+            let named = things
                 .iter()
                 .any(|entity| (entity.start..entity.end).contains(&at));
             outside.push(if named { ' ' } else { c });

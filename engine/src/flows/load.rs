@@ -13,6 +13,7 @@ use super::{Argument, Arguments, Branch, Choice, Flow, Slot, SlotKind, Step, The
 use crate::{
     actions::{self, Action, Takes},
     dialogue::press::{Press, is_name},
+    intents::OwnIntent,
     yaml::{self, Entries, suggestion},
 };
 
@@ -116,12 +117,13 @@ struct RawButton {
     value: Spanned<String>,
 }
 
-pub(super) fn parse(files: &ConfigFiles) -> Result<Vec<Parsed>, Vec<Problem>> {
+/// Reads `flows/*.yaml`. `own` are the merchant's own intents, which flows may answer like those of the taxonomy.
+pub(super) fn parse(files: &ConfigFiles, own: &[OwnIntent]) -> Result<Vec<Parsed>, Vec<Problem>> {
     let mut flows = Vec::new();
     let mut problems = Vec::new();
     for (file, text) in files.under("flows", "yaml") {
         match yaml::read::<RawFlow>(file, text) {
-            Ok(raw) => flows.push(Reader::new(file, &mut problems).flow(raw)),
+            Ok(raw) => flows.push(Reader::new(file, own, &mut problems).flow(raw)),
             Err(problem) => problems.push(problem),
         }
     }
@@ -135,15 +137,17 @@ pub(super) fn parse(files: &ConfigFiles) -> Result<Vec<Parsed>, Vec<Problem>> {
 /// Reads one file and collects what is wrong in it.
 struct Reader<'a> {
     file: &'a str,
+    own: &'a [OwnIntent],
     problems: &'a mut Vec<Problem>,
     replies: Vec<ReplyUse>,
     presses: Vec<PressUse>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(file: &'a str, problems: &'a mut Vec<Problem>) -> Self {
+    fn new(file: &'a str, own: &'a [OwnIntent], problems: &'a mut Vec<Problem>) -> Self {
         Self {
             file,
+            own,
             problems,
             replies: Vec::new(),
             presses: Vec::new(),
@@ -203,13 +207,17 @@ impl<'a> Reader<'a> {
     }
 
     fn intents(&mut self, raw: Vec<Spanned<String>>) -> Vec<String> {
+        let known: Vec<&str> = INTENTS
+            .into_iter()
+            .chain(self.own.iter().map(|own| own.name.as_str()))
+            .collect();
         for (place, intent) in raw.iter().enumerate() {
-            if !INTENTS.contains(&intent.value.as_str()) {
+            if !known.contains(&intent.value.as_str()) {
                 self.problem(
                     yaml::line(intent),
                     &format!("intents[{place}]"),
                     format!("the intent `{}` is not in the taxonomy", intent.value),
-                    suggestion(&intent.value, INTENTS),
+                    suggestion(&intent.value, known.iter().copied()),
                 );
             }
         }

@@ -39,12 +39,18 @@
 
 mod check;
 mod load;
+mod own;
 
 use std::{collections::BTreeMap, fmt};
 
 use doorstep_core::{ConfigFiles, Language, Problem, understanding::EntityKind};
 
-use crate::{actions::Action, dialogue::press::Press, templates::Templates};
+use crate::{
+    actions::Action,
+    dialogue::press::Press,
+    intents::{self, OwnIntent},
+    templates::Templates,
+};
 
 /// All flows, checked.
 #[derive(Debug)]
@@ -52,6 +58,7 @@ pub struct Flows {
     flows: BTreeMap<String, Flow>,
     by_intent: BTreeMap<String, String>,
     by_entity: Vec<(EntityKind, String)>,
+    own_intents: Vec<OwnIntent>,
 }
 
 /// One flow.
@@ -172,13 +179,15 @@ impl SlotKind {
 }
 
 impl Flows {
-    /// Parses and checks `flows/*.yaml`.
+    /// Parses and checks `flows/*.yaml` and `intents/*.yaml`.
     ///
     /// # Errors
     /// Everything that is wrong, in all files.
     pub fn load(files: &ConfigFiles, templates: &Templates) -> Result<Self, Vec<Problem>> {
-        let parsed = load::parse(files)?;
-        let problems = check::check(&parsed, templates);
+        let own_intents = intents::load(files)?;
+        let parsed = load::parse(files, &own_intents)?;
+        let mut problems = check::check(&parsed, templates);
+        problems.extend(own::check(&own_intents, &parsed, templates));
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -186,7 +195,13 @@ impl Flows {
             flows: BTreeMap::new(),
             by_intent: BTreeMap::new(),
             by_entity: Vec::new(),
+            own_intents: Vec::new(),
         };
+        for flow in own_intents.iter().filter_map(own::flow_of) {
+            flows.by_intent.insert(flow.name.clone(), flow.name.clone());
+            flows.flows.insert(flow.name.clone(), flow);
+        }
+        flows.own_intents = own_intents;
         for load::Parsed {
             flow, on_entity, ..
         } in parsed
@@ -217,6 +232,11 @@ impl Flows {
     /// A flow by its name.
     pub(crate) fn get(&self, name: &str) -> Option<&Flow> {
         self.flows.get(name)
+    }
+
+    /// The merchant's own intents, to be learnt.
+    pub fn own_intents(&self) -> &[OwnIntent] {
+        &self.own_intents
     }
 
     /// How many there are.

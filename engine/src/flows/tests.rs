@@ -258,3 +258,59 @@ fn broken_yaml_is_named_with_its_line() {
         "{problems:?}"
     );
 }
+
+const GIFTS: &str = "intents/gifts.yaml";
+
+/// The shipped files and one of own intents.
+fn with_own(own: &str, more: &[(&str, &str)]) -> Result<(), Vec<String>> {
+    let mut files = shipped();
+    files.files.insert(GIFTS.into(), own.into());
+    for (file, text) in more {
+        files.files.insert((*file).into(), (*text).into());
+    }
+    match load(&files, &Language::ENGLISH) {
+        Ok(_) => Ok(()),
+        Err(problems) => Err(lines(&problems)),
+    }
+}
+
+const BOWS: &str = "flow: bows\nlabel: flow_thanks\nintents: [bows]\ndo:\n  - action: say\n    on:\n      said: {say: thanks}\n";
+
+#[test]
+fn an_own_intent_is_answered_by_its_answer_or_by_a_flow() {
+    let intent =
+        |answer: &str| format!("- name: bows\n  examples: [a bow, bows, with a bow]\n{answer}");
+    assert_eq!(with_own(&intent("  answer: {en: Yes.}\n"), &[]), Ok(()));
+    assert_eq!(with_own(&intent(""), &[("flows/bows.yaml", BOWS)]), Ok(()));
+    for (own, more, said) in [
+        (
+            intent(""),
+            &[][..],
+            "intents/gifts.yaml:1: bows.answer: the intent has no answer, and no flow answers it; add `answer: {en: …}`, or \
+             name the intent in the `intents:` of a flow",
+        ),
+        (
+            intent("  answer: {en: Yes.}\n"),
+            &[("flows/bows.yaml", BOWS)],
+            "intents/gifts.yaml:1: bows.answer: flows/bows.yaml answers the intent too; keep the answer, or the intent in \
+             that flow",
+        ),
+        (
+            intent("  answer: {es: Sí.}\n"),
+            &[],
+            "intents/gifts.yaml:1: bows.answer: the answer is neither in the shop's default language nor in English; add it \
+             in the shop's default language",
+        ),
+        (
+            intent("  answer: {en: Yes.}\n").replace("bows\n", "thanks_a_lot\n"),
+            &[(
+                "flows/silent.yaml",
+                "flow: thanks_a_lot\nlabel: flow_thanks\ndo:\n  - action: say\n    on:\n      said: {say: thanks}\n",
+            )],
+            "intents/gifts.yaml:1: thanks_a_lot.name: flows/silent.yaml is a flow of this name; choose another name \
+             for the intent",
+        ),
+    ] {
+        assert_eq!(with_own(&own, more), Err(vec![said.to_owned()]));
+    }
+}

@@ -12,7 +12,7 @@ use super::{
     filters::{self, NearDayNames},
     lint,
 };
-use crate::yaml;
+use crate::{intents, yaml};
 
 /// A template before it is compiled.
 struct Source {
@@ -62,11 +62,25 @@ pub(super) fn load(
             environment,
             default_language: default_language.clone(),
             places,
+            fixed: fixed(files),
             glossary,
         })
     } else {
         Err(problems)
     }
+}
+
+/// What merchants wrote for their own intents. Mistakes there are told when the flows are loaded.
+fn fixed(files: &ConfigFiles) -> BTreeMap<String, BTreeMap<String, String>> {
+    let own = intents::load(files).unwrap_or_default();
+    own.into_iter()
+        .flat_map(|intent| {
+            [
+                (intent.reply(), intent.answer.clone()),
+                (intent.label_reply(), intent.label.clone()),
+            ]
+        })
+        .collect()
 }
 
 fn collect(

@@ -33,6 +33,8 @@ pub struct Templates {
     environment: Environment<'static>,
     default_language: Language,
     places: BTreeMap<Key, Place>,
+    /// Replies that are said as they stand, by name and language.
+    fixed: BTreeMap<String, BTreeMap<String, String>>,
     glossary: Glossary,
 }
 
@@ -121,6 +123,9 @@ impl Templates {
         language: &Language,
         facts: &Facts,
     ) -> Result<String, TemplateError> {
+        if let Some(text) = self.fixed_in(name, language) {
+            return Ok(text.to_owned());
+        }
         let key = self
             .find(Kind::Reply, name, language)
             .ok_or_else(|| missing("reply", name, language))?;
@@ -209,21 +214,37 @@ impl Templates {
             .map(|key| key.name.as_str())
     }
 
+    /// Whether a reply that is said as it stands is there for a customer of any language.
+    pub(crate) fn is_said_to_all(&self, name: &str) -> bool {
+        self.fixed_in(name, &self.default_language).is_some()
+    }
+
+    /// A reply that is said as it stands, in `language` or what it falls back to.
+    fn fixed_in(&self, name: &str, language: &Language) -> Option<&str> {
+        let texts = self.fixed.get(name)?;
+        self.fallbacks(language)
+            .iter()
+            .find_map(|tag| texts.get(tag))
+            .map(String::as_str)
+    }
+
     fn find(&self, kind: Kind, name: &str, language: &Language) -> Option<&Key> {
-        let full = language.to_string();
-        let default_full = self.default_language.to_string();
-        let chain = [
-            full.as_str(),
-            language.primary(),
-            &default_full,
-            self.default_language.primary(),
-            "en",
-        ];
-        chain.into_iter().find_map(|tag| {
+        self.fallbacks(language).iter().find_map(|tag| {
             self.places
                 .get_key_value(&Key::new(kind, tag, name))
                 .map(|(key, _)| key)
         })
+    }
+
+    /// A language's tag and those it falls back to.
+    fn fallbacks(&self, language: &Language) -> [String; 5] {
+        [
+            language.to_string(),
+            language.primary().to_owned(),
+            self.default_language.to_string(),
+            self.default_language.primary().to_owned(),
+            "en".to_owned(),
+        ]
     }
 
     /// The filters write as the customer's region does, but always in the language of the template, so that a fallback

@@ -21,11 +21,9 @@ pub(super) fn find(reading: &Reading<'_>) -> Vec<Found> {
     ADDRESS
         .find_iter(reading.text)
         .filter(|address| address.len() <= LONGEST)
-        .map(|address| Found {
-            kind: EntityKind::Email,
-            value: address.as_str().to_ascii_lowercase(),
-            start: address.start(),
-            end: address.end(),
+        .map(|address| {
+            let value = address.as_str().to_ascii_lowercase();
+            Found::new(EntityKind::Email, value, address.range())
         })
         .collect()
 }

@@ -50,11 +50,9 @@ impl Patterns {
                     || is_after_a_sign(text, number.start())
             })
             .filter(|number| self.are_the_merchants || !is_a_phone_number(text, number.start()))
-            .map(|number| Found {
-                kind: EntityKind::OrderNumber,
-                value: number.as_str().trim_start_matches('#').to_uppercase(),
-                start: number.start(),
-                end: number.end(),
+            .map(|number| {
+                let value = number.as_str().trim_start_matches('#').to_uppercase();
+                Found::new(EntityKind::OrderNumber, value, number.range())
             })
             .collect()
     }
@@ -79,15 +77,23 @@ fn compile(number: usize, pattern: &str) -> Result<Regex, NluStartError> {
 
 /// `nº10234`, `№10234`, `no.10234`: the sign is no part of the number, and belongs before it.
 fn is_after_a_sign(text: &str, start: usize) -> bool {
-    let before = text[..start].to_lowercase();
+    let from = text[..start].char_indices().rev().nth(2);
+    let before = text[from.map_or(0, |(at, _)| at)..start].to_lowercase();
     ["nº", "n°", "№", "no.", "nr."]
         .iter()
         .any(|sign| before.ends_with(sign))
 }
 
-/// Whether the words just before announce a telephone number.
+/// Whether the words just before announce a telephone number, the first groups of it apart.
 fn is_a_phone_number(text: &str, start: usize) -> bool {
-    let before: String = text[..start].chars().rev().take(16).collect();
+    let is_in_number =
+        |c: char| c.is_ascii_digit() || matches!(c, ' ' | '.' | '-' | '/' | '(' | ')');
+    let before: String = text[..start]
+        .trim_end_matches(is_in_number)
+        .chars()
+        .rev()
+        .take(16)
+        .collect();
     let before: String = before.chars().rev().collect::<String>().to_lowercase();
     [
         "phone",
@@ -96,9 +102,19 @@ fn is_a_phone_number(text: &str, start: usize) -> bool {
         "móvil",
         "movil",
         "handy",
+        "celular",
+        "cellulare",
         "téléfono",
         "теле",
         "whatsapp",
+        "call me on",
+        "call me at",
+        "llámame al",
+        "llamame al",
+        "appelez-moi au",
+        "ruf mich an",
+        "chiamami al",
+        "звоните",
     ]
     .iter()
     .any(|cue| before.contains(cue))
@@ -134,6 +150,7 @@ mod tests {
             "2026-11-21",
             "call +34 600 123 456",
             "my phone is 6001234",
+            "call me on 020 7946095",
             "3.14159",
             "v10234x",
             "10234-5678-9",

@@ -14,7 +14,7 @@ const SHAPE: &str =
 
 static AFTER_A_CUE: LazyLock<Regex> = LazyLock::new(|| {
     fixed(&format!(
-        r"(?i)\b(?:post\s?code|postal code|zip(?: code)?|c[óo]digo postal|c\.?p\.?|cep|code postal|plz|postleitzahl|cap|codice postale|(?:почтовый )?индекс)(?: is| es| est| ist| lautet| é| è)?\s?[:.]?\s?{SHAPE}\b"
+        r"(?i)(?:^|[^\p{{L}}\p{{N}}])(?:post\s?code|postal code|zip(?: code)?|c[óo]digo postal|c\.?p\.?|cep|code postal|plz|postleitzahl|cap|codice postale|(?:почтовый )?индекс)(?: is| es| est| ist| lautet| é| è)?\s?[:.]?\s?{SHAPE}(?-u:\b)"
     ))
 });
 
@@ -37,12 +37,11 @@ pub(super) fn of_a_whole_message(reading: &Reading<'_>) -> Option<Found> {
 }
 
 fn found(code: &str, start: usize) -> Found {
-    Found {
-        kind: EntityKind::Postcode,
-        value: normalise(code),
-        start,
-        end: start + code.len(),
-    }
+    Found::new(
+        EntityKind::Postcode,
+        normalise(code),
+        start..start + code.len(),
+    )
 }
 
 /// In upper case; a British one with its space before the last three.

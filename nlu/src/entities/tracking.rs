@@ -1,12 +1,12 @@
 //! Parcel numbers whose shape and check digit fit a carrier. Where digits alone would fit too much (telephone numbers,
 //! order numbers), the message must speak of a parcel or hold nothing else.
 
-use std::sync::LazyLock;
+use std::{cell::LazyCell, sync::LazyLock};
 
 use doorstep_core::understanding::EntityKind;
 use regex::Regex;
 
-use super::{Found, Reading, fixed};
+use super::{Found, Reading, Trust, fixed};
 
 /// A carrier's numbers.
 struct Format {
@@ -17,6 +17,8 @@ struct Format {
     is_distinctive: bool,
 }
 
+/// Each format with where it is published. `tracking_number_data` is the collection of carriers' formats at
+/// github.com/jkeen/tracking_number_data, with the carriers' own examples.
 static FORMATS: LazyLock<Vec<Format>> = LazyLock::new(|| {
     let format = |shape: &str, check: fn(&[u8]) -> bool, is_distinctive: bool| Format {
         shape: fixed(&format!("(?i){shape}")),
@@ -24,34 +26,65 @@ static FORMATS: LazyLock<Vec<Format>> = LazyLock::new(|| {
         is_distinctive,
     };
     vec![
+        // UPS: its "Tracking number format" page, and tracking_number_data.
         format(r"1Z(?:[ -]?[0-9A-Z]){16}", ups, true),
+        // Postal items: UPU standard S10. Royal Mail, Correos, Russian Post, USPS and most others abroad.
         format(r"[A-Z]{2}(?:[ -]?[0-9]){9}[ -]?[A-Z]{2}", s10, true),
-        format(r"9[1-5](?:[ ]?[0-9]){20}", gs1, true),
+        // Correos at home: 23 characters. How its last letter is reckoned is not published; the shape is distinctive.
+        format(r"[A-Z]{2}[0-9]{2}[A-Z]{2}[0-9]{16}[A-Z]", shape_alone, true),
+        // USPS: Publication 199, Intelligent Mail package barcode, 22 or 26 digits; in front the ZIP code for routing.
         format(
-            r"[0-9]{4}[ ]?[0-9]{4}[ ]?[0-9]{4}[ ]?[0-9]{2}[0-9A-Z]",
+            r"(?:420(?:[ ]?[0-9]){5}(?:(?:[ ]?[0-9]){4})??[ ]?)??9[ ]?[1-5](?:[ ]?[0-9]){20}",
+            usps,
+            true,
+        ),
+        format(r"9[1-5](?:[ ]?[0-9]){24}", gs1, true),
+        // FedEx Ground "96" (tracking_number_data): the check digit is reckoned over the last fourteen digits before it.
+        format(r"96(?:[ ]?[0-9]){20}", fedex_ground_96, true),
+        // DHL's piece identifiers (JJD, JVGL) have no check digit; the letters are distinctive.
+        format(r"J(?:JD|VGL)(?:[ ]?[0-9]){10,20}", shape_alone, true),
+        // DHL Paket, GLS and others: the GS1 serial shipping container code with its identifier 00.
+        format(r"00(?:[ ]?[0-9]){18}", sscc, false),
+        // USPS certified, insured and registered mail (Publication 199): 20 digits.
+        format(r"(?:03|7[0-9]|23|81)(?:[ ]?[0-9]){18}", gs1, false),
+        // DPD: "Parcel label specification", 28 characters with the postcode in front, 15 on the tracking page.
+        format(r"(?:[0-9][ ]?){27}[0-9A-Z]", dpd, false),
+        format(
+            r"(?:[0-9]{4}[ ]?){3}[0-9]{2}[ ]?[0-9A-Z]",
             dpd_or_fedex_ground,
             false,
         ),
-        format(r"[0-9]{14}", fourteen_digits, false),
         format(
-            r"[0-9]{4}[ ]?[0-9]{4}[ ]?[0-9]{4}",
+            r"(?:[0-9]{4}[ ]){3}[0-9]{2}|[0-9]{14}",
+            fourteen_digits,
+            false,
+        ),
+        // FedEx Express and GLS.
+        format(
+            r"(?:[0-9]{4}[ ]){2}[0-9]{4}|[0-9]{12}",
             fedex_express_or_gls,
             false,
         ),
-        format(r"[0-9]{4}[ ]?[0-9]{4}[ ]?[0-9]{2}", dhl_express, false),
+        // DHL Express: ten digits, or eleven.
+        format(
+            r"[0-9]{4}[ ][0-9]{4}[ ][0-9]{2}|[0-9]{2}[ ][0-9]{4}[ ][0-9]{4}|[0-9]{10,11}",
+            dhl_express,
+            false,
+        ),
     ]
 });
 
 /// Words, in the seven languages, after which digits may be a parcel number.
 static PARCEL: LazyLock<Regex> = LazyLock::new(|| {
     fixed(
-        r"(?i)track|parcel|package|shipment|waybill|\bawb\b|carrier|courier|label|seguimiento|paquete|env[ií]o|rastre|encomenda|pacote|remessa|suivi|colis|exp[ée]dition|paket|sendung|verfolg|pacco|spedizione|tracciamento|посылк|отправлени|трек|\bups\b|\busps\b|fedex|\bdhl\b|\bdpd\b|\bgls\b|correos|почт",
+        r"(?i)track|parcel|package|shipment|waybill|(?-u:\b)awb(?-u:\b)|carrier|courier|label|seguimiento|paquete|env[ií]o|rastre|encomenda|pacote|remessa|suivi|colis|exp[ée]dition|paket|sendung|verfolg|pacco|spedizione|tracciamento|посылк|отправлени|трек|(?-u:\b)ups(?-u:\b)|(?-u:\b)usps(?-u:\b)|fedex|(?-u:\b)dhl(?-u:\b)|(?-u:\b)dpd(?-u:\b)|(?-u:\b)gls(?-u:\b)|correos|почт",
     )
 });
 
 pub(super) fn find(reading: &Reading<'_>) -> Vec<Found> {
     let text = reading.text;
-    let is_about_a_parcel = PARCEL.is_match(text);
+    // Asked only where it matters: most messages with digits hold nothing of any carrier's shape.
+    let is_about_a_parcel = LazyCell::new(|| PARCEL.is_match(text));
     FORMATS
         .iter()
         .flat_map(|format| {
@@ -69,13 +102,17 @@ pub(super) fn find(reading: &Reading<'_>) -> Vec<Found> {
                 .map(|c| c.to_ascii_uppercase())
                 .collect();
             let is_believed =
-                format.is_distinctive || is_about_a_parcel || number.as_str() == text.trim();
-            (is_believed && (format.check)(value.as_bytes())).then(|| Found {
-                kind: EntityKind::TrackingNumber,
-                value,
-                start: number.start(),
-                end: number.end(),
-            })
+                format.is_distinctive || number.as_str() == text.trim() || *is_about_a_parcel;
+            if !is_believed || !(format.check)(value.as_bytes()) {
+                return None;
+            }
+            // One in ten numbers has a fitting check digit by chance: the merchant's own formats go before.
+            let trust = if format.is_distinctive {
+                Trust::Certain
+            } else {
+                Trust::Likely
+            };
+            Some(Found::new(EntityKind::TrackingNumber, value, number.range()).trusted(trust))
         })
         .collect()
 }
@@ -135,7 +172,7 @@ fn s10(number: &[u8]) -> bool {
     digits[8] == check
 }
 
-/// GS1 check digit: from the right, weights 3 and 1 in turn. USPS, FedEx Ground, Russian Post.
+/// GS1 check digit: from the right, weights 3 and 1 in turn. GS1 General Specifications, section 7.9.1.
 fn gs1(number: &[u8]) -> bool {
     let Some((check, rest)) = digits(number).and_then(|digits| {
         digits
@@ -151,6 +188,28 @@ fn gs1(number: &[u8]) -> bool {
         .map(|(place, digit)| if place % 2 == 0 { 3 * digit } else { *digit })
         .sum();
     check == (10 - sum % 10) % 10
+}
+
+/// The shape says it all: no check digit is published.
+fn shape_alone(_: &[u8]) -> bool {
+    true
+}
+
+/// The last 22 digits have the check digit; before them stands where the parcel goes.
+fn usps(number: &[u8]) -> bool {
+    matches!(number.len(), 22 | 30 | 34) && number.get(number.len() - 22..).is_some_and(gs1)
+}
+
+/// FedEx Ground 96: GS1 over the shipper's and the package's number and the check digit.
+fn fedex_ground_96(number: &[u8]) -> bool {
+    number.get(7..).is_some_and(gs1)
+}
+
+/// A serial shipping container code after its identifier 00.
+fn sscc(number: &[u8]) -> bool {
+    number
+        .get(2..)
+        .is_some_and(|code| gs1(code) && code.iter().any(|digit| *digit != b'0'))
 }
 
 /// Fifteen characters: FedEx Ground's digits, or DPD's fourteen and a check character (ISO 7064, mod 37,36).
@@ -174,9 +233,15 @@ fn dpd(number: &[u8]) -> bool {
     }
 }
 
-/// Fourteen digits: Russian Post at home has a check digit; DPD prints its numbers without theirs.
+/// Fourteen digits: Russian Post at home, six of its postcode (101000 to 694923), two of the month, five of the item and
+/// a check digit as GS1's ("ШПИ", Russian Post's order 114-p of 2012); or DPD's without their check character, whose
+/// first four are a depot and begin with 0.
 fn fourteen_digits(number: &[u8]) -> bool {
-    gs1(number) || matches!(number, [b'0', ..])
+    match number {
+        [b'0', ..] => true,
+        [b'1'..=b'6', ..] => gs1(number),
+        _ => false,
+    }
 }
 
 /// Twelve digits: FedEx Express, or GLS with its own check digit.
@@ -212,16 +277,17 @@ fn gls(number: &[u8]) -> bool {
     (10 - sum % 10) % 10 == digits[11]
 }
 
-/// DHL Express: nine digits and their remainder by 7.
+/// DHL Express: nine or ten digits and their remainder by 7.
 fn dhl_express(number: &[u8]) -> bool {
     let Some(digits) = digits(number) else {
         return false;
     };
-    digits[..9]
-        .iter()
-        .fold(0, |value, digit| value * 10 + digit)
-        % 7
-        == digits[9]
+    let Some((check, body)) = digits.split_last() else {
+        return false;
+    };
+    body.iter()
+        .fold(0, |remainder, digit| (remainder * 10 + digit) % 7)
+        == *check
 }
 
 #[cfg(test)]
@@ -236,15 +302,27 @@ mod tests {
     #[test]
     fn carriers_published_examples_are_recognised() {
         for number in [
-            "1Z999AA10123456784",     // UPS
-            "1Z5R89390357567127",     // UPS
-            "RB123456785GB",          // Royal Mail
-            "RA123456785ES",          // Correos
-            "EE123456785RU",          // Russian Post
-            "9400111202555842332669", // USPS
-            "986578788855",           // FedEx Express
-            "568283610012734",        // FedEx Ground
-            "3318810025",             // DHL Express
+            "1Z999AA10123456784",                 // UPS
+            "1Z5R89390357567127",                 // UPS
+            "RB123456785GB",                      // Royal Mail
+            "RA123456785ES",                      // Correos
+            "EE123456785RU",                      // Russian Post
+            "PK12AB1234567890123456X",            // Correos at home
+            "10100080000017",                     // Russian Post at home
+            "9400111202555842332669",             // USPS
+            "420221539101026837331000039521",     // USPS with a ZIP code
+            "4201028200009261290113185417468510", // USPS with a ZIP+4 code
+            "92748931507708513018050063",         // USPS, 26 digits
+            "03071790000523483741",               // USPS certified mail
+            "9611020987654312345672",             // FedEx Ground 96
+            "JJD0099999999123",                   // DHL piece
+            "73891051146",                        // DHL Express, eleven digits
+            "00340434161094042557",               // DHL Paket
+            "008182709980000020033350276C",       // DPD label
+            "09980000020033",                     // DPD without its check character
+            "986578788855",                       // FedEx Express
+            "568283610012734",                    // FedEx Ground
+            "3318810025",                         // DHL Express
         ] {
             assert_eq!(parcels(&format!("my parcel {number} is late")), [number]);
             assert_eq!(parcels(number), [number]);
@@ -264,6 +342,12 @@ mod tests {
             "RB123456784GB",
             "9400111202555842332668",
             "3318810026",
+            "10100080000018",
+            "420221539101026837331000039522",
+            "9611020987654312345671",
+            "00340434161094042558",
+            "008182709980000020033350276D",
+            "RA123456784ES",
         ] {
             assert!(
                 parcels(&format!("tracking {number}")).is_empty(),
@@ -277,6 +361,22 @@ mod tests {
         assert!(parcels("call me at 3318810025 please").is_empty());
         assert!(parcels("parcel? my number is +3318810025").is_empty());
         assert_eq!(parcels("seguimiento DHL 3318810025"), ["3318810025"]);
+    }
+
+    #[test]
+    fn a_merchants_order_number_is_no_parcel_by_chance() {
+        // It fits DHL Express, whose check digit one number in ten has.
+        let reader = super::super::EntityReader::new(&[r"\d{10}".to_owned()]).unwrap();
+        let english = doorstep_core::Language::ENGLISH;
+        let found = reader.read(
+            "parcel 3318810025",
+            &super::super::tests::context(),
+            &english,
+        );
+        assert_eq!(found[0].kind, EntityKind::OrderNumber);
+        assert_eq!(found.len(), 1);
+        // The usual formats do not reach that far.
+        assert_eq!(parcels("parcel 3318810025 of order 10234"), ["3318810025"]);
     }
 
     #[test]

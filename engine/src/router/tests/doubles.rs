@@ -20,7 +20,9 @@ use doorstep_core::{
     search::{DocumentKind, SearchDocument, SearchHit, SearchIndex, SearchQuery},
     shipment::{Shipment, TrackingStatus},
     shop::{OrderLookup, Shop},
-    understanding::{Backend, Entity, EntityKind, Escalation, ScoredIntent, Understanding},
+    understanding::{
+        Backend, Entity, EntityKind, Escalation, ScoredIntent, Sentiment, Understanding,
+    },
 };
 use iso_currency::Currency;
 use regex::Regex;
@@ -67,6 +69,7 @@ pub(super) struct FakeNlu {
 pub(super) struct Taught {
     pub(super) language: &'static str,
     pub(super) intents: Vec<(&'static str, f32)>,
+    pub(super) asks: Vec<&'static str>,
     pub(super) escalation: Escalation,
 }
 
@@ -85,6 +88,7 @@ impl Nlu for FakeNlu {
         if let Some(taught) = taught {
             understanding.language = taught.language.parse().unwrap();
             understanding.escalation = taught.escalation;
+            understanding.asks = taught.asks.iter().map(ToString::to_string).collect();
             understanding.intents = taught
                 .intents
                 .iter()
@@ -105,7 +109,10 @@ impl Nlu for FakeNlu {
                 name: "out_of_scope".into(),
                 confidence: 0.2,
             }],
+            asks: Vec::new(),
+            accept: 0.5,
             escalation: Escalation::Normal,
+            sentiment: Sentiment::Neutral,
             entities: entities(text),
             vector: None,
             backend: Backend::Rules,

@@ -2,6 +2,7 @@
 
 mod doubles;
 mod orders;
+mod several;
 mod shop;
 mod talk;
 
@@ -16,9 +17,10 @@ use doorstep_core::{
 use iso_currency::Currency;
 
 use self::doubles::{FakeClock, FakeIndex, FakeNews, FakeNlu, FakeShop, NoEntropy, Ports, Taught};
-use super::{Router, RouterParts, ShopProfile, Thresholds};
+use super::{Renewal, Router, RouterParts, ShopProfile};
 use crate::{
-    flows,
+    flows::{self, Flows},
+    templates::Templates,
     turn::{Conversation, Effect, Turn, Waiting},
 };
 
@@ -33,6 +35,11 @@ struct Chat {
 
 impl Chat {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With more of the merchant's files than those that are shipped.
+    fn with(more: &[(&str, &str)]) -> Self {
         let ports = Ports {
             clock: Arc::new(FakeClock::new()),
             nlu: Arc::new(FakeNlu::default()),
@@ -40,11 +47,7 @@ impl Chat {
             index: Arc::new(FakeIndex::default()),
             news: Arc::new(FakeNews::default()),
         };
-        let mut files = flows::tests::shipped();
-        files
-            .files
-            .insert("glossary/es.yaml".into(), "chaqueta: jacket\n".into());
-        let (templates, flows) = flows::load(&files, &Language::ENGLISH).unwrap();
+        let (templates, flows) = words(more);
         let ambient = Ambient {
             clock: ports.clock.clone(),
             entropy: Arc::new(NoEntropy),
@@ -72,10 +75,7 @@ impl Chat {
                 time_zone: chrono_tz::Europe::Madrid,
                 currency: Currency::EUR,
             },
-            thresholds: Thresholds {
-                accept: 0.5,
-                margin: 0.15,
-            },
+            margin: 0.15,
             ambient,
             facts: ports.news.clone(),
         });
@@ -86,6 +86,16 @@ impl Chat {
             proof: None,
             ordinal: 0,
         }
+    }
+
+    /// Has the router answer by other files.
+    fn renew(&self, more: &[(&str, &str)]) {
+        let (templates, flows) = words(more);
+        self.router.renew(Renewal {
+            nlu: self.ports.nlu.clone(),
+            flows,
+            templates: Arc::new(templates),
+        });
     }
 
     /// What the model makes of a text.
@@ -103,8 +113,25 @@ impl Chat {
         let taught = Taught {
             language,
             intents: intents.to_vec(),
+            asks: Vec::new(),
             escalation,
         };
+        self.learn(text, taught);
+    }
+
+    /// A text that asks for more than one thing, in this order, each of them as sure as the others.
+    fn teach_several(&self, language: &'static str, text: &str, asks: &[&'static str]) {
+        let share = 0.9 / asks.len() as f32;
+        let taught = Taught {
+            language,
+            intents: asks.iter().map(|intent| (*intent, share)).collect(),
+            asks: asks.to_vec(),
+            escalation: Escalation::Normal,
+        };
+        self.learn(text, taught);
+    }
+
+    fn learn(&self, text: &str, taught: Taught) {
         self.ports
             .nlu
             .texts
@@ -164,6 +191,16 @@ impl Chat {
             time_zone: None,
         });
     }
+}
+
+/// The shipped files with more of them.
+fn words(more: &[(&str, &str)]) -> (Templates, Flows) {
+    let mut files = flows::tests::shipped();
+    let glossary = ("glossary/es.yaml", "chaqueta: jacket\n");
+    for (file, text) in more.iter().chain([&glossary]) {
+        files.files.insert((*file).into(), (*text).into());
+    }
+    flows::load(&files, &Language::ENGLISH).unwrap()
 }
 
 fn said(turn: &Turn) -> String {

@@ -1,0 +1,190 @@
+//! Merchants' own intents beside the built-in ones.
+//!
+//! A [`Lesson`] holds the merchant's examples and those of the built-in taxonomy. [`LocalNlu::learn`] has the model read
+//! them (after everything that customers wait for) and trains a [`Head`] that tells all of them apart: the built-in intents
+//! take part as intents of their own, so that "where is my order" does not become gift wrapping, and out-of-scope messages
+//! as its background.
+//!
+//! What is read once is kept on disk for the next start ([`known`]). `review.rs` tells a merchant what will be confused.
+
+mod choose;
+mod known;
+mod review;
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use doorstep_core::{
+    nlu::NluError,
+    understanding::{ScoredIntent, Understanding},
+};
+
+pub use self::review::Doubt;
+pub(crate) use self::review::review;
+use crate::{
+    LocalNlu, Output,
+    head::{Example, Head, HeadSettings},
+    session::truncate,
+};
+
+/// The intent of messages about nothing that a shop deals with.
+const OUT_OF_SCOPE: &str = "out_of_scope";
+
+/// A message and what it means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Utterance {
+    /// The intent's name.
+    pub intent: String,
+    /// What a customer writes.
+    pub text: String,
+}
+
+/// What own intents are learnt from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lesson {
+    /// Messages of the merchant's own intents.
+    pub own: Vec<Utterance>,
+    /// Messages of the built-in intents, out of scope among them.
+    pub background: Vec<Utterance>,
+}
+
+impl Lesson {
+    fn texts(&self) -> Vec<String> {
+        let both = self.own.iter().chain(&self.background);
+        both.map(|utterance| truncate(&utterance.text).to_owned())
+            .collect()
+    }
+}
+
+/// A merchant's own intents could not be learnt.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LearnError {
+    /// The model did not read the examples.
+    #[error(transparent)]
+    Nlu(#[from] NluError),
+    /// The examples leave nothing to learn.
+    #[error("the own intents cannot be learnt: {0}")]
+    Head(String),
+}
+
+/// What was learnt of a merchant's own intents.
+pub(crate) struct OwnIntents {
+    head: Head,
+    names: BTreeSet<String>,
+    /// The examples' words: a message that repeats one is what the merchant said it is.
+    words: HashSet<(String, String)>,
+}
+
+impl OwnIntents {
+    /// Trains a head on examples that were read. Blocks for tenths of a second.
+    pub(crate) fn train(
+        lesson: &Lesson,
+        outputs: &[Arc<Output>],
+        max_wrong: f32,
+    ) -> Result<Self, LearnError> {
+        let both = lesson.own.iter().chain(&lesson.background);
+        let examples: Vec<Example> = both
+            .zip(outputs)
+            .map(|(utterance, output)| Example {
+                label: utterance.intent.clone(),
+                output: Output::clone(output),
+            })
+            .collect();
+        let settings = HeadSettings {
+            max_wrong,
+            background: Some(OUT_OF_SCOPE.to_owned()),
+            ..HeadSettings::default()
+        };
+        let head = Head::train(&examples, &settings)
+            .map_err(|error| LearnError::Head(error.to_string()))?;
+        tracing::debug!(threshold = head.threshold(), basis = ?head.basis(), examples = examples.len(), "own intents are learnt");
+        Ok(Self {
+            head,
+            names: lesson.own.iter().map(|own| own.intent.clone()).collect(),
+            words: lesson
+                .own
+                .iter()
+                .map(|own| (words_of(&own.text), own.intent.clone()))
+                .collect(),
+        })
+    }
+
+    /// Lets the own intents compete with the built-in ones; see `choose.rs`.
+    pub(crate) fn take_part(
+        &self,
+        text: &str,
+        output: &Output,
+        margin: f32,
+        in_it: &mut Understanding,
+    ) {
+        let rival = self.best(text, output, in_it.accept);
+        if let Some(rival) = rival {
+            choose::settle(rival, margin, in_it);
+        }
+    }
+
+    /// The likeliest own intent with its confidence on the built-in intents' scale: what the head just acts on has exactly
+    /// `accept`. Nothing when the message is likelier about something built in.
+    fn best(&self, text: &str, output: &Output, accept: f32) -> Option<ScoredIntent> {
+        let words = words_of(text);
+        let repeated = self
+            .names
+            .iter()
+            .find(|name| self.words.contains(&(words.clone(), (*name).clone())));
+        if let Some(name) = repeated {
+            return Some(ScoredIntent {
+                name: name.clone(),
+                // Acted on even where the model alone is never sure enough.
+                confidence: accept.max(1.0),
+            });
+        }
+        let likeliest = self.head.score(output).into_iter().next()?;
+        if !self.names.contains(&likeliest.name) {
+            return None;
+        }
+        let confidence = choose::mapped(likeliest.confidence, self.head.threshold(), accept);
+        Some(ScoredIntent {
+            confidence,
+            ..likeliest
+        })
+    }
+}
+
+/// A message's words alone, in lower case.
+fn words_of(text: &str) -> String {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Has the model read a lesson's texts, as long as customers leave it time, and keeps what it says of them for the next
+/// start. `folder` is where; nothing is kept without one.
+pub(crate) async fn read(
+    nlu: &LocalNlu,
+    folder: Option<PathBuf>,
+    lesson: &Lesson,
+) -> Result<Vec<Arc<Output>>, NluError> {
+    let texts = lesson.texts();
+    let mut known = known::Known::open(folder, nlu.metadata());
+    let mut seen = HashSet::new();
+    let new: Vec<String> = texts
+        .iter()
+        .filter(|text| known.get(text).is_none() && seen.insert(text.as_str()))
+        .cloned()
+        .collect();
+    let outputs = nlu.read_all(&new).await?;
+    let any_new = !new.is_empty();
+    for (text, output) in new.into_iter().zip(outputs) {
+        known.add(text, Arc::new(output));
+    }
+    if any_new {
+        known.keep(&texts);
+    }
+    // Every text is known now.
+    Ok(texts.iter().filter_map(|text| known.get(text)).collect())
+}

@@ -1,0 +1,112 @@
+//! What a merchant writes: read from the built-in files and the merchant's own, and checked as a whole.
+
+use std::path::Path;
+
+use doorstep_core::{ChannelName, ConfigFiles, Problem, Timestamp};
+use doorstep_engine::{
+    flows::Flows,
+    intents::{self, Background},
+    knowledge,
+    notify::{Notifier, Rules},
+    templates::Templates,
+};
+use doorstep_nlu::{Lesson, Utterance};
+
+use crate::{assets, config::Config};
+
+/// The channels that the configuration opens.
+fn channel_names(config: &Config) -> Vec<ChannelName> {
+    let email = config
+        .channels
+        .email
+        .as_ref()
+        .map(|_| doorstep_channels::email::NAME);
+    let webchat = config
+        .channels
+        .webchat
+        .as_ref()
+        .map(|_| doorstep_channels::webchat::NAME);
+    [email, webchat]
+        .into_iter()
+        .flatten()
+        .map(ChannelName::from)
+        .collect()
+}
+
+/// What a merchant writes, checked as a whole: what `doorstep check` and start-up share.
+pub struct MerchantFiles {
+    /// The files themselves; knowledge is read from them.
+    pub files: ConfigFiles,
+    /// Replies and notification texts.
+    pub templates: Templates,
+    /// Dialogues.
+    pub flows: Flows,
+    /// What is told unasked.
+    pub rules: Rules,
+    /// What the merchant's own intents are told apart from.
+    pub background: Vec<Background>,
+}
+
+impl MerchantFiles {
+    /// What the program learns the merchant's own intents from.
+    pub fn lesson(&self) -> Lesson {
+        let own = self.flows.own_intents().iter().flat_map(|intent| {
+            intent.examples.iter().map(|example| Utterance {
+                intent: intent.name.clone(),
+                text: example.text.clone(),
+            })
+        });
+        let background = self.background.iter().map(|example| Utterance {
+            intent: example.intent.clone(),
+            text: example.text.clone(),
+        });
+        Lesson {
+            own: own.collect(),
+            background: background.collect(),
+        }
+    }
+
+    /// Reads and checks the built-in files, overlaid by `files_dir`.
+    ///
+    /// # Errors
+    /// Every problem in every file.
+    pub fn load(config: &Config) -> Result<Self, Vec<Problem>> {
+        let files = assets::merchant_files(config.files_dir.as_deref()).map_err(|error| {
+            vec![Problem {
+                file: config
+                    .files_dir
+                    .as_deref()
+                    .unwrap_or(Path::new(""))
+                    .display()
+                    .to_string(),
+                line: 0,
+                field: "files_dir".to_owned(),
+                message: format!("a file cannot be read: {error}"),
+                fix: "check that files_dir is a folder of UTF-8 text files".to_owned(),
+            }]
+        })?;
+        let templates = Templates::load(&files, &config.shop.default_language)?;
+        let mut problems = Vec::new();
+        let flows = Flows::load(&files, &templates)
+            .map_err(|found| problems.extend(found))
+            .ok();
+        let rules = Notifier::load_rules(&files, &templates, &channel_names(config))
+            .map_err(|found| problems.extend(found))
+            .ok();
+        let passages = knowledge::passages(&files, Timestamp::UNIX_EPOCH);
+        problems.extend(passages.err().unwrap_or_default());
+        let background = intents::background(&files)
+            .map_err(|problem| problems.push(problem))
+            .ok();
+        match (flows, rules, background) {
+            (Some(flows), Some(rules), Some(background)) if problems.is_empty() => Ok(Self {
+                files,
+                templates,
+                flows,
+                rules,
+                background,
+            }),
+            _ => Err(problems),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Merchants' files take effect while the program runs.
+//!
+//! The folder `files_dir` is looked at a few times a second (times and sizes only). Once a change has settled, everything
+//! is read and checked as at the start, own intents are learnt on the model's threads after whatever customers wait for,
+//! and only then is all of it put in the place of the old, at once. Files with a mistake change nothing: the log names file,
+//! line and fix, `/readyz` says so, and `doorstep_config_reloads_total` counts it.
+//!
+//! Intents, flows, replies, glossaries and taxonomy take effect like this; rules, notification templates and knowledge at
+//! the next start.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use doorstep_core::{Health, Problem};
+use doorstep_engine::router::{Renewal, Router};
+use doorstep_nlu::{LearnError, LocalNlu};
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{config::Config, merchant::MerchantFiles};
+
+/// How often the folder is looked at. A change takes effect after it was seen unchanged twice.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+
+/// What tells that a file changed: its length and when it was written.
+type Stamp = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
+
+/// Why changed files were not taken.
+#[derive(Debug, thiserror::Error)]
+enum ReloadError {
+    #[error("{} problem(s), the first: {}", .0.len(), .0.first().map_or_else(String::new, ToString::to_string))]
+    Problems(Vec<Problem>),
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+    #[error("the files could not be checked: {0}")]
+    Stopped(#[from] tokio::task::JoinError),
+}
+
+impl ReloadError {
+    /// Its name in the metric.
+    fn result(&self) -> &'static str {
+        match self {
+            Self::Problems(_) => "refused",
+            Self::Learn(_) | Self::Stopped(_) => "failed",
+        }
+    }
+}
+
+/// What is renewed when files change.
+pub(crate) struct Reloader {
+    /// The configuration, which stays.
+    pub(crate) config: Config,
+    /// The model.
+    pub(crate) nlu: LocalNlu,
+    /// Answers by the files.
+    pub(crate) router: Arc<Router>,
+}
+
+impl Reloader {
+    /// Watches the merchant's folder until `stop`, if there is one; how its last change went is told to the result.
+    /// `seen` is the folder as the running program read it.
+    pub(crate) fn watch(self, seen: Seen, stop: CancellationToken) -> watch::Receiver<Health> {
+        let (tell, health) = watch::channel(Health::Ok);
+        if let Some(folder) = self.config.files_dir.clone() {
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = self.run(&folder, seen, &tell) => {}
+                    () = stop.cancelled() => {}
+                }
+            });
+        }
+        health
+    }
+
+    async fn run(&self, folder: &Path, seen: Seen, tell: &watch::Sender<Health>) {
+        let mut taken = seen.0;
+        let mut last = taken.clone();
+        let mut ticks = interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let now = Seen::look(folder).await.0;
+            let settled = now == last;
+            last = now;
+            if !settled || last == taken {
+                continue;
+            }
+            taken = last.clone();
+            let outcome = self.renew().await;
+            tell.send_replace(report(&outcome));
+        }
+    }
+
+    async fn renew(&self) -> Result<usize, ReloadError> {
+        let config = self.config.clone();
+        let merchant = tokio::task::spawn_blocking(move || MerchantFiles::load(&config))
+            .await?
+            .map_err(ReloadError::Problems)?;
+        let nlu = self.nlu.learn(&merchant.lesson()).await?;
+        if let Err(error) = merchant.templates.glossary().learn(&nlu).await {
+            tracing::warn!(%error, "the glossary's words are read when they are needed");
+        }
+        let own = merchant.flows.own_intents().len();
+        self.router.renew(Renewal {
+            nlu: Arc::new(nlu),
+            flows: merchant.flows,
+            templates: Arc::new(merchant.templates),
+        });
+        Ok(own)
+    }
+}
+
+/// Logs and counts how it went, and says how the files are now.
+fn report(outcome: &Result<usize, ReloadError>) -> Health {
+    let result = outcome
+        .as_ref()
+        .map_or_else(ReloadError::result, |_| "applied");
+    metrics::counter!("doorstep_config_reloads_total", "result" => result).increment(1);
+    let error = match outcome {
+        Ok(own_intents) => {
+            tracing::info!(
+                own_intents,
+                "the merchant's files changed and are in effect"
+            );
+            return Health::Ok;
+        }
+        Err(error) => error,
+    };
+    if let ReloadError::Problems(problems) = error {
+        for problem in problems {
+            tracing::error!(%problem, "the merchant's files changed and have a problem; the former ones stay in effect");
+        }
+    } else {
+        tracing::error!(%error, "the merchant's files changed and could not be taken; the former ones stay in effect");
+    }
+    Health::Degraded {
+        reason: format!("changed files are not in effect, the former ones are: {error}"),
+    }
+}
+
+/// A folder as it was at one time.
+#[derive(Debug, Default)]
+pub(crate) struct Seen(Stamp);
+
+impl Seen {
+    /// Looks at a folder. What cannot be looked at is passed over: reading it will say why.
+    pub(crate) async fn look(folder: &Path) -> Self {
+        let folder = folder.to_owned();
+        let looked = tokio::task::spawn_blocking(move || {
+            let mut stamp = Stamp::new();
+            // A folder that vanishes meanwhile is an empty one.
+            let _ = collect(&folder, &mut stamp);
+            stamp
+        });
+        Self(looked.await.unwrap_or_default())
+    }
+}
+
+fn collect(folder: &Path, stamp: &mut Stamp) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        // Follows links, as reading does.
+        let Ok(metadata) = fs::metadata(&path) else {
+            continue;
+        };
+        if metadata.is_dir() {
+            collect(&path, stamp)?;
+        } else if crate::assets::is_merchant_file(&path) {
+            stamp.insert(path, (metadata.len(), metadata.modified().ok()));
+        }
+    }
+    Ok(())
+}

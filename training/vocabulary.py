@@ -1,0 +1,144 @@
+"""A word list for seven languages, and a first vector for every word the English encoder does not know.
+
+The base model's WordPiece list is English. Rare English pieces make room for those of the other languages; a new
+word begins as the mix of the English words it is translated by, which IBM model 1 finds in the parallel texts
+(Brown et al. 1993, "The Mathematics of Statistical Machine Translation").
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+from data import Translation
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+# The base list is in order of frequency; what comes after this is kept only if it occurs in our texts.
+FREQUENT_ENGLISH = 20_000
+FOREIGN_PIECES = 22_000
+ROUNDS = 6
+WORD_COPIES = 3  # a dictionary entry says more than a sentence
+
+
+def normaliser() -> normalizers.Normalizer:
+    return normalizers.BertNormalizer(lowercase=True, strip_accents=True)
+
+
+def foreign_pieces(texts: Iterable[str]) -> list[str]:
+    """Pieces learnt from texts in the new languages, most frequent words whole."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normaliser()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=FOREIGN_PIECES, min_frequency=2, special_tokens=SPECIAL, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    pieces = tokenizer.get_vocab()
+    return sorted((piece for piece in pieces if piece not in SPECIAL), key=lambda piece: (pieces[piece], piece))
+
+
+def is_of_our_scripts(piece: str) -> bool:
+    """Latin, Cyrillic, digits, punctuation and symbols; the base list has a thousand characters of other scripts."""
+    letters = [character for character in piece.removeprefix("##") if character.isalpha()]
+    return all(unicodedata.name(letter, "").startswith(("LATIN", "CYRILLIC")) for letter in letters)
+
+
+def build(base: Path, english: Iterable[str], foreign: Iterable[str]) -> Tokenizer:
+    """The base tokenizer with a word list for all languages."""
+    old = Tokenizer.from_file(str(base))
+    old.no_padding()
+    old.no_truncation()
+    used: Counter[str] = Counter()
+    for encoding in old.encode_batch(list(english), add_special_tokens=False):
+        used.update(encoding.tokens)
+    ranked = sorted(old.get_vocab().items(), key=lambda item: item[1])
+    kept = [
+        piece
+        for piece, number in ranked
+        if piece not in SPECIAL
+        and not piece.startswith("[unused")
+        and is_of_our_scripts(piece)
+        and (number < FREQUENT_ENGLISH or used[piece] > 1 or len(piece.removeprefix("##")) == 1)
+    ]
+    known = set(kept)
+    pieces = SPECIAL + kept + [piece for piece in foreign_pieces(foreign) if piece not in known]
+    return with_pieces(base, pieces)
+
+
+def with_pieces(base: Path, pieces: list[str]) -> Tokenizer:
+    """The tokenizer's own file with another word list; special tokens move to the front."""
+    description = json.loads(base.read_text(encoding="utf-8"))
+    numbers = {piece: number for number, piece in enumerate(pieces)}
+    description["model"]["vocab"] = numbers
+    for token in description["added_tokens"]:
+        token["id"] = numbers[token["content"]]
+    for token in description["post_processor"].get("special_tokens", {}).values():
+        token["ids"] = [numbers[token["id"]]]
+    for name in ("sep", "cls"):
+        if name in description["post_processor"]:
+            piece = description["post_processor"][name][0]
+            description["post_processor"][name] = [piece, numbers[piece]]
+    description["padding"] = description["truncation"] = None
+    return Tokenizer.from_str(json.dumps(description, ensure_ascii=False))
+
+
+def first_vectors(tokenizer: Tokenizer, base: Path, vectors: np.ndarray, pairs: list[Translation]) -> np.ndarray:
+    """Vectors [pieces, hidden]: the base model's own, else what translations say, else what the piece is made of."""
+    old = Tokenizer.from_file(str(base))
+    old.no_padding()
+    old.no_truncation()
+    old_numbers = old.get_vocab()
+    pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    spelt = [old.encode(piece.removeprefix("##"), add_special_tokens=False).ids for piece, _ in pieces]
+    made = np.stack([vectors[ids].mean(axis=0) if ids else vectors.mean(axis=0) for ids in spelt])
+    norm = np.linalg.norm(vectors[1000:20_000], axis=1).mean()
+    meanings = align(tokenizer, old, pairs)
+    for piece, number in pieces:
+        if piece in old_numbers:
+            made[number] = vectors[old_numbers[piece]]
+        elif number in meanings:
+            ids, shares = meanings[number]
+            mixed = shares @ vectors[ids]
+            made[number] = mixed * (norm / max(np.linalg.norm(mixed), 1e-6))
+    return made.astype(np.float32)
+
+
+def align(tokenizer: Tokenizer, old: Tokenizer, pairs: list[Translation]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """For each foreign piece the English pieces that translate it and how much each does, by IBM model 1."""
+    keys, groups = [], []
+    sentences = [pair for pair in pairs for _ in range(WORD_COPIES if pair.is_word else 1)]
+    foreign = tokenizer.encode_batch([pair.foreign for pair in sentences], add_special_tokens=False)
+    english = old.encode_batch([pair.english for pair in sentences], add_special_tokens=False)
+    size, group = len(old.get_vocab()), 0
+    for left, right in zip(foreign, english):
+        f, e = np.array(left.ids[:40], np.int64), np.array(right.ids[:40], np.int64)
+        if not len(f) or not len(e):
+            continue
+        keys.append((f[:, None] * size + e[None, :]).ravel())
+        # One group for each English word of a sentence: its meaning is shared out among the foreign words.
+        groups.append((group + np.tile(np.arange(len(e)), len(f))))
+        group += len(e)
+    cells, key = np.unique(np.concatenate(keys), return_inverse=True)
+    where = np.concatenate(groups)
+    foreign_of, english_of = cells // size, cells % size
+    chance = np.ones(len(cells))
+    for _ in range(ROUNDS):
+        weight = chance[key]
+        weight /= np.bincount(where, weight, group)[where]
+        counts = np.bincount(key, weight, len(cells))
+        # How much of a foreign piece each English one explains.
+        chance = counts / np.bincount(foreign_of, counts, foreign_of.max() + 1)[foreign_of]
+    meanings = {}
+    order = np.lexsort((-chance, foreign_of))
+    starts = np.flatnonzero(np.r_[True, np.diff(foreign_of[order]) != 0, True])
+    for start, end in zip(starts[:-1], starts[1:]):
+        best = order[start : min(end, start + 5)]
+        shares = chance[best] ** 2  # the best translation should prevail over what stands beside it by chance
+        meanings[int(foreign_of[order[start]])] = (english_of[best], shares / shares.sum())
+    return meanings
