@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 import data
 import evaluate
 import fit
+import languages
 import train
 from card import card
 from encoder import HIDDEN, load_encoder
@@ -113,17 +114,19 @@ class Made:
         }
 
 
-def finish(model: Understanding, tokenizer: Tokenizer, labels: list[str], messages: list[data.Utterance]) -> Made:
+def finish(
+    model: Understanding, tokenizer: Tokenizer, labels: list[str], messages: list[data.Utterance], work: Path
+) -> Made:
     """Calibrate on held-out messages, export, quantise. Temperature and bias come from the quantised graph, for that
     is what ships."""
     held_out = data.held_out("calibration")
     texts = [message.text for message in messages[:: max(1, len(messages) // RANGE_MESSAGES)]]
     heed_sentiment(model)
-    graph = build(model, WORK, tokenizer, texts, OUTPUTS)
+    graph = build(model, work, tokenizer, texts, OUTPUTS)
     calibrate(model, Answers.of(Runner(graph, tokenizer, threads=2), held_out, labels))
-    graph = build(model, WORK, tokenizer, texts, OUTPUTS)
+    graph = build(model, work, tokenizer, texts, OUTPUTS)
     answers = Answers.of(Runner(graph, tokenizer, threads=2), held_out, labels)
-    return Made(graph, WORK / "plain.onnx", tokenizer, labels, evaluate.best_presence(answers), answers)
+    return Made(graph, work / "plain.onnx", tokenizer, labels, evaluate.best_presence(answers), answers)
 
 
 def scores(made: Made) -> dict:
@@ -179,24 +182,26 @@ def main() -> None:
     if arguments.without and arguments.out == MODELS:
         parser.error("--without makes a model for measuring: say --out FOLDER too")
     torch.set_num_threads(arguments.threads)
-    WORK.mkdir(exist_ok=True)
+    work = WORK if arguments.out == MODELS else arguments.out / "build"
+    work.mkdir(parents=True, exist_ok=True)
     base, labels = train.base_model(), read_labels()
     sources = data.Sources(arguments.data, frozenset(arguments.without))
     tuning = fit.Tuning(steps=arguments.steps, seed=SEED)
     material = train.Material.read(sources, SEED)
-    weights, words = WORK / "weights.pt", WORK / "tokenizer.json"
+    weights, words = work / "weights.pt", work / "tokenizer.json"
     made_of = material.fingerprint(tuning)
     if not arguments.reuse:
         model, tokenizer = train.train(base, material, labels, tuning)
         tokenizer.save(str(words))
         torch.save({"made_of": made_of, "state": model.state_dict()}, weights)
     model = with_weights(base, load_weights(weights, made_of), len(labels))
-    made = finish(model, load_tokenizer(words), labels, material.messages)
+    made = finish(model, load_tokenizer(words), labels, material.messages, work)
     write(made, arguments.out)
     measured = scores(made)
     print(json.dumps({key: value for key, value in measured.items() if key != "intents"}, indent=1, ensure_ascii=False))
-    (WORK / "scores.json").write_text(json.dumps(measured, ensure_ascii=False))
+    (work / "scores.json").write_text(json.dumps(measured, ensure_ascii=False))
     if arguments.out == MODELS:
+        languages.write(sources, MODELS)
         size = made.graph.stat().st_size
         (MODELS / "README.md").write_text(card(measured, size, sources, material, tuning), encoding="utf-8")
 

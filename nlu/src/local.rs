@@ -78,6 +78,12 @@ impl LocalNlu {
             config.max_wrong,
             metadata.threshold.accept,
         );
+        if !thresholds.allow_answers() {
+            tracing::warn!(
+                max_wrong = config.max_wrong,
+                "the held-out messages prove no confidence sure enough for so few wrong answers: customers will be asked again or handed over; a larger nlu.max_wrong answers more"
+            );
+        }
         let drift = Drift::new(&metadata.calibration);
         report_backend(backend);
         warm_up_rules(&entities);

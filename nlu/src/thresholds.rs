@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use crate::conformal::{self, Judged};
 
-/// A language with fewer held-out messages than this goes by those of all languages together.
+/// A language with fewer held-out messages than this goes by those of all languages together; so does one whose messages
+/// are too few to prove any threshold for what the merchant accepts.
 const ENOUGH: usize = 60;
 
 /// What a message of another language counts for a language's threshold: a hundred messages of its own say too little to
@@ -71,8 +72,14 @@ impl Thresholds {
                 .iter()
                 .filter(|one| one.confidence.len() >= ENOUGH)
                 .map(|one| (one.language.clone(), of(Some(&one.language))))
+                .filter(|(_, threshold)| *threshold < conformal::NEVER)
                 .collect(),
         }
+    }
+
+    /// Whether any message can be acted on, of a language that does not go by its own messages.
+    pub(crate) fn allow_answers(&self) -> bool {
+        self.everywhere < conformal::NEVER
     }
 
     /// The least confidence at which an intent of a message in `language` is acted on.
@@ -114,6 +121,7 @@ mod tests {
         let english = thresholds.of(&Language::ENGLISH);
         assert!(own > english, "{own} {english}");
         assert_eq!(thresholds.of(&few), thresholds.everywhere);
+        assert!(thresholds.allow_answers());
         // Who accepts more is answered more.
         let lenient = Thresholds::new(&calibration, 0.2, 0.7);
         assert!(lenient.of(&spanish) < own);

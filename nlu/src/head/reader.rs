@@ -9,7 +9,7 @@ const KEPT: usize = 64;
 /// How many of them, the most alike, count.
 const NEAREST: usize = 3;
 /// The prior on the weights, by sum; see [`Logistic::fit`].
-const PENALTY: f32 = 0.1;
+const PENALTY: f32 = 0.03;
 
 /// How many values speak for or against the likeliest intent.
 pub(super) const EVIDENCE: usize = 3;
