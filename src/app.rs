@@ -41,7 +41,7 @@ use crate::{
     http::ApiError,
     limit::WebhookLimits,
     merchant::MerchantFiles,
-    reload::{Reloader, Seen},
+    reload::{Files, Reloader, Seen},
 };
 
 /// A running program: what HTTP handlers and commands speak with.
@@ -73,8 +73,8 @@ pub struct App {
     inbound: Inbound,
     workers: Option<Workers>,
     limits: WebhookLimits,
-    /// How the last change of the merchant's files went.
-    files: watch::Receiver<Health>,
+    /// How far the merchant's files are in effect.
+    files: watch::Receiver<Files>,
     source_configs: BTreeMap<String, SourceConfig>,
 }
 
@@ -147,13 +147,12 @@ impl App {
         let (shop, demo_shop) = open_shop(&config, &ambient)?;
 
         let lesson = merchant.lesson();
-        let knowing = nlu.learn(&lesson).await.map_err(part("nlu"))?;
         let templates = Arc::new(merchant.templates);
         let router = Arc::new(Router::new(RouterParts {
-            nlu: Arc::new(knowing),
+            nlu: Arc::new(nlu.clone()),
             shop: shop.clone(),
             search: search.clone(),
-            flows: merchant.flows,
+            flows: Arc::new(merchant.flows),
             templates: templates.clone(),
             shop_profile: shop_profile(&config),
             margin: nlu.metadata().threshold.margin,
@@ -224,7 +223,7 @@ impl App {
             nlu: nlu.clone(),
             router,
         };
-        let files = reloader.watch(seen, stop.child_token());
+        let files = reloader.start(lesson, seen, stop.child_token());
         let (progress, indexed) = watch::channel(Progress::Reading);
         let app = Arc::new(Self {
             indexed,
@@ -268,6 +267,13 @@ impl App {
         }
     }
 
+    /// Waits until the merchant's own intents are learnt, or cannot be.
+    pub async fn taught(&self) {
+        let mut files = self.files.clone();
+        // An error says that nothing will be learnt any more.
+        let _ = files.wait_for(|files| *files != Files::Learning).await;
+    }
+
     /// How each part is.
     pub async fn health(&self) -> Vec<(String, Health)> {
         let mut parts = vec![("database".to_owned(), self.database_health().await)];
@@ -277,7 +283,7 @@ impl App {
             self.shop.healthcheck().await,
         ));
         parts.push(("nlu".to_owned(), self.nlu_health()));
-        parts.push(("files".to_owned(), self.files.borrow().clone()));
+        parts.push(("files".to_owned(), self.files.borrow().health()));
         for (name, channel) in &self.channels.all {
             parts.push((format!("channel:{name}"), channel.healthcheck().await));
         }

@@ -1,5 +1,7 @@
 //! Merchants' files take effect while the program runs.
 //!
+//! Own intents are learnt beside everything else, right after the start: until then, the built-in ones stand in.
+//!
 //! The folder `files_dir` is looked at a few times a second (times and sizes only). Once a change has settled, everything
 //! is read and checked as at the start, own intents are learnt on the model's threads after whatever customers wait for,
 //! and only then is all of it put in the place of the old, at once. Files with a mistake change nothing: the log names file,
@@ -18,7 +20,7 @@ use std::{
 
 use doorstep_core::{Health, Problem};
 use doorstep_engine::router::{Renewal, Router};
-use doorstep_nlu::{LearnError, LocalNlu};
+use doorstep_nlu::{LearnError, Lesson, LocalNlu};
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval},
@@ -54,6 +56,30 @@ impl ReloadError {
     }
 }
 
+/// How far the merchant's files are in effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Files {
+    /// The program has begun, and own intents are still being learnt.
+    Learning,
+    /// All of them are.
+    InEffect,
+    /// Own intents are not understood, or changed files are not taken.
+    Behind(String),
+}
+
+impl Files {
+    pub(crate) fn health(&self) -> Health {
+        let reason = match self {
+            Self::InEffect => return Health::Ok,
+            Self::Learning => "own intents are being learnt; until then the built-in ones stand in",
+            Self::Behind(reason) => reason,
+        };
+        Health::Degraded {
+            reason: reason.to_owned(),
+        }
+    }
+}
+
 /// What is renewed when files change.
 pub(crate) struct Reloader {
     /// The configuration, which stays.
@@ -65,22 +91,34 @@ pub(crate) struct Reloader {
 }
 
 impl Reloader {
-    /// Watches the merchant's folder until `stop`, if there is one; how its last change went is told to the result.
-    /// `seen` is the folder as the running program read it.
-    pub(crate) fn watch(self, seen: Seen, stop: CancellationToken) -> watch::Receiver<Health> {
-        let (tell, health) = watch::channel(Health::Ok);
-        if let Some(folder) = self.config.files_dir.clone() {
-            tokio::spawn(async move {
-                tokio::select! {
-                    () = self.run(&folder, seen, &tell) => {}
-                    () = stop.cancelled() => {}
-                }
-            });
-        }
-        health
+    /// Learns own intents, and then watches the merchant's folder, if there is one, until `stop`. The start of the program
+    /// need not wait for it. `seen` is the folder as the running program read it, with `lesson`.
+    pub(crate) fn start(
+        self,
+        lesson: Lesson,
+        seen: Seen,
+        stop: CancellationToken,
+    ) -> watch::Receiver<Files> {
+        let (tell, files) = watch::channel(match lesson.own.is_empty() {
+            true => Files::InEffect,
+            false => Files::Learning,
+        });
+        tokio::spawn(async move {
+            tokio::select! {
+                () = self.run(lesson, seen, &tell) => {}
+                () = stop.cancelled() => {}
+            }
+        });
+        files
     }
 
-    async fn run(&self, folder: &Path, seen: Seen, tell: &watch::Sender<Health>) {
+    async fn run(&self, lesson: Lesson, seen: Seen, tell: &watch::Sender<Files>) {
+        if !lesson.own.is_empty() {
+            tell.send_replace(self.learn(&lesson).await);
+        }
+        let Some(folder) = &self.config.files_dir else {
+            return;
+        };
         let mut taken = seen.0;
         let mut last = taken.clone();
         let mut ticks = interval(LOOK_EVERY);
@@ -96,6 +134,19 @@ impl Reloader {
             taken = last.clone();
             let outcome = self.renew().await;
             tell.send_replace(report(&outcome));
+        }
+    }
+
+    async fn learn(&self, lesson: &Lesson) -> Files {
+        match self.nlu.learn(lesson).await {
+            Ok(nlu) => {
+                self.router.teach(Arc::new(nlu));
+                Files::InEffect
+            }
+            Err(error) => {
+                tracing::error!(%error, "own intents are not understood; the built-in ones stand in");
+                Files::Behind(format!("own intents are not understood: {error}"))
+            }
         }
     }
 
@@ -119,7 +170,7 @@ impl Reloader {
 }
 
 /// Logs and counts how it went, and says how the files are now.
-fn report(outcome: &Result<usize, ReloadError>) -> Health {
+fn report(outcome: &Result<usize, ReloadError>) -> Files {
     let result = outcome
         .as_ref()
         .map_or_else(ReloadError::result, |_| "applied");
@@ -130,7 +181,7 @@ fn report(outcome: &Result<usize, ReloadError>) -> Health {
                 own_intents,
                 "the merchant's files changed and are in effect"
             );
-            return Health::Ok;
+            return Files::InEffect;
         }
         Err(error) => error,
     };
@@ -141,9 +192,9 @@ fn report(outcome: &Result<usize, ReloadError>) -> Health {
     } else {
         tracing::error!(%error, "the merchant's files changed and could not be taken; the former ones stay in effect");
     }
-    Health::Degraded {
-        reason: format!("changed files are not in effect, the former ones are: {error}"),
-    }
+    Files::Behind(format!(
+        "changed files are not in effect, the former ones are: {error}"
+    ))
 }
 
 /// A folder as it was at one time.

@@ -49,7 +49,8 @@ pub struct ShopProfile {
     pub currency: Currency,
 }
 
-/// What a router is made of.
+/// What a router is made of. Cheap to clone.
+#[derive(Clone)]
 pub struct RouterParts {
     /// Understands texts.
     pub nlu: Arc<dyn Nlu>,
@@ -58,7 +59,7 @@ pub struct RouterParts {
     /// Finds products and passages.
     pub search: Arc<dyn SearchIndex>,
     /// What is done about intents.
-    pub flows: Flows,
+    pub flows: Arc<Flows>,
     /// The words.
     pub templates: Arc<Templates>,
     /// The shop.
@@ -105,22 +106,24 @@ impl Router {
         }
     }
 
+    /// Understands messages by another model from now on, or by one that learnt something.
+    pub fn teach(&self, nlu: Arc<dyn Nlu>) {
+        self.change(|parts| parts.nlu = nlu);
+    }
+
     /// Answers by other files from now on: all of them at once. Turns that are under way end by the old ones, and a
     /// conversation whose flow is gone is told that its question is forgotten.
     pub fn renew(&self, renewal: Renewal) {
-        let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
-        let old = Arc::clone(&parts);
-        *parts = Arc::new(RouterParts {
-            nlu: renewal.nlu,
-            flows: renewal.flows,
-            templates: renewal.templates,
-            shop: Arc::clone(&old.shop),
-            search: Arc::clone(&old.search),
-            shop_profile: old.shop_profile.clone(),
-            margin: old.margin,
-            ambient: old.ambient.clone(),
-            facts: Arc::clone(&old.facts),
+        self.change(|parts| {
+            parts.nlu = renewal.nlu;
+            parts.flows = Arc::new(renewal.flows);
+            parts.templates = renewal.templates;
         });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut RouterParts)) {
+        let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut parts));
     }
 
     fn parts(&self) -> Arc<RouterParts> {

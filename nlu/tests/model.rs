@@ -305,6 +305,26 @@ fn vectors_of_a_long_list_come_in_order_and_are_those_of_single_texts() {
 }
 
 #[test]
+fn a_text_is_read_among_others_as_it_is_alone() {
+    let Some(model) = shipped() else { return };
+    let mut session = Session::open(model, &NluConfig::default()).unwrap();
+    let long = "the zipper of my jacket broke on the very first day. ".repeat(12);
+    let mut texts = TEXTS.to_vec();
+    texts.extend(["hi", "", &long, "где мой заказ", "🙂"]);
+    let together = session.run_many(&texts);
+    assert_eq!(together.len(), texts.len());
+    for (text, among) in texts.iter().zip(together) {
+        let (alone, among) = (session.run(text).unwrap(), among.unwrap());
+        // Sums are made in another order, and a value at the edge of a step may fall to its other side.
+        let alike = cosine(&alone.embedding, &among.embedding);
+        assert!(alike > 0.999, "{text}: {alike}");
+        for (a, b) in alone.intents.iter().zip(&among.intents) {
+            assert!((a - b).abs() < 0.02, "{text}: {a} {b}");
+        }
+    }
+}
+
+#[test]
 fn a_text_that_was_announced_is_understood_the_same() {
     let Some(model) = shipped() else { return };
     let config = NluConfig {

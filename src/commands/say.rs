@@ -25,6 +25,7 @@ pub(super) async fn run(cli: &Cli, arguments: &Say) -> Result<(), Failure> {
     crate::observe::start_logging(&config.log);
     let app = App::start(config, ambient::system(), Role::Web, false).await?;
     catalog::indexed(&app).await;
+    app.taught().await;
     let mut random = [0; 8];
     app.ambient.entropy.fill(&mut random);
     let conversation = Conversation {

@@ -156,7 +156,9 @@ async fn a_bad_file_changes_nothing_and_says_why() {
 
 #[tokio::test]
 async fn the_demo_shop_answers_its_own_question_in_the_customers_language() {
-    let server = shared().await.address;
+    let server = shared().await;
+    server.app.taught().await;
+    let server = server.address;
     for (language, text, answer) in [
         ("en", "Do you gift wrap?", "with a card in your own words"),
         (

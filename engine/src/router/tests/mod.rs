@@ -66,7 +66,7 @@ impl Chat {
             nlu: ports.nlu.clone(),
             shop: ports.shop.clone(),
             search: ports.index.clone(),
-            flows,
+            flows: Arc::new(flows),
             templates: Arc::new(templates),
             shop_profile: ShopProfile {
                 name: "Fjellro".into(),
