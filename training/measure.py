@@ -91,8 +91,8 @@ def measure_built_in(measuring: Measuring) -> None:
         if name == "mixed":
             measuring.note("language, mixed messages", found["language_accuracy"], 0.97)
             continue
-        by_language = {code: values["accuracy"] for code, values in found["languages"].items()}
-        measuring.note("shipped intents, English", by_language["en"], 0.92)
+        by_language = found["languages"]
+        measuring.note("shipped intents, English (only the first of several wishes counts)", by_language["en"], 0.92)
         measuring.note("furthest behind English", by_language["en"] - min(by_language.values()), 0.06, at_most=True)
         measuring.note("escalation: recall", found["escalation_recall"], 0.95)
         measuring.note("escalation: false alarms", found["escalation_false_alarms"], 0.10, at_most=True)
