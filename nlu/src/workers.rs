@@ -2,9 +2,9 @@
 //!
 //! Inference blocks, so it has threads of its own, one session each. Conversations wait in a bounded lane: when it is
 //! full the caller learns at once and answers by rules (G7). Long lists to be indexed wait in a second lane that is only
-//! served when the first is empty, so that a catalog import never delays a customer by more than one batch.
+//! served when the first is empty, so that a catalog import never delays a customer by more than one text.
 //!
-//! What waits is shared out among the threads, and a thread reads its share at once if that is faster on this machine
+//! What waits in conversations is shared out among the threads, and a thread reads its share at once if that is faster on this machine
 //! ([`crate::Session::texts_at_once`] measures it): with int8 dot-product instructions it is, without them it is not.
 
 use std::{
@@ -97,9 +97,9 @@ impl Shared {
                 report_depth(lanes.conversations.len());
                 return jobs;
             }
-            let share = self.share(lanes.indexing.len());
-            if share > 0 {
-                return lanes.indexing.drain(..share).collect();
+            // One by one, so that what is learnt from a list does not depend on how its texts fell together.
+            if let Some(job) = lanes.indexing.pop_front() {
+                return vec![job];
             }
             lanes.idle.push(number);
             lanes = self.bells[number]
