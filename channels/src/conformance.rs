@@ -78,5 +78,6 @@ fn message(text: &str, entropy: &TestEntropy) -> OutboundMessage {
         content: Content::text(text),
         language: Language::ENGLISH,
         in_reply_to: None,
+        thread: Default::default(),
     }
 }

@@ -15,7 +15,7 @@
 //! 3. **One feature** in `channels/Cargo.toml` that takes its vendor crate in (and is passed on by the root package).
 //! 4. **One section** `[channels.<name>]` in `config/default.toml`. A channel without a section is off.
 //!
-//! Then run `conformance::check` on it in its tests (what every channel promises), and write `docs/channels/<name>.md`.
+//! Beside it stands its [`simulator`](simulator::Simulator). Then run `conformance::check` on it in its tests (what every channel promises), and write `docs/channels/<name>.md`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -25,6 +25,8 @@ use doorstep_core::{
     Ambient, ChannelName,
     channel::{Channel, Inbox, Mailbox},
 };
+
+pub mod simulator;
 
 #[cfg(test)]
 mod conformance;

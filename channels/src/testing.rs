@@ -12,9 +12,9 @@ use std::{
 
 use async_trait::async_trait;
 use doorstep_core::{
-    Ambient, Clock, ConversationId, Entropy, InboundMessageId, Language, OutboundMessageId,
-    Timestamp,
-    channel::{AdmitError, Inbox, Mailbox, News, Subscription},
+    Ambient, ChannelName, Clock, ConversationId, Entropy, InboundMessageId, Language,
+    OutboundMessageId, Timestamp,
+    channel::{AdmitError, Inbox, Mailbox, News, ReceiptUpdate, Subscription},
     customer::Proof,
     message::{
         Address, Admission, Content, InboundMessage, MailboxEntry, MailboxMessage, OutboundMessage,
@@ -77,6 +77,12 @@ pub(crate) struct Memory {
     pub(crate) admitted: Mutex<Vec<InboundMessage>>,
     /// Every proof handed in without a message.
     pub(crate) proven: Mutex<Vec<(Address, Proof, Option<Language>)>>,
+    /// Every receipt handed in by a connection.
+    pub(crate) receipts: Mutex<Vec<ReceiptUpdate>>,
+    /// Every address that was closed, with the reason.
+    pub(crate) closed: Mutex<Vec<(Address, String)>>,
+    /// How far connections have read.
+    pub(crate) cursors: Mutex<HashMap<String, String>>,
     /// Every position marked as read.
     pub(crate) read: Mutex<Vec<i64>>,
     /// How often entries were read.
@@ -98,6 +104,9 @@ impl Memory {
             conversations: Mutex::default(),
             admitted: Mutex::default(),
             proven: Mutex::default(),
+            receipts: Mutex::default(),
+            closed: Mutex::default(),
+            cursors: Mutex::default(),
             read: Mutex::default(),
             reads: AtomicU64::default(),
             away: AtomicBool::default(),
@@ -112,6 +121,7 @@ impl Memory {
             language: Language::ENGLISH,
             in_reply_to: answers
                 .map(|_| InboundMessageId::new(&*self.ambient.clock, &*self.ambient.entropy)),
+            thread: Default::default(),
         };
         let answers = answers.map(ToOwned::to_owned);
         self.with(address, |conversation| {
@@ -218,6 +228,44 @@ impl Inbox for Memory {
         self.there()?;
         let proven = (address.clone(), proof.clone(), language.cloned());
         self.proven.lock().unwrap().push(proven);
+        Ok(())
+    }
+
+    async fn settle(
+        &self,
+        _channel: &ChannelName,
+        receipt: ReceiptUpdate,
+    ) -> Result<(), AdmitError> {
+        self.there()?;
+        self.receipts.lock().unwrap().push(receipt);
+        Ok(())
+    }
+
+    async fn close(&self, address: &Address, reason: &str) -> Result<(), AdmitError> {
+        self.there()?;
+        let closed = (address.clone(), reason.to_owned());
+        self.closed.lock().unwrap().push(closed);
+        Ok(())
+    }
+
+    async fn cursor(
+        &self,
+        _channel: &ChannelName,
+        name: &str,
+    ) -> Result<Option<String>, AdmitError> {
+        self.there()?;
+        Ok(self.cursors.lock().unwrap().get(name).cloned())
+    }
+
+    async fn set_cursor(
+        &self,
+        _channel: &ChannelName,
+        name: &str,
+        value: &str,
+    ) -> Result<(), AdmitError> {
+        self.there()?;
+        let mut cursors = self.cursors.lock().unwrap();
+        cursors.insert(name.to_owned(), value.to_owned());
         Ok(())
     }
 }

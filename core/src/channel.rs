@@ -1,12 +1,13 @@
 //! The port to a channel, and what a channel asks of us.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ChannelName, Health, Language, Timestamp,
+    ChannelName, Health, Language, OutboundMessageId, Timestamp,
+    attachment::{Attachment, AttachmentStream, FetchError},
     customer::Proof,
     message::{Address, Admission, InboundMessage, MailboxEntry, OutboundMessage},
     webhook::{WebhookRejection, WebhookRequest},
@@ -44,8 +45,74 @@ pub trait Channel: Send + Sync {
         message: &OutboundMessage,
     ) -> Result<Receipt, SendError>;
 
+    /// Opens an attachment that the channel handed in.
+    ///
+    /// # Errors
+    /// The error says whether to try again. By default nothing can be fetched.
+    async fn fetch(&self, attachment: &Attachment) -> Result<AttachmentStream, FetchError> {
+        Err(FetchError::Fail {
+            reason: format!(
+                "channel `{}` has no attachments of kind {}",
+                self.name(),
+                attachment.kind.as_str()
+            ),
+        })
+    }
+
+    /// Lets the customer see that their message was read and an answer is being made (`message` is its
+    /// [external id](InboundMessage::external_id)), where the provider can show it. Best effort: nothing depends on it.
+    async fn show_typing(&self, address: &Address, message: &str) {
+        let _ = (address, message);
+    }
+
+    /// The link that opens this channel with a link token in the customer's hand, where there is one:
+    /// `https://t.me/shop_bot?start=…`.
+    fn deep_link(&self, token: &str) -> Option<String> {
+        let _ = token;
+        None
+    }
+
+    /// What [`Self::send`] would hand to the provider, for a person to look at: `doorstep preview`. One part a message
+    /// that would be sent.
+    ///
+    /// # Errors
+    /// The message cannot be sent there.
+    fn preview(&self, message: &OutboundMessage) -> Result<Vec<Preview>, SendError> {
+        Ok(vec![Preview {
+            text: message.content.text.clone(),
+            payload: String::new(),
+        }])
+    }
+
     /// Whether the provider can be reached with our credentials.
     async fn healthcheck(&self) -> Health;
+
+    /// What works at the provider and what is missing (token, webhook, permissions), without sending to anyone:
+    /// `doorstep channels test`. By default the health check alone.
+    async fn diagnose(&self) -> Vec<Diagnosis> {
+        vec![Diagnosis {
+            what: "the provider answers".to_owned(),
+            health: self.healthcheck().await,
+        }]
+    }
+}
+
+/// One message as a provider would get it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// As the customer would read it, in plain text.
+    pub text: String,
+    /// The provider's own format, readable: a JSON body, a mail.
+    pub payload: String,
+}
+
+/// One thing that [`Channel::diagnose`] looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// What was looked at: `the webhook is set`.
+    pub what: String,
+    /// What was found, and if it does not work what to do.
+    pub health: Health,
 }
 
 /// What a channel can show and how it sends.
@@ -67,6 +134,51 @@ pub struct Capabilities {
     pub idempotent: bool,
     /// Longest text in characters; longer texts are split at sentence ends.
     pub max_text: usize,
+    /// Pictures in messages.
+    pub images: bool,
+    /// The provider says later what became of a message (delivered, read, failed): an ambiguous one may be settled by it.
+    pub receipts: bool,
+    /// How long after the customer's last message anything may be written; later only approved templates. `None`: always.
+    pub reply_window: Option<Duration>,
+    /// How fast may be sent. Kept across instances before a delivery is attempted.
+    pub rates: SendRates,
+}
+
+impl Default for Capabilities {
+    /// Plain text without limits on speed, sent again at one's peril.
+    fn default() -> Self {
+        Self {
+            mailbox: false,
+            buttons: false,
+            cards: false,
+            html: false,
+            subject: false,
+            idempotent: false,
+            max_text: 4000,
+            images: false,
+            receipts: false,
+            reply_window: None,
+            rates: SendRates::default(),
+        }
+    }
+}
+
+/// How fast may be sent on a channel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SendRates {
+    /// To one address.
+    pub per_address: Option<Rate>,
+    /// Over all addresses.
+    pub overall: Option<Rate>,
+}
+
+/// So many messages in such a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub messages: u32,
+    /// In which time.
+    pub per: Duration,
 }
 
 /// What a webhook of a channel brought.
@@ -76,6 +188,8 @@ pub struct WebhookOutcome {
     pub messages: Vec<InboundMessage>,
     /// News about messages we sent.
     pub receipts: Vec<ReceiptUpdate>,
+    /// Addresses that no longer take messages (the customer blocked us), each with what the provider said.
+    pub closed: Vec<(Address, String)>,
     /// What the provider wants as the answer's body (verification challenges).
     pub reply: Option<String>,
 }
@@ -90,8 +204,11 @@ pub struct Receipt {
 /// What the provider says later about a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiptUpdate {
-    /// The provider's identifier of the message.
-    pub provider_id: String,
+    /// The provider's identifier of the message, where it names one.
+    pub provider_id: Option<String>,
+    /// Our identifier, where the provider gives back what we sent along: it settles also a message whose
+    /// [`Receipt`] never arrived.
+    pub message: Option<OutboundMessageId>,
     /// What became of it.
     pub status: ReceiptStatus,
     /// When.
@@ -99,14 +216,21 @@ pub struct ReceiptUpdate {
 }
 
 /// What became of a sent message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReceiptStatus {
+    /// The provider passed it on.
+    Sent,
     /// It reached the customer's device.
     Delivered,
     /// The customer opened it.
     Read,
     /// The provider gave up.
-    Failed,
+    Failed {
+        /// What the provider said, with its code.
+        reason: String,
+        /// Whether nothing more can be sent to this address.
+        gone: bool,
+    },
 }
 
 /// Why a message was not sent, as the next step to take.
@@ -116,13 +240,20 @@ pub enum SendError {
     #[error("not sent, to be tried again{}: {reason}", after.map(|d| format!(" after {} s", d.as_secs())).unwrap_or_default())]
     Retry {
         /// Not before this; our own back-off when the provider does not say.
-        after: Option<std::time::Duration>,
+        after: Option<Duration>,
         /// What the provider said.
         reason: String,
     },
     /// It certainly was not sent, and trying again would not help; the next channel may.
     #[error("not sent for good: {reason}")]
     Fail {
+        /// What the provider said.
+        reason: String,
+    },
+    /// It certainly was not sent, and nothing more can be sent there until the customer writes: they blocked us, or the
+    /// address is no more. The next channel may.
+    #[error("nothing can be sent there any more: {reason}")]
+    Gone {
         /// What the provider said.
         reason: String,
     },
@@ -153,6 +284,38 @@ pub trait Inbox: Send + Sync {
         address: &Address,
         proof: &Proof,
         language: Option<&Language>,
+    ) -> Result<(), AdmitError>;
+
+    /// Settles a message by what its provider said of it, for channels that hear it on a connection of their own.
+    /// Unknown messages are ignored.
+    ///
+    /// # Errors
+    /// Nothing was stored; hand it in again.
+    async fn settle(&self, channel: &ChannelName, receipt: ReceiptUpdate)
+    -> Result<(), AdmitError>;
+
+    /// Sends nothing more to the address until its customer writes again.
+    ///
+    /// # Errors
+    /// Nothing was stored; hand it in again.
+    async fn close(&self, address: &Address, reason: &str) -> Result<(), AdmitError>;
+
+    /// What [`Self::set_cursor`] stored last under this name: how far a listening channel had read.
+    ///
+    /// # Errors
+    /// The store could not be read; try again.
+    async fn cursor(&self, channel: &ChannelName, name: &str)
+    -> Result<Option<String>, AdmitError>;
+
+    /// Stores how far a listening channel has read, after everything before was admitted (G1).
+    ///
+    /// # Errors
+    /// Nothing was stored.
+    async fn set_cursor(
+        &self,
+        channel: &ChannelName,
+        name: &str,
+        value: &str,
     ) -> Result<(), AdmitError>;
 }
 

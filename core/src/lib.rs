@@ -5,7 +5,7 @@
 //!
 //! | to learn about | read |
 //! |---|---|
-//! | what a customer writes and gets | [`message`], [`channel`] |
+//! | what a customer writes and gets | [`message`], [`attachment`], [`channel`] |
 //! | what a text means | [`understanding`], [`nlu`] |
 //! | orders, parcels, what a shop tells us | [`order`], [`shipment`], [`event`], [`shop`] |
 //! | catalog and knowledge | [`product`], [`search`] |
@@ -13,6 +13,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod attachment;
 pub mod channel;
 pub mod customer;
 pub mod event;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ChannelName, ConversationId, InboundMessageId, Language, OutboundMessageId, Timestamp,
-    customer::Proof,
+    attachment::Attachment, customer::Proof,
 };
 
 /// A customer's place on a channel: a visitor of the web chat, a mailbox, a Telegram chat.
@@ -43,7 +43,52 @@ pub struct InboundMessage {
     /// The language the channel knows of (browser, profile); the text decides first.
     pub language_hint: Option<Language>,
     /// Who the sender was proven to be, by the channel's own means.
+    #[serde(default)]
     pub proof: Option<Proof>,
+    /// Subject line, on channels that have one (e-mail).
+    #[serde(default)]
+    pub subject: Option<String>,
+    /// Files that came with it.
+    #[serde(default)]
+    pub attachments: Vec<Attachment>,
+    /// [`Self::external_id`] of the earlier message that the customer changed into this one.
+    #[serde(default)]
+    pub edits: Option<String>,
+    /// The provider's identifier of our message that this one answers or whose button was pressed.
+    #[serde(default)]
+    pub answers: Option<String>,
+    /// A link token that the customer brought from another channel: who they are there.
+    #[serde(default)]
+    pub link: Option<String>,
+    /// The customer began another matter (a new subject line): what the dialogue remembers no longer counts.
+    #[serde(default)]
+    pub new_topic: bool,
+}
+
+impl InboundMessage {
+    /// A message of text alone.
+    pub fn text(
+        from: Address,
+        external_id: impl Into<String>,
+        text: impl Into<String>,
+        sent_at: Timestamp,
+    ) -> Self {
+        Self {
+            from,
+            external_id: external_id.into(),
+            text: text.into(),
+            button: None,
+            sent_at,
+            language_hint: None,
+            proof: None,
+            subject: None,
+            attachments: Vec::new(),
+            edits: None,
+            answers: None,
+            link: None,
+            new_topic: false,
+        }
+    }
 }
 
 /// What became of a message handed to [`crate::channel::Inbox::admit`].
@@ -70,6 +115,31 @@ pub struct OutboundMessage {
     pub language: Language,
     /// The message this one answers; `None` when we write first.
     pub in_reply_to: Option<InboundMessageId>,
+    /// What was said before it there, as far as a channel needs it to send.
+    #[serde(default, skip_serializing_if = "Thread::is_empty")]
+    pub thread: Thread,
+}
+
+/// What was said before a message at its address: providers thread by it (e-mail) and limit what may be sent (WhatsApp's
+/// window).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Thread {
+    /// [`InboundMessage::external_id`] of the message that is answered, or of the customer's last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<String>,
+    /// Subject line of that message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// When the customer last wrote there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_inbound_at: Option<Timestamp>,
+}
+
+impl Thread {
+    /// Whether nothing was said before.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The content of an outbound message.
@@ -86,6 +156,16 @@ pub struct Content {
     /// Product cards.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cards: Vec<Card>,
+    /// Pictures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Image>,
+    /// The template that the provider approved for this text, where one is needed to write first (WhatsApp).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Box<ApprovedTemplate>>,
+    /// Where to stop such messages with one click: a page that also takes RFC 8058's POST. Only messages that can be
+    /// stopped have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsubscribe: Option<String>,
     /// A finished HTML rendering, for channels that show HTML (e-mail).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html: Option<String>,
@@ -111,6 +191,33 @@ pub struct Button {
     pub label: String,
     /// What comes back as [`InboundMessage::button`].
     pub value: String,
+}
+
+/// A picture in a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// Its address, which the provider or the customer's program can read.
+    pub url: String,
+    /// What it shows, for those who cannot see it.
+    pub alt: String,
+}
+
+/// A template as a provider approved it, filled in. Its words are the provider's copy of the message's text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovedTemplate {
+    /// Its name at the provider.
+    pub name: String,
+    /// Its language there (`en`, `pt_BR`).
+    pub language: String,
+    /// What fills its header, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub header: Vec<String>,
+    /// What fills its body, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub body: Vec<String>,
+    /// What fills the addresses of its buttons, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buttons: Vec<String>,
 }
 
 /// A product as a channel shows it. Price and stock were looked up when the message was made.
@@ -159,6 +266,8 @@ pub struct MailboxEntry {
 }
 
 /// Either direction of a [`MailboxEntry`].
+// Nearly all are `Outbound`: a box would only cost an allocation for each.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum MailboxMessage {
     /// The customer's own message.

@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use doorstep_core::{
     ChannelName, ConversationId, Language, Timestamp,
-    channel::{AdmitError, Capabilities, Inbox},
+    channel::{AdmitError, Capabilities, Inbox, ReceiptUpdate},
     customer::Proof,
     message::{Address, Admission, InboundMessage},
 };
@@ -229,6 +229,39 @@ impl Inbox for Inbound {
             .prove(address, proof, language)
             .await
             .map_err(unavailable)
+    }
+
+    async fn settle(
+        &self,
+        channel: &ChannelName,
+        receipt: ReceiptUpdate,
+    ) -> Result<(), AdmitError> {
+        let settled = self.inner.store.settle_by_receipt(channel, &receipt);
+        settled.await.map(drop).map_err(unavailable)
+    }
+
+    async fn close(&self, address: &Address, reason: &str) -> Result<(), AdmitError> {
+        let closed = self.inner.store.close_address(address, reason);
+        closed.await.map_err(unavailable)
+    }
+
+    async fn cursor(
+        &self,
+        channel: &ChannelName,
+        name: &str,
+    ) -> Result<Option<String>, AdmitError> {
+        let cursor = self.inner.store.cursor(channel, name);
+        cursor.await.map_err(unavailable)
+    }
+
+    async fn set_cursor(
+        &self,
+        channel: &ChannelName,
+        name: &str,
+        value: &str,
+    ) -> Result<(), AdmitError> {
+        let stored = self.inner.store.set_cursor(channel, name, value);
+        stored.await.map_err(unavailable)
     }
 }
 

@@ -275,6 +275,7 @@ impl TestStore {
             subject: true,
             idempotent: false,
             max_text: 10_000,
+            ..Capabilities::default()
         };
         let channels: [(ChannelName, bool); 2] =
             [("webchat".into(), true), ("email".into(), false)];

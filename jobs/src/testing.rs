@@ -178,6 +178,7 @@ impl TestChannel {
                 subject: true,
                 idempotent: false,
                 max_text: 10_000,
+                ..Capabilities::default()
             },
             begun: watch::Sender::default(),
             sent: watch::Sender::default(),

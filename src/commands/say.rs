@@ -62,17 +62,18 @@ impl Conversation<'_> {
             .app
             .inbox
             .admit(InboundMessage {
-                from: self.address.clone(),
-                external_id: format!("{}:{number}", self.address.id),
-                text: text.to_owned(),
-                button: None,
-                sent_at: self.app.ambient.now(),
                 language_hint: self.arguments.language.clone(),
                 proof: self.arguments.customer.as_ref().map(|customer| Proof {
                     customer: ShopCustomerId(customer.clone()),
                     email: None,
                     name: None,
                 }),
+                ..InboundMessage::text(
+                    self.address.clone(),
+                    format!("{}:{number}", self.address.id),
+                    text,
+                    self.app.ambient.now(),
+                )
             })
             .await
             .map_err(Failure::finding)?;

@@ -83,9 +83,10 @@ pub(super) async fn channel(
         app.inbox.admit(message).await?;
     }
     for receipt in outcome.receipts {
-        app.store
-            .settle_by_receipt(channel.name(), &receipt)
-            .await?;
+        app.inbox.settle(channel.name(), receipt).await?;
+    }
+    for (address, reason) in outcome.closed {
+        app.inbox.close(&address, &reason).await?;
     }
     Ok((StatusCode::OK, outcome.reply.unwrap_or_default()).into_response())
 }

@@ -67,6 +67,7 @@ impl Email {
                 // A file's name is the message's identifier; a mail server takes the same message twice.
                 idempotent: matches!(transport, Transport::Outbox(_)),
                 max_text: 100_000,
+                ..Capabilities::default()
             },
             composer,
             transport,

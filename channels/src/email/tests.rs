@@ -49,6 +49,7 @@ fn message(content: Content) -> OutboundMessage {
         content,
         language: Language::ENGLISH,
         in_reply_to: None,
+        thread: Default::default(),
     }
 }
 

@@ -161,6 +161,7 @@ impl WebChat {
                 subject: false,
                 idempotent: true,
                 max_text: config.max_text_chars,
+                ..Capabilities::default()
             },
             tokens: SessionTokens::new(config.signing_secret.clone(), config.session_days),
             messages: Limiter::new(config.messages, REMEMBERED, ambient.clock.clone()),
@@ -436,13 +437,10 @@ impl Shared {
         };
         let proof = visitor.proof.as_ref().and_then(|proof| proof.current(now));
         let admission = self.inbox.admit(InboundMessage {
-            from: visitor.address.clone(),
-            external_id,
-            text,
             button,
-            sent_at: now,
             language_hint: visitor.language.clone(),
             proof: proof.cloned(),
+            ..InboundMessage::text(visitor.address.clone(), external_id, text, now)
         });
         let admission = admission.await.map_err(|error| refuse(error.into()))?;
         Ok(Admitted {

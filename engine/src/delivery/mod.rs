@@ -103,6 +103,11 @@ impl Delivery {
     }
 
     async fn send(&self, claimed: &ClaimedDelivery) -> Settlement {
+        if let Some(reason) = &claimed.closed {
+            return Settlement::Failed {
+                reason: format!("the address is closed: {reason}"),
+            };
+        }
         let Some(channel) = self.channels.get(&claimed.address.channel) else {
             return Settlement::Failed {
                 reason: format!("no channel `{}` is configured", claimed.address.channel),
@@ -120,6 +125,7 @@ impl Delivery {
                 provider_id: receipt.provider_id,
             },
             Err(SendError::Fail { reason }) => Settlement::Failed { reason },
+            Err(SendError::Gone { reason }) => Settlement::Gone { reason },
             Err(SendError::Retry { after, reason }) => self.retry(claimed, after, reason),
             Err(SendError::Ambiguous { reason }) if channel.capabilities().idempotent => {
                 match self.retry(claimed, None, reason) {
@@ -182,6 +188,7 @@ impl Delivery {
             }
             Settlement::Retry { reason, .. }
             | Settlement::Failed { reason }
+            | Settlement::Gone { reason }
             | Settlement::Ambiguous { reason } => {
                 tracing::warn!(delivery.id = %claimed.id, channel = %claimed.address.channel, outcome, reason);
             }

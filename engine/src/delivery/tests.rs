@@ -45,6 +45,7 @@ impl Provider {
                 subject: true,
                 idempotent,
                 max_text: 10_000,
+                ..Capabilities::default()
             },
             answers: Mutex::new(answers.into_iter().collect()),
             taken: Mutex::default(),
@@ -244,7 +245,8 @@ async fn an_unknown_outcome_is_never_sent_again_and_settled_by_the_receipt() {
             .unwrap();
         let outbound: uuid::Uuid = outbound[0].get("outbound_id").unwrap();
         let receipt = ReceiptUpdate {
-            provider_id: outbound.to_string(),
+            provider_id: None,
+            message: Some(doorstep_core::OutboundMessageId(outbound)),
             status: ReceiptStatus::Delivered,
             at: now,
         };

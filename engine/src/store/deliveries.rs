@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use doorstep_core::{
     Ambient, ChannelName, CommerceEventId, DeliveryId, Language, OutboundMessageId, Timestamp,
     channel::{ReceiptStatus, ReceiptUpdate},
-    message::{Address, OutboundMessage},
+    message::{Address, OutboundMessage, Thread},
     notification::DeliveryStatus,
 };
 use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, Transaction, execute, people, query, query_one,
+    Store, StoreError, Transaction, execute, people, query, query_one, reach,
     row::{Row, at, optional_text},
     write::Write,
 };
@@ -32,6 +32,8 @@ pub struct ClaimedDelivery {
     pub address: Address,
     /// What.
     pub message: OutboundMessage,
+    /// Why nothing can be sent there, when that is known already.
+    pub closed: Option<String>,
 }
 
 /// What came of an attempt.
@@ -54,6 +56,11 @@ pub enum Settlement {
         /// Why.
         reason: String,
     },
+    /// Given up, and nothing more is sent to the address until its customer writes.
+    Gone {
+        /// What the provider said.
+        reason: String,
+    },
     /// Whether it was sent is unknown.
     Ambiguous {
         /// What happened.
@@ -68,6 +75,7 @@ impl Settlement {
             Self::Sent { .. } => "sent",
             Self::Retry { .. } => "retry",
             Self::Failed { .. } => "failed",
+            Self::Gone { .. } => "gone",
             Self::Ambiguous { .. } => "ambiguous",
         }
     }
@@ -76,7 +84,7 @@ impl Settlement {
         match self {
             Self::Sent { .. } => DeliveryStatus::Sent,
             Self::Retry { .. } => DeliveryStatus::Pending,
-            Self::Failed { .. } => DeliveryStatus::Failed,
+            Self::Failed { .. } | Self::Gone { .. } => DeliveryStatus::Failed,
             Self::Ambiguous { .. } => DeliveryStatus::Ambiguous,
         }
     }
@@ -84,9 +92,10 @@ impl Settlement {
     fn reason(&self) -> Option<&str> {
         match self {
             Self::Sent { .. } => None,
-            Self::Retry { reason, .. } | Self::Failed { reason } | Self::Ambiguous { reason } => {
-                Some(reason)
-            }
+            Self::Retry { reason, .. }
+            | Self::Failed { reason }
+            | Self::Gone { reason }
+            | Self::Ambiguous { reason } => Some(reason),
         }
     }
 }
@@ -134,7 +143,7 @@ impl Store {
             .write(SettleDelivery {
                 delivery: claimed.id,
                 attempt: claimed.attempt,
-                channel: claimed.address.channel.clone(),
+                address: claimed.address.clone(),
                 settlement: settlement.clone(),
                 ambient: self.ambient().clone(),
                 queue: self.queue().clone(),
@@ -327,7 +336,16 @@ impl Write for ClaimDelivery {
         let id: Uuid = claimed.get("outbound_id")?;
         let message = query_one(
             transaction,
-            "SELECT id, content, language, in_reply_to FROM outbound_messages WHERE id = $1",
+            // The thread is what it answers, else what the customer wrote last.
+            "SELECT o.id, o.content, o.language, o.in_reply_to, m.external_id AS answers, m.subject,
+                    (SELECT MAX(l.sent_at) FROM inbound_messages l WHERE l.conversation_id = o.conversation_id)
+                        AS last_inbound_at, c.closed_reason
+                FROM outbound_messages o
+                JOIN conversations c ON c.id = o.conversation_id
+                LEFT JOIN inbound_messages m ON m.id = COALESCE(o.in_reply_to,
+                    (SELECT n.id FROM inbound_messages n WHERE n.conversation_id = o.conversation_id
+                        ORDER BY n.position DESC LIMIT 1))
+                WHERE o.id = $1",
             [id.into()],
         )
         .await?
@@ -341,6 +359,7 @@ impl Write for ClaimDelivery {
                 claimed.get::<String>("address")?,
             ),
             message: read_message(&message)?,
+            closed: message.get("closed_reason")?,
         }))
     }
 }
@@ -354,13 +373,18 @@ fn read_message(row: &Row) -> Result<OutboundMessage, DbErr> {
             .optional_parsed("language")?
             .unwrap_or(Language::ENGLISH),
         in_reply_to: in_reply_to.map(doorstep_core::InboundMessageId),
+        thread: Thread {
+            answers: row.get("answers")?,
+            subject: row.get("subject")?,
+            last_inbound_at: row.optional_time("last_inbound_at")?,
+        },
     })
 }
 
 struct SettleDelivery {
     delivery: DeliveryId,
     attempt: i32,
-    channel: ChannelName,
+    address: Address,
     settlement: Settlement,
     ambient: Ambient,
     queue: Arc<dyn JobQueue>,
@@ -377,7 +401,7 @@ impl Write for SettleDelivery {
         let (next, provider_id, settled) = match settlement {
             Settlement::Sent { provider_id } => (None, Some(provider_id.as_str()), Some(now)),
             Settlement::Retry { at, .. } => (Some(*at), None, None),
-            Settlement::Failed { .. } => (None, None, Some(now)),
+            Settlement::Failed { .. } | Settlement::Gone { .. } => (None, None, Some(now)),
             Settlement::Ambiguous { .. } => (None, None, None),
         };
         // An attempt that the sweep called ambiguous and whose outcome is now known is settled by it.
@@ -417,14 +441,18 @@ impl Write for SettleDelivery {
             Settlement::Retry { at, .. } => {
                 let job = Job::Deliver {
                     delivery: self.delivery,
-                    channel: self.channel.clone(),
+                    channel: self.address.channel.clone(),
                     attempt: self.attempt,
                     not_before: *at,
                 };
                 self.queue.enqueue(transaction, &[job]).await?;
             }
             Settlement::Failed { reason } => {
-                self.audit(transaction, "fail_delivery", reason).await?
+                self.audit(transaction, "fail_delivery", reason).await?;
+            }
+            Settlement::Gone { reason } => {
+                reach::close(transaction, &self.address, reason, now).await?;
+                self.audit(transaction, "fail_delivery", reason).await?;
             }
             Settlement::Ambiguous { reason } => {
                 self.audit(transaction, "lose_track_of_delivery", reason)
@@ -472,28 +500,33 @@ impl Write for SettleByReceipt {
     const NAME: &'static str = "settle_by_receipt";
 
     async fn run(&self, transaction: &Transaction<'_>) -> Result<bool, DbErr> {
-        let (status, from) = match self.receipt.status {
-            ReceiptStatus::Delivered | ReceiptStatus::Read => {
+        let (status, from) = match &self.receipt.status {
+            ReceiptStatus::Sent | ReceiptStatus::Delivered | ReceiptStatus::Read => {
                 (DeliveryStatus::Sent, "('sending', 'ambiguous')")
             }
-            ReceiptStatus::Failed => (DeliveryStatus::Failed, "('sending', 'ambiguous', 'sent')"),
+            ReceiptStatus::Failed { .. } => {
+                (DeliveryStatus::Failed, "('sending', 'ambiguous', 'sent')")
+            }
         };
         // A send whose answer was lost has no provider's identifier yet, but providers that take ours give it back.
-        let ours = Uuid::parse_str(&self.receipt.provider_id).unwrap_or_default();
+        let ours = self.receipt.message.map(|id| id.0).unwrap_or_default();
         let sql = format!(
-            "UPDATE deliveries SET status = $1, settled_at = $2, provider_id = $3, reason = $4,
+            "UPDATE deliveries SET status = $1, settled_at = $2, provider_id = COALESCE($3, provider_id), reason = $4,
                     claimed_by = NULL, claimed_at = NULL
-                WHERE channel = $5 AND (provider_id = $3 OR outbound_id = $6) AND status IN {from} RETURNING id"
+                WHERE channel = $5 AND (provider_id = $3 OR outbound_id = $6) AND status IN {from} RETURNING id, address"
         );
-        let failed = self.receipt.status == ReceiptStatus::Failed;
+        let failure = match &self.receipt.status {
+            ReceiptStatus::Failed { reason, .. } => Some(reason.as_str()),
+            _ => None,
+        };
         let settled = query_one(
             transaction,
             &sql,
             [
                 status.as_str().into(),
                 at(self.ambient.now()),
-                self.receipt.provider_id.as_str().into(),
-                optional_text(failed.then_some("the provider gave up")),
+                optional_text(self.receipt.provider_id.as_deref()),
+                optional_text(failure),
                 self.channel.as_str().into(),
                 ours.into(),
             ],
@@ -502,7 +535,11 @@ impl Write for SettleByReceipt {
         let Some(settled) = settled else {
             return Ok(false);
         };
-        if failed {
+        if let ReceiptStatus::Failed { reason, gone: true } = &self.receipt.status {
+            let address = Address::new(self.channel.clone(), settled.get::<String>("address")?);
+            reach::close(transaction, &address, reason, self.ambient.now()).await?;
+        }
+        if failure.is_some() {
             let subject = DeliveryId(settled.get("id")?).to_string();
             let (actor, action) = (self.channel.as_str(), "fail_delivery");
             people::audit(

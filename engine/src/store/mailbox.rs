@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use doorstep_core::{
     InboundMessageId, OutboundMessageId, Timestamp,
     channel::{AdmitError, Mailbox, News, Subscription},
-    message::{Address, MailboxEntry, MailboxMessage, OutboundMessage},
+    message::{Address, MailboxEntry, MailboxMessage, OutboundMessage, Thread},
 };
 use sea_orm::DbErr;
 use serde::{Deserialize, Serialize};
@@ -253,6 +253,7 @@ fn read_entry(row: &Row) -> Result<MailboxEntry, DbErr> {
                 in_reply_to: row
                     .get::<Option<Uuid>>("in_reply_to")?
                     .map(InboundMessageId),
+                thread: Thread::default(),
             },
             answers: row.get("answers")?,
         },

@@ -8,6 +8,7 @@ use doorstep_core::{
     mask::mask_card_numbers,
     message::{
         Address, Admission, Content, InboundMessage, MailboxEntry, MailboxMessage, OutboundMessage,
+        Thread,
     },
     notification::{DeliveryStatus, Topic},
 };
@@ -214,6 +215,7 @@ fn unplaced_entries(
                 content: content.clone(),
                 language: turn.language.clone(),
                 in_reply_to: Some(waiting.id),
+                thread: Thread::default(),
             },
             answers: Some(waiting.external_id.clone()),
         },
@@ -265,7 +267,8 @@ impl Write for AdmitMessage {
         // The conversation's row is locked from here on, so that numbers have no gaps on PostgreSQL either.
         let counted = query_one(
             transaction,
-            "UPDATE conversations SET inbound_count = inbound_count + 1, last_position = last_position + 1
+            "UPDATE conversations SET inbound_count = inbound_count + 1, last_position = last_position + 1,
+                    closed_at = NULL, closed_reason = NULL
                 WHERE id = $1 RETURNING inbound_count, last_position",
             [conversation.0.into()],
         )
@@ -275,8 +278,8 @@ impl Write for AdmitMessage {
         let inserted = execute(
             transaction,
             "INSERT INTO inbound_messages (id, conversation_id, position, ordinal, channel, external_id, text, button,
-                    language_hint, proof, sent_at, admitted_at)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                    language_hint, proof, sent_at, admitted_at, subject)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
                 ON CONFLICT (channel, external_id) DO NOTHING",
             [
                 self.id.0.into(),
@@ -291,6 +294,7 @@ impl Write for AdmitMessage {
                 optional_json(message.proof.as_ref())?,
                 at(message.sent_at),
                 at(self.now),
+                optional_text(message.subject.as_deref()),
             ],
         )
         .await?;

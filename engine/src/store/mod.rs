@@ -14,6 +14,7 @@ mod messages;
 mod notifications;
 mod orders;
 mod people;
+mod reach;
 mod row;
 mod sqlite;
 mod transaction;

@@ -36,13 +36,14 @@ impl Store {
         .await
     }
 
-    /// All proven addresses of a customer, oldest first.
+    /// All proven addresses of a customer that can be reached, oldest first.
     ///
     /// # Errors
     /// The store could not be read.
     pub async fn addresses_of(&self, customer: CustomerId) -> Result<Vec<Address>, StoreError> {
-        let sql =
-            "SELECT channel, address FROM identities WHERE customer_id = $1 ORDER BY proven_at";
+        let sql = "SELECT i.channel, i.address FROM identities i
+                LEFT JOIN conversations c ON c.channel = i.channel AND c.address = i.address
+                WHERE i.customer_id = $1 AND c.closed_at IS NULL ORDER BY i.proven_at";
         let rows = self.query(sql, [customer.0.into()]).await?;
         rows.iter()
             .map(|row| {
