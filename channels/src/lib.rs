@@ -26,6 +26,7 @@ use doorstep_core::{
     channel::{Channel, Inbox, Mailbox},
 };
 
+pub mod render;
 pub mod simulator;
 
 #[cfg(test)]
