@@ -15,7 +15,7 @@ mod origin;
 mod protocol;
 mod session;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod token;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -157,6 +157,7 @@ impl WebChat {
                 mailbox: true,
                 buttons: true,
                 cards: true,
+                images: true,
                 html: false,
                 subject: false,
                 idempotent: true,
