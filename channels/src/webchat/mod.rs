@@ -296,6 +296,17 @@ impl WebChat {
         receipt.map_err(|refusal| counted(refusal.error))
     }
 
+    /// The address of a session's visitor, for a link to another channel. Counts as a message, so that nobody makes
+    /// thousands.
+    ///
+    /// # Errors
+    /// A session that is not ours any more, or too many messages.
+    pub fn address_to_link(&self, session: &str) -> Result<Address, WebChatError> {
+        let visitor = self.0.visitor_of(session, None)?;
+        self.0.take_message_token(&visitor).map_err(counted)?;
+        Ok(visitor.address)
+    }
+
     /// Entries after `after` (or only what comes from now on), as the body of `GET /chat/messages`:
     /// `{"messages": […], "position": …}`. Waits up to `wait` (at most [`MAX_POLL_WAIT`]) for the first one.
     ///
