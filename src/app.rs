@@ -373,7 +373,10 @@ impl App {
 }
 
 /// Fills in secrets that nobody configured with ones that are made once and kept.
-fn with_kept_secrets(mut config: Config, ambient: &Ambient) -> Result<Config, StartError> {
+pub(crate) fn with_kept_secrets(
+    mut config: Config,
+    ambient: &Ambient,
+) -> Result<Config, StartError> {
     let secrets = SecretStore {
         folder: config.data_dir.join("secrets"),
         entropy: &*ambient.entropy,

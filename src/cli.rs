@@ -49,6 +49,14 @@ pub enum Command {
     /// Commerce events.
     #[command(subcommand)]
     Events(Events),
+    /// Show a notification as a channel would send it.
+    Preview(Preview),
+    /// Channels.
+    #[command(subcommand)]
+    Channels(ChannelsCommand),
+    /// Addresses that are proven to be a customer's.
+    #[command(subcommand)]
+    Links(Links),
     /// The catalog.
     #[command(subcommand)]
     Catalog(Catalog),
@@ -84,6 +92,51 @@ pub enum Role {
     Web,
     /// Jobs: events, notifications, deliveries, sweeps. Answers /healthz, /readyz and /metrics too.
     Worker,
+}
+
+/// `doorstep preview`
+#[derive(Debug, Args)]
+pub struct Preview {
+    /// The template: `out_for_delivery`.
+    pub template: String,
+    /// The channel; without it all that are configured.
+    #[arg(long, value_name = "NAME")]
+    pub channel: Option<String>,
+    /// The language (BCP 47).
+    #[arg(long, default_value = "en")]
+    pub locale: doorstep_core::Language,
+    /// Show what the provider would get, too.
+    #[arg(long)]
+    pub payload: bool,
+}
+
+/// `doorstep channels`
+#[derive(Debug, Subcommand)]
+pub enum ChannelsCommand {
+    /// Say what works at the provider and what is missing, without writing to anyone.
+    Test {
+        /// The channel: `telegram`.
+        name: String,
+    },
+}
+
+/// `doorstep links`
+#[derive(Debug, Subcommand)]
+pub enum Links {
+    /// List the addresses that belong to the same customer as this one.
+    List {
+        /// The channel: `telegram`.
+        channel: String,
+        /// The address on it.
+        address: String,
+    },
+    /// Make an address nobody's again, until it is proven anew.
+    Undo {
+        /// The channel: `telegram`.
+        channel: String,
+        /// The address on it.
+        address: String,
+    },
 }
 
 /// `doorstep say`

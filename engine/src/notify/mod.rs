@@ -10,11 +10,11 @@ use std::{collections::HashMap, sync::Arc};
 
 use chrono_tz::Tz;
 use doorstep_core::{
-    ChannelName, CommerceEventId, ConfigFiles, Language, OrderNumber, Problem,
+    ChannelName, CommerceEventId, ConfigFiles, Language, OrderNumber, Problem, Timestamp,
     channel::Capabilities,
     customer::Customer,
     event::CommerceEventKind,
-    message::{Address, FactSource},
+    message::{Address, Content, FactSource},
     notification::Topic,
     shipment::Shipment,
 };
@@ -111,6 +111,21 @@ impl Notifier {
         channels: &[ChannelName],
     ) -> Result<Rules, Vec<Problem>> {
         Rules::load(files, templates, channels, facts::samples)
+    }
+
+    /// A template filled in for a customer who does not exist: what `doorstep preview` shows.
+    ///
+    /// # Errors
+    /// The template cannot be filled in.
+    pub fn preview(
+        rules: &Rules,
+        templates: &Templates,
+        template: &str,
+        language: &Language,
+        now: Timestamp,
+    ) -> Result<Content, TemplateError> {
+        let event = rules.event_of(template).unwrap_or(template);
+        templates.notification(template, language, &facts::sample(event, true, now))
     }
 
     /// Decides who hears of an event, and commits that with the messages.
