@@ -50,6 +50,8 @@ pub struct Waiting {
     pub proof: Option<Proof>,
     /// When it was written.
     pub sent_at: Timestamp,
+    /// Whether later messages of the conversation waited too when this one was looked up.
+    pub more: bool,
     /// The conversation before this turn.
     pub conversation: Conversation,
 }

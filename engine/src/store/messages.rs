@@ -28,7 +28,7 @@ use crate::{
 
 /// What the customer's message waits for, joined with its conversation and its customer.
 const WAITING: &str = "SELECT m.id, m.external_id, m.ordinal, m.position, m.text, m.button, m.language_hint, m.proof, m.sent_at,
-        c.id AS conversation_id, c.channel, c.address, c.language, c.state, c.state_at, c.handled_count,
+        c.id AS conversation_id, c.channel, c.address, c.language, c.state, c.state_at, c.handled_count, c.inbound_count > m.ordinal AS more,
         p.id AS customer_id, p.shop_id, p.name, p.email, p.language AS customer_language, p.time_zone,
         EXISTS (SELECT 1 FROM handoffs h WHERE h.conversation_id = c.id AND h.closed_at IS NULL) AS handed_over
     FROM inbound_messages m
@@ -638,6 +638,7 @@ fn read_waiting(row: &Row) -> Result<Waiting, DbErr> {
         language_hint: row.optional_parsed("language_hint")?,
         proof: row.optional_json("proof")?,
         sent_at: row.time("sent_at")?,
+        more: row.get("more")?,
         conversation: Conversation {
             id: ConversationId(row.get("conversation_id")?),
             address: Address::new(row.get::<String>("channel")?, row.get::<String>("address")?),
