@@ -1,7 +1,30 @@
 //! When a parcel will be there: never a guess, always with the one who said so (G4).
 //!
-//! For now the carrier's own estimate, else what the shop promised. [`estimate`] is where a better answer will come
-//! from; its callers only see a window and a source.
+//! | file | what it holds |
+//! |---|---|
+//! | `history.rs` | parcels, in the order in which they became known |
+//! | `encode.rs` | a parcel as numbers: itself, and how its like have fared |
+//! | `boost.rs` | gradient boosting of small trees |
+//! | `hazard.rs` | how likely a parcel comes on each day |
+//! | `drift.rs` | what has changed since |
+//! | `window.rs` | the narrowest window that holds so much |
+//! | `calibrate.rs` | what windows must ask for so that they keep what they say |
+//! | `learn.rs` | all that, as time goes on |
+//! | `measure.rs` | how good it is |
+
+mod boost;
+mod calibrate;
+mod drift;
+mod encode;
+mod hazard;
+mod history;
+mod learn;
+mod measure;
+mod window;
+
+pub use history::Parcel;
+pub use learn::{Forecast, Model};
+pub use measure::{Baseline, Measured, Promised, Ratios, Window, measure};
 
 use chrono::NaiveDate;
 use doorstep_core::{

@@ -1,0 +1,56 @@
+//! Split-conformal calibration that follows drift: how surprising recent arrivals were to forecasts made at their
+//! hand-over, by models that had not seen them (Vovk et al. 2005; weights that fade as in Barber et al. 2023).
+
+use serde::{Deserialize, Serialize};
+
+/// After so many days an arrival counts half.
+const HALF_LIFE_DAYS: f64 = 25.0;
+/// Arrivals older than this are forgotten.
+const MEMORY_DAYS: f64 = 240.0;
+/// How many arrivals the belief counts for that the model needs no correction.
+const PRIOR: f64 = 10.0;
+
+/// Surprises of arrivals that are known.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Calibration {
+    /// When each became known, and how surprising it was; least surprising first.
+    known: Vec<(f64, f32)>,
+}
+
+impl Calibration {
+    pub(crate) fn add(&mut self, at: f64, surprise: f64) {
+        let surprise = surprise as f32;
+        let place = self.known.partition_point(|(_, other)| *other < surprise);
+        self.known.insert(place, (at, surprise));
+    }
+
+    pub(crate) fn forget(&mut self, now: f64) {
+        self.known.retain(|(at, _)| *at > now - MEMORY_DAYS);
+    }
+
+    /// The level to ask of the model so that its window holds with probability `wanted`.
+    pub(crate) fn level(&self, wanted: f64, now: f64) -> f64 {
+        let weight = |at: f64| 0.5_f64.powf((now - at).max(0.0) / HALF_LIFE_DAYS);
+        let all = PRIOR + self.known.iter().map(|(at, _)| weight(*at)).sum::<f64>();
+        let mut seen = 0.0;
+        for (at, surprise) in &self.known {
+            let surprise = f64::from(*surprise);
+            // The prior's surprises are spread evenly.
+            let enough = (wanted * all - seen) / PRIOR;
+            if enough <= surprise {
+                return enough.clamp(0.0, 1.0);
+            }
+            seen += weight(*at);
+            if seen + PRIOR * surprise >= wanted * all {
+                return surprise;
+            }
+        }
+        ((wanted * all - seen) / PRIOR).clamp(0.0, 1.0)
+    }
+
+    pub(crate) fn is_sound(&self) -> bool {
+        self.known
+            .iter()
+            .all(|(at, surprise)| at.is_finite() && (0.0..=1.0).contains(surprise))
+    }
+}
