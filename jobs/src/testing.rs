@@ -28,6 +28,7 @@ use doorstep_engine::{
     Store,
     delivery::{Delivery, DeliveryConfig},
     enrich::Enricher,
+    eta::{EtaConfig, Forecasts},
     notify::{Notifier, NotifyConfig},
     store::{Database, DatabaseConfig, EventAdmission},
     templates::Templates,
@@ -357,6 +358,7 @@ impl Road {
             enricher: Arc::new(enricher),
             notifier: Arc::new(notifier),
             delivery: Arc::new(Delivery::new(self.store.clone(), channels, delivery)),
+            forecasts: Arc::new(Forecasts::new(self.store.clone(), EtaConfig::default())),
             inbound: None,
             config: self.config.clone(),
         }

@@ -11,7 +11,7 @@ use std::{
 use apalis::prelude::{AbortError, Attempt, BoxDynError, TaskId, WorkerBuilder, WorkerBuilderExt};
 use doorstep_core::Timestamp;
 use doorstep_engine::{
-    Store, delivery::Delivery, enrich::Enricher, inbound::Inbound, notify::Notifier,
+    Store, delivery::Delivery, enrich::Enricher, eta::Forecasts, inbound::Inbound, notify::Notifier,
 };
 use futures::FutureExt;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -19,7 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     JobsError, Queue,
     backend::{Rows, Woken},
-    deliver, enrich_event, notify,
+    deliver, enrich_event, learn_eta, notify,
     queue::{decode, delivery_queue},
     schema::Tables,
     sweep::Sweep,
@@ -72,6 +72,8 @@ pub struct Parts {
     pub notifier: Arc<Notifier>,
     /// Sends.
     pub delivery: Arc<Delivery>,
+    /// Learns how long parcels take.
+    pub forecasts: Arc<Forecasts>,
     /// Where every sweep has messages taken up that nobody handled; none for an instance that answers nobody.
     pub inbound: Option<Inbound>,
     /// How.
@@ -116,6 +118,10 @@ impl Workers {
             };
             tasks.spawn(supervise(Arc::new(slot), stop.clone()));
         }
+        tasks.spawn(learn_eta::repeat(
+            Arc::clone(&parts.forecasts),
+            stop.clone(),
+        ));
         tasks.spawn(sweep.repeat(stop));
         tasks.close();
         Ok(Self { tasks })

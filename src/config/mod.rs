@@ -63,6 +63,8 @@ pub struct Config {
     pub nlu: NluSection,
     /// Sending.
     pub delivery: DeliverySection,
+    /// When parcels are expected.
+    pub eta: EtaSection,
     /// Looking for what a crash left behind.
     pub sweep: SweepSection,
     /// Logging.
@@ -101,6 +103,7 @@ impl Config {
         let database = read.value("database");
         let nlu = read.value("nlu");
         let delivery = read.value("delivery");
+        let eta = read.value("eta");
         let sweep = read.value("sweep");
         let log = read.value("log");
         let channels = read.value("channels");
@@ -114,6 +117,7 @@ impl Config {
                 database: database?,
                 nlu: nlu?,
                 delivery: delivery?,
+                eta: eta?,
                 sweep: sweep?,
                 log: log?,
                 channels: channels?,

@@ -54,3 +54,24 @@ impl Calibration {
             .all(|(at, surprise)| at.is_finite() && (0.0..=1.0).contains(surprise))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overconfident_model_is_asked_for_more_and_the_past_fades() {
+        let mut calibration = Calibration::default();
+        assert!((calibration.level(0.8, 0.0) - 0.8).abs() < 1e-9);
+        // All was more surprising than it should have been.
+        for place in 0..200 {
+            calibration.add(0.0, f64::from(place).mul_add(0.0025, 0.5));
+        }
+        let asked = calibration.level(0.8, 0.0);
+        assert!((0.87..0.91).contains(&asked), "{asked}");
+        let later = calibration.level(0.8, 250.0);
+        assert!((0.79..0.82).contains(&later), "{later}");
+        calibration.forget(250.0);
+        assert_eq!(calibration, Calibration::default());
+    }
+}

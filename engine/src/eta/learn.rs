@@ -84,7 +84,12 @@ impl Model {
     }
 
     /// When a parcel that is not there at `now` is expected, with a window that holds with probability `level`.
-    pub fn forecast(&self, parcel: &Parcel, level: f64, now: NaiveDateTime) -> Forecast {
+    /// None when it should have come long ago: of such parcels nothing was learnt.
+    pub fn forecast(&self, parcel: &Parcel, level: f64, now: NaiveDateTime) -> Option<Forecast> {
+        let age = day_of(days(now)) - day_of(handed_over(parcel));
+        if age >= self.hazard.horizon() {
+            return None;
+        }
         let arrival = self.hazard.arrival(
             &self.encoder.encode(parcel),
             handed_over(parcel),
@@ -94,7 +99,7 @@ impl Model {
         let span = arrival.narrowest(self.calibration.level(level, self.as_of));
         let (first, last) = days_of(span);
         let date = |day: i32| moment(f64::from(day)).date();
-        Forecast {
+        Some(Forecast {
             median: moment(arrival.median()),
             from: moment(span.from),
             to: moment(span.to),
@@ -102,7 +107,13 @@ impl Model {
                 from: date(first),
                 to: date(last),
             },
-        }
+        })
+    }
+
+    /// As it is kept.
+    pub(crate) fn write(&self) -> String {
+        // Its maps have keys of text and its numbers are finite: nothing in it has no form in JSON.
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// Reads a model as it was kept; none when another version wrote it or it is damaged.

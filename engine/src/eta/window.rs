@@ -126,3 +126,57 @@ pub(crate) fn days_of(span: Span) -> (i32, i32) {
     let first = day_of(span.from);
     (first, day_of(span.to - 1e-6).max(first))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{
+        super::{calibrate::Calibration, learn::nested},
+        *,
+    };
+
+    const EVEN: [f32; 24] = [1.0 / 24.0; 24];
+
+    #[test]
+    fn the_window_is_where_most_arrives() {
+        let arrival = Arrival::new(10, &[0.1, 0.0, 0.4, 0.4, 0.0, 0.1], &EVEN, 10.0);
+        assert_eq!(
+            arrival.narrowest(0.8),
+            Span {
+                from: 12.0,
+                to: 14.0
+            }
+        );
+        assert_eq!(days_of(arrival.narrowest(0.8)), (12, 13));
+        assert!((arrival.median() - 13.0).abs() < 1e-6);
+        assert!(arrival.surprise(12.5) < arrival.surprise(15.5));
+    }
+
+    #[test]
+    fn what_is_past_of_today_is_not_counted() {
+        let arrival = Arrival::new(10, &[1.0], &EVEN, 10.75);
+        let span = arrival.narrowest(0.5);
+        assert!(span.from >= 10.75 && span.to <= 11.0, "{span:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn windows_of_several_levels_are_nested(
+            days in proptest::collection::vec(0.0_f64..1.0, 1..40),
+            surprises in proptest::collection::vec(0.0_f64..1.0, 0..60),
+            from in 10.0_f64..11.0,
+        ) {
+            let arrival = Arrival::new(10, &days, &EVEN, from);
+            let mut calibration = Calibration::default();
+            surprises.iter().for_each(|surprise| calibration.add(9.0, *surprise));
+            let spans = nested(&arrival, &calibration, &[0.5, 0.8, 0.9], from);
+            for span in &spans {
+                prop_assert!(span.from >= from && span.to >= span.from);
+            }
+            for pair in spans.windows(2) {
+                prop_assert!(pair[1].from <= pair[0].from && pair[1].to >= pair[0].to);
+            }
+        }
+    }
+}

@@ -124,6 +124,7 @@ pub(super) fn samples(event: &str) -> Vec<Facts> {
     let eta = Eta {
         window: DateWindow { from: day, to: day },
         source: "carrier:DHL".to_owned(),
+        as_of: None,
     };
     let shipment = Shipment {
         carrier: "DHL".to_owned(),

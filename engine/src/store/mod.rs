@@ -8,6 +8,7 @@
 mod bookkeeping;
 mod database;
 mod deliveries;
+mod eta;
 mod events;
 mod mailbox;
 mod messages;
@@ -26,6 +27,7 @@ use sea_orm::{ConnectionTrait, DbErr, Value};
 
 pub use database::{Database, DatabaseConfig};
 pub use deliveries::{ClaimedDelivery, ReleasedClaims, Settlement};
+pub use eta::PastParcel;
 pub use events::{EventAdmission, StoredEvent};
 pub use mailbox::Bus;
 pub use messages::TurnOutcome;
