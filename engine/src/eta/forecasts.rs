@@ -194,7 +194,7 @@ impl Forecasts {
             return Ok(None);
         };
         let number = &shipment.tracking_number;
-        let Some(handed_over_at) = self.store.handed_over_at(number).await? else {
+        let Some(handed_over_at) = self.store.on_its_way_since(number).await? else {
             return Ok(None);
         };
         let told = Told {

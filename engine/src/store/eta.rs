@@ -26,6 +26,9 @@ pub struct PastParcel {
 const HANDED_OVER: &str =
     "'in_transit', 'out_for_delivery', 'delivery_attempt', 'ready_for_pickup', 'delayed'";
 
+/// After these nothing learnt is told of a parcel.
+const PROBLEMS: &str = "'delayed', 'exception', 'damaged', 'lost', 'returned_to_sender'";
+
 impl Store {
     /// The parcels that carriers told of since `since`, the youngest first, `limit` at most.
     ///
@@ -61,21 +64,23 @@ impl Store {
         Ok(read.collect::<Result<_, _>>()?)
     }
 
-    /// When the carrier got a parcel, if it told.
+    /// When the carrier got a parcel, if it told and has told of no problem since: how parcels fare that had one is not
+    /// learnt.
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn handed_over_at(
+    pub async fn on_its_way_since(
         &self,
         parcel: &TrackingNumber,
     ) -> Result<Option<Timestamp>, StoreError> {
         let sql = format!(
-            "SELECT MIN(occurred_at) AS handed_over_at FROM tracking_events
-                WHERE tracking_number = $1 AND status IN ({HANDED_OVER})"
+            "SELECT CASE WHEN SUM(CASE WHEN status IN ({PROBLEMS}) THEN 1 ELSE 0 END) = 0
+                    THEN MIN(CASE WHEN status IN ({HANDED_OVER}) THEN occurred_at END) END AS since
+                FROM tracking_events WHERE tracking_number = $1"
         );
         let rows = self.query(&sql, [parcel.as_str().into()]).await?;
         match rows.first() {
-            Some(row) => Ok(row.optional_time("handed_over_at")?),
+            Some(row) => Ok(row.optional_time("since")?),
             None => Ok(None),
         }
     }

@@ -56,7 +56,7 @@ fn table(measured: &Measured, given: usize) -> Result<(), Failure> {
         given - measured.n
     ))?;
     let line = |name: &str, own: String, plain: String, promise: String| {
-        print(format!("{name:<24} {own:>10} {plain:>14} {promise:>10}"))
+        print(format!("{name:<30} {own:>10} {plain:>14} {promise:>10}"))
     };
     let texts = |texts: [&str; 3]| texts.map(str::to_owned);
     let [own, plain, promise] = texts(["forecast", "last 28 days", "promise"]);

@@ -12,7 +12,7 @@ use crate::testing::{TestStore, stores, tracking};
 /// A carrier told that a parcel of its own order is somewhere.
 async fn tell(store: &TestStore, parcel: &str, status: TrackingStatus, at: Timestamp) {
     let order = format!("O-{parcel}");
-    let id = format!("{parcel} {}", status.as_str());
+    let id = format!("{parcel} {} {at}", status.as_str());
     let mut event = tracking(&id, Some(&order), parcel, status);
     event.occurred_at = at;
     if let CommerceEventKind::Tracking { event, .. } = &mut event.kind {
@@ -105,6 +105,9 @@ async fn nothing_learnt_is_told_after_an_exception_or_from_too_little() {
         forecasts.refresh().await.unwrap();
         assert!(estimate(&store, &forecasts, "T9").await.is_some());
         tell(&store, "T9", Exception, now + TimeDelta::hours(1)).await;
+        assert_eq!(estimate(&store, &forecasts, "T9").await, None);
+        // It moves again, but not as others do.
+        tell(&store, "T9", InTransit, now + TimeDelta::hours(2)).await;
         assert_eq!(estimate(&store, &forecasts, "T9").await, None);
     }
 }
