@@ -125,6 +125,10 @@ pub fn measure(train: &[Parcel], test: &[Parcel]) -> Measured {
     walk.calibrate_before(start);
     let mut from = start;
     while from <= end {
+        if stream.between(from, from + LEARN_DAYS).is_empty() {
+            from += LEARN_DAYS;
+            continue;
+        }
         walk.learn(from);
         walk.forecast_until(from, from + LEARN_DAYS, |trip, arrival, calibration| {
             let (true, Some(delivered)) = (trip.place >= train.len(), trip.delivered) else {
