@@ -43,7 +43,7 @@ pub enum Command {
     Say(Say),
     /// Tell what texts mean: the ones given, or lines of standard input; one JSON object each.
     Classify(Classify),
-    /// Measure on messages whose right answer is known.
+    /// Measure on messages or parcels whose right answer is known.
     #[command(subcommand)]
     Eval(Eval),
     /// Commerce events.
@@ -167,6 +167,32 @@ pub struct Classify {
 pub enum Eval {
     /// How well intents are told apart: those of a file of examples, or the built-in ones.
     Intents(EvalIntents),
+    /// How good forecasts of deliveries are, and how they compare with plain ones.
+    ///
+    /// Both files are CSV with a first line that names its columns: order_id, purchased_at, handed_over_at, promised_at,
+    /// delivered_at, origin, destination, carrier, service, freight, weight_g, category. Blanks are allowed, and all columns
+    /// but handed_over_at may be missing. Times are by the clocks of the destination; a promised day means until its end, a
+    /// promised time that time.
+    ///
+    /// Every parcel of the test is forecast once, at its hand-over, as it would have been in production: from the training
+    /// file and from those test parcels that were handed over, or delivered, before that moment. All is learnt anew every 14
+    /// days; drift is followed daily, calibration with every delivery. No parcel helps to forecast itself or one handed over
+    /// before it was delivered.
+    ///
+    /// The width of a window is the time from its start to its end in days, and so is that of the plain quantiles it is
+    /// compared with.
+    Eta(EvalEta),
+}
+
+/// `doorstep eval eta`
+#[derive(Debug, Args)]
+pub struct EvalEta {
+    /// Learn from these parcels.
+    #[arg(long, value_name = "FILE")]
+    pub train: PathBuf,
+    /// Measure on these parcels.
+    #[arg(long, value_name = "FILE")]
+    pub test: PathBuf,
 }
 
 /// `doorstep eval intents`

@@ -131,6 +131,7 @@ pub(super) fn sample(event: &str, known: bool, now: Timestamp) -> Facts {
     let eta = Eta {
         window: DateWindow { from: day, to: day },
         source: "carrier:DHL".to_owned(),
+        as_of: None,
     };
     let shipment = Shipment {
         carrier: "DHL".to_owned(),
