@@ -18,6 +18,16 @@ pub trait SearchIndex: Send + Sync {
     /// The index did not answer.
     async fn search(&self, query: &SearchQuery) -> Result<Vec<SearchHit>, PortError>;
 
+    /// Products whose titles hold the words of `prefix`, of which the last may be only begun; best first. For what a
+    /// customer is about to type. None by default.
+    ///
+    /// # Errors
+    /// The index did not answer.
+    async fn suggest(&self, prefix: &str, limit: usize) -> Result<Vec<Suggestion>, PortError> {
+        let _ = (prefix, limit);
+        Ok(Vec::new())
+    }
+
     /// Adds or replaces documents by id.
     ///
     /// # Errors
@@ -113,7 +123,28 @@ pub struct SearchDocument {
     pub vector: Option<Vec<f32>>,
 }
 
+/// As much of a product as a model of 128 tokens reads.
+const MAX_CARD_BYTES: usize = 600;
+
 impl SearchDocument {
+    /// What the model reads of it: title, brand, text and attributes, until the card is full. Price and stock are never
+    /// on it.
+    pub fn card(&self) -> String {
+        let mut card = self.title.clone();
+        if !self.body.is_empty() {
+            card.push_str(". ");
+            card.push_str(&self.body);
+        }
+        for (name, values) in &self.attributes {
+            if card.len() >= MAX_CARD_BYTES {
+                break;
+            }
+            card.push_str(&format!(". {name}: {}", values.join(", ")));
+        }
+        card.truncate(card.floor_char_boundary(MAX_CARD_BYTES));
+        card
+    }
+
     /// A SHA-256 in hex over what is read for meaning: language, title, text, brand and attributes. Price, stock and
     /// `as_of` are left out, so that a price change does not cost a run of the model.
     pub fn content_hash(&self) -> String {
@@ -149,6 +180,15 @@ pub enum DocumentKind {
     Product,
     /// A paragraph of a policy, an FAQ or a page.
     Passage,
+}
+
+/// A product that somebody may be about to ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Suggestion {
+    /// The document's id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
 }
 
 /// A found document.

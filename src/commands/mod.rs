@@ -79,6 +79,7 @@ async fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Say(say) => say::run(cli, say).await,
         Command::Classify(classify) => classify::run(cli, classify).await,
         Command::Eval(Eval::Intents(intents)) => eval::intents(cli, intents).await,
+        Command::Eval(Eval::Search(search)) => eval::search(cli, search).await,
         Command::Events(Events::Send(event)) => events::send(cli, event).await,
         Command::Catalog(Catalog::Import { file }) => catalog::import(cli, file).await,
         Command::Completions { shell } => {

@@ -27,7 +27,7 @@ const ENGLISH_STOP_WORDS: &[&str] = &[
 
 /// How the text of one language is read. Every document has one, and its words carry the tag of it, so that the
 /// same letters in two languages stay two words with their own frequency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Analyser {
     English,
     Spanish,
@@ -47,7 +47,9 @@ pub(super) struct Word {
     pub(super) term: String,
     /// The how-manieth word of the text it is, counting stop words.
     pub(super) position: usize,
-    /// Letters of the word as it was written.
+    /// The word as it was written.
+    pub(super) written: String,
+    /// Its letters.
     pub(super) letters: usize,
 }
 
@@ -136,10 +138,12 @@ impl Analyser {
         let mut tokens = analyser.token_stream(text);
         while let Some(token) = tokens.next() {
             let written = text.get(token.offset_from..token.offset_to);
+            let written = written.unwrap_or_default();
             words.push(Word {
                 term: format!("{}{}", self.tag(), token.text),
                 position: token.position,
-                letters: written.map_or(0, |written| written.chars().count()),
+                letters: written.chars().count(),
+                written: written.to_owned(),
             });
         }
     }

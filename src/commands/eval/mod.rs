@@ -1,7 +1,8 @@
-//! `doorstep eval`: measures on messages whose right answer is known.
+//! `doorstep eval`: measures on what people have judged.
 
 mod builtin;
 mod messages;
+mod search;
 
 use std::{collections::BTreeSet, path::Path, time::Instant};
 
@@ -9,6 +10,7 @@ use doorstep_nlu::{Answer, Basis, Example, Head, HeadSettings, LocalNlu, Model, 
 use serde_json::{Value, json};
 
 use self::messages::Message;
+pub(super) use self::search::search;
 use super::{Failure, load_config, print};
 use crate::{
     app::{start_nlu, start_nlu_with},
