@@ -257,7 +257,8 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
         let fields = fields(more);
-        let mut catalog = Catalog::open(file.path(), &fields, &Language::ENGLISH)?;
+        let language = Language::ENGLISH;
+        let mut catalog = Catalog::open(file.path(), &fields, &language)?;
         let mut documents = Vec::new();
         loop {
             let next = catalog.next(2)?;
