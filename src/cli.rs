@@ -161,8 +161,12 @@ pub struct EvalSearch {
     #[arg(long, value_name = "FILE")]
     pub catalog: PathBuf,
     /// The judgements: CSV with the columns `query`, `docid` and `rating`, from 0 (no answer) to 3 (the best).
-    #[arg(long, value_name = "FILE")]
-    pub judgements: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "questions")]
+    pub judgements: Option<PathBuf>,
+    /// Measure how far questions in other languages find what the English ones find: tab-separated, a column for each
+    /// language, `en` among them.
+    #[arg(long, value_name = "FILE", conflicts_with = "judgements")]
+    pub questions: Option<PathBuf>,
     /// What searches.
     #[arg(long, value_enum, default_value_t = SearchBackend::Embedded)]
     pub backend: SearchBackend,

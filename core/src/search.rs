@@ -123,26 +123,28 @@ pub struct SearchDocument {
     pub vector: Option<Vec<f32>>,
 }
 
-/// As much of a product as a model of 128 tokens reads.
-const MAX_CARD_BYTES: usize = 600;
+/// The attribute that says what kind of thing a product is.
+pub const CATEGORY: &str = "category";
+
+/// As much of a product's text as is on its card, in bytes.
+const PRODUCT_BYTES: usize = 200;
+/// As much of a passage's; models read about as much.
+const PASSAGE_BYTES: usize = 1200;
 
 impl SearchDocument {
-    /// What the model reads of it: title, brand, text and attributes, until the card is full. Price and stock are never
-    /// on it.
+    /// What the model reads of it: title, category and text. Of a product only the beginning of its text: what follows are
+    /// details, which blur what it is (measured, see `docs/search.md`). Price and stock are never on it.
     pub fn card(&self) -> String {
-        let mut card = self.title.clone();
-        if !self.body.is_empty() {
-            card.push_str(". ");
-            card.push_str(&self.body);
-        }
-        for (name, values) in &self.attributes {
-            if card.len() >= MAX_CARD_BYTES {
-                break;
-            }
-            card.push_str(&format!(". {name}: {}", values.join(", ")));
-        }
-        card.truncate(card.floor_char_boundary(MAX_CARD_BYTES));
-        card
+        let read = match self.kind {
+            DocumentKind::Product => PRODUCT_BYTES,
+            DocumentKind::Passage => PASSAGE_BYTES,
+        };
+        let category = self.attributes.get(CATEGORY).into_iter().flatten();
+        let body = &self.body[..self.body.floor_char_boundary(read)];
+        let parts = [self.title.as_str()].into_iter();
+        let parts = parts.chain(category.map(String::as_str)).chain([body]);
+        let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+        parts.join(". ")
     }
 
     /// A SHA-256 in hex over what is read for meaning: language, title, text, brand and attributes. Price, stock and

@@ -25,6 +25,12 @@ const ENGLISH_STOP_WORDS: &[&str] = &[
     "when", "where", "which", "who", "why", "will", "with", "would", "you", "your", "yours",
 ];
 
+/// What is written right after a number, with or without a space.
+const UNITS: &[&str] = &[
+    "bit", "cl", "cm", "dpi", "ft", "g", "gb", "ghz", "hz", "inch", "kb", "kg", "km", "kw", "l",
+    "lm", "m", "mah", "mb", "mhz", "ml", "mm", "mp", "port", "tb", "v", "va", "w", "wh",
+];
+
 /// How the text of one language is read. Every document has one, and its words carry the tag of it, so that the
 /// same letters in two languages stay two words with their own frequency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,6 +127,7 @@ impl Analyser {
         let chains = self.chains();
         let mut words = Vec::new();
         self.read(&mut chains.stem_first.clone(), &text, &mut words);
+        let measures = self.measures(&words);
         if !text.is_ascii() {
             let mut unaccented = Vec::new();
             self.read(&mut chains.fold_first.clone(), &text, &mut unaccented);
@@ -131,7 +138,23 @@ impl Analyser {
             });
             words.append(&mut unaccented);
         }
+        words.extend(measures);
         words
+    }
+
+    /// Numbers with their units as one word, `32gb` for `32 GB`: customers write it either way.
+    fn measures(self, words: &[Word]) -> Vec<Word> {
+        let mut measures = Vec::new();
+        for pair in words.windows(2) {
+            let [number, unit] = pair else { continue };
+            let is_number = number.written.bytes().all(|byte| byte.is_ascii_digit());
+            let is_next = number.position + 1 == unit.position;
+            if is_number && is_next && UNITS.contains(&unit.written.to_lowercase().as_str()) {
+                let text = format!("{}{}", number.written, unit.written);
+                measures.extend(self.words(&text, MAX_WORD_BYTES));
+            }
+        }
+        measures
     }
 
     fn read(self, analyser: &mut TextAnalyzer, text: &str, words: &mut Vec<Word>) {
@@ -292,6 +315,17 @@ mod tests {
     #[test]
     fn a_text_is_read_only_up_to_its_limit_and_never_split_inside_a_letter() {
         assert_eq!(Analyser::Plain.words("ñññ", 3)[0].letters, 1);
+    }
+
+    #[test]
+    fn a_measure_is_one_word_too() {
+        let words = Analyser::English.document_words("Cable 2 m, 32 GB in 3 boxes", 1000);
+        let terms: Vec<&str> = words.iter().map(|word| word.term.as_str()).collect();
+        assert!(
+            terms.contains(&"ee2m") && terms.contains(&"ee32gb"),
+            "{terms:?}"
+        );
+        assert!(!terms.contains(&"ee3box"), "{terms:?}");
     }
 
     #[test]

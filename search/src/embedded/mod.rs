@@ -7,6 +7,7 @@ mod ranking;
 mod snapshot;
 mod storage;
 mod suggestions;
+mod synonyms;
 #[cfg(test)]
 mod tests;
 mod vectors;

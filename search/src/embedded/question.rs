@@ -8,6 +8,7 @@ use tantivy::{Term, query::FuzzyTermQuery};
 use super::{
     analysis::{Analyser, Word},
     storage::StorageError,
+    synonyms::Synonyms,
     words::{Wanted, Words},
 };
 
@@ -89,12 +90,14 @@ fn wanted(
     index: &Words<'_>,
 ) -> Result<Vec<Wanted>, StorageError> {
     let mut wanted: Vec<Wanted> = Vec::with_capacity(words.len());
-    for (place, word) in words.iter().enumerate() {
+    let synonyms = Synonyms::built_in().of(analyser, words);
+    for (place, (word, synonyms)) in words.iter().zip(synonyms).enumerate() {
         let mut terms = vec![(word.term.clone(), 1.0)];
         let before = place.checked_sub(1).and_then(|before| words.get(before));
         for (first, second) in [(before, Some(word)), (Some(word), words.get(place + 1))] {
             terms.extend(joined(analyser, first, second, index)?.map(|term| (term, 1.0)));
         }
+        terms.extend(synonyms);
         if unknown.contains(&word.position) && terms.len() == 1 {
             if word.letters >= MIN_TYPO_LETTERS {
                 let corrections = corrections(&word.term, index)?.into_iter();

@@ -283,8 +283,11 @@ fn table(figures: &Value) -> Result<(), Failure> {
             number => print(format!("{name:<24} {number}"))?,
         }
     }
-    if let Some(Value::Object(languages)) = figures.get("languages") {
-        print("languages")?;
+    for name in ["languages", "overlap_at_10"] {
+        let Some(Value::Object(languages)) = figures.get(name) else {
+            continue;
+        };
+        print(name)?;
         for (language, share) in languages {
             print(format!("  {language:<22} {share}"))?;
         }

@@ -3,6 +3,7 @@
 mod catalog;
 mod figures;
 mod judgements;
+mod questions;
 mod vectors;
 
 use std::{path::Path, time::Instant};
@@ -11,6 +12,7 @@ use doorstep_core::{
     nlu::Nlu,
     search::{DocumentKind, SearchFilters, SearchIndex, SearchQuery},
 };
+use doorstep_engine::templates::Dictionary;
 use doorstep_nlu::LocalNlu;
 use doorstep_search::EmbeddedIndex;
 use serde_json::{Value, json};
@@ -19,11 +21,13 @@ use self::{
     catalog::Catalog,
     figures::{Worth, percentile},
     judgements::Judged,
+    questions::Asker,
     vectors::Vectors,
 };
 use super::{mean, merge, round, table};
 use crate::{
     app::start_nlu,
+    assets,
     cli::{Cli, EvalSearch, SearchBackend, SearchMode},
     commands::{Failure, load_config, print},
 };
@@ -37,7 +41,10 @@ const WARM_UP: usize = 20;
 
 /// `doorstep eval search`
 pub(in crate::commands) async fn search(cli: &Cli, arguments: &EvalSearch) -> Result<(), Failure> {
-    let judged = judgements::read(&arguments.judgements)?;
+    let judged = arguments.judgements.as_deref().map(judgements::read);
+    let judged = judged.transpose()?;
+    let questions = arguments.questions.as_deref().map(questions::read);
+    let questions = questions.transpose()?;
     let folder = tempfile::tempdir().map_err(Failure::finding)?;
     let nlu = match arguments.mode {
         SearchMode::Keyword => None,
@@ -45,10 +52,20 @@ pub(in crate::commands) async fn search(cli: &Cli, arguments: &EvalSearch) -> Re
     };
     let index = open(arguments.backend, folder.path(), nlu.as_ref()).await?;
     let mut figures = fill(arguments, &*index, nlu.as_ref()).await?;
-    merge(
-        &mut figures,
-        ask(arguments.mode, &*index, nlu.as_ref(), &judged).await?,
-    );
+    if let Some(judged) = judged {
+        let asked = ask(arguments.mode, &*index, nlu.as_ref(), &judged).await?;
+        merge(&mut figures, asked);
+    }
+    if let Some(questions) = questions {
+        let dictionary = Dictionary::load(&assets::merchant_files(None).map_err(Failure::finding)?);
+        let asker = Asker {
+            mode: arguments.mode,
+            index: &*index,
+            nlu: nlu.as_ref(),
+            dictionary,
+        };
+        merge(&mut figures, asker.overlap(&questions).await?);
+    }
     let run = json!({
         "mode": name_of(arguments.mode),
         "backend": name_of(arguments.backend),
