@@ -383,7 +383,16 @@ fn sizes_button(call: &Call<'_>, offer: &Offer) -> Option<Button> {
 
 /// The most a customer wants to pay, in minor units of the shop's currency; none when they speak of another one.
 pub(super) fn max_price(call: &Call<'_>) -> Option<Money> {
-    let value = &call.entity(EntityKind::MaxPrice)?.value;
+    price_of(call, EntityKind::MaxPrice)
+}
+
+/// The least, likewise.
+pub(super) fn min_price(call: &Call<'_>) -> Option<Money> {
+    price_of(call, EntityKind::MinPrice)
+}
+
+fn price_of(call: &Call<'_>, kind: EntityKind) -> Option<Money> {
+    let value = &call.entity(kind)?.value;
     let currency = call.scene.parts.shop_profile.currency;
     let amount = match value.split_once(' ') {
         Some((code, amount)) if code == currency.code() => amount,
