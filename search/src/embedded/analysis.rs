@@ -1,7 +1,7 @@
 //! Text into index words: NFKC, split at everything that is no letter or digit, lower-cased, without stop words, stemmed
 //! in the language of the document, folded to ASCII.
 
-use std::sync::LazyLock;
+use std::{ops::Range, sync::LazyLock};
 
 use doorstep_core::Language;
 use tantivy::tokenizer::{
@@ -127,7 +127,6 @@ impl Analyser {
         let chains = self.chains();
         let mut words = Vec::new();
         self.read(&mut chains.stem_first.clone(), &text, &mut words);
-        let measures = self.measures(&words);
         if !text.is_ascii() {
             let mut unaccented = Vec::new();
             self.read(&mut chains.fold_first.clone(), &text, &mut unaccented);
@@ -138,23 +137,21 @@ impl Analyser {
             });
             words.append(&mut unaccented);
         }
-        words.extend(measures);
+        // Both forms of a measure are found: `32gb` for `32 GB`.
+        for measure in measures(&text) {
+            let (number, unit) = (&text[measure.number.clone()], &text[measure.unit.clone()]);
+            words.extend(self.words(&format!("{number}{unit}"), MAX_WORD_BYTES));
+        }
         words
     }
 
-    /// Numbers with their units as one word, `32gb` for `32 GB`: customers write it either way.
-    fn measures(self, words: &[Word]) -> Vec<Word> {
-        let mut measures = Vec::new();
-        for pair in words.windows(2) {
-            let [number, unit] = pair else { continue };
-            let is_number = number.written.bytes().all(|byte| byte.is_ascii_digit());
-            let is_next = number.position + 1 == unit.position;
-            if is_number && is_next && UNITS.contains(&unit.written.to_lowercase().as_str()) {
-                let text = format!("{}{}", number.written, unit.written);
-                measures.extend(self.words(&text, MAX_WORD_BYTES));
-            }
+    /// The words of a question, in which a number and its unit are one: `32 GB` is `32gb`.
+    pub(super) fn asked_words(self, text: &str) -> Vec<Word> {
+        let mut joined = normalised(text, text.len());
+        for measure in measures(&joined).into_iter().rev() {
+            joined.replace_range(measure.number.end..measure.unit.start, "");
         }
-        measures
+        self.words(&joined, usize::MAX)
     }
 
     fn read(self, analyser: &mut TextAnalyzer, text: &str, words: &mut Vec<Word>) {
@@ -176,6 +173,38 @@ impl Analyser {
             LazyLock::new(|| Analyser::ALL.into_iter().map(Chains::of).collect());
         &CHAINS[self as usize]
     }
+}
+
+/// Where a number and its unit stand in a text, with a space between them.
+struct Measure {
+    number: Range<usize>,
+    unit: Range<usize>,
+}
+
+/// Found in the text and not among its words: some units are stop words.
+fn measures(text: &str) -> Vec<Measure> {
+    let mut measures = Vec::new();
+    let mut before: Option<Range<usize>> = None;
+    let mut start = 0;
+    for part in text.split_inclusive(|c: char| !c.is_alphanumeric()) {
+        let word = part.trim_end_matches(|c: char| !c.is_alphanumeric());
+        let range = start..start + word.len();
+        start += part.len();
+        let is_unit = || UNITS.contains(&word.to_lowercase().as_str());
+        if let Some(number) = before.take()
+            && is_unit()
+        {
+            measures.push(Measure {
+                number,
+                unit: range.clone(),
+            });
+        }
+        let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number && part.ends_with(char::is_whitespace) {
+            before = Some(range);
+        }
+    }
+    measures
 }
 
 /// What brands and attributes are compared by: case and accents do not count.

@@ -43,7 +43,7 @@ impl Question {
         let mut read: BTreeMap<Analyser, Vec<Word>> = BTreeMap::new();
         for analyser in analysers {
             if asked.is_none_or(|asked| asked == *analyser) {
-                let mut words = analyser.words(&query.text, usize::MAX);
+                let mut words = analyser.asked_words(&query.text);
                 let mut seen = BTreeSet::new();
                 words.retain(|word| seen.insert(word.term.clone()));
                 words.truncate(MAX_WORDS);
@@ -97,7 +97,11 @@ fn wanted(
         for (first, second) in [(before, Some(word)), (Some(word), words.get(place + 1))] {
             terms.extend(joined(analyser, first, second, index)?.map(|term| (term, 1.0)));
         }
-        terms.extend(synonyms);
+        for (synonym, weight) in synonyms {
+            if index.hold(&synonym)? {
+                terms.push((synonym, weight));
+            }
+        }
         if unknown.contains(&word.position) && terms.len() == 1 {
             if word.letters >= MIN_TYPO_LETTERS {
                 let corrections = corrections(&word.term, index)?.into_iter();
