@@ -12,6 +12,7 @@ mod check;
 mod conversations;
 mod crash;
 mod eval;
+mod eval_search;
 mod instances;
 mod intents;
 mod sentences;
