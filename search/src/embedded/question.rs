@@ -91,12 +91,23 @@ fn wanted(
 ) -> Result<Vec<Wanted>, StorageError> {
     let mut wanted: Vec<Wanted> = Vec::with_capacity(words.len());
     let synonyms = Synonyms::built_in().of(analyser, words);
+    // Each word with the one after it.
+    let mut pairs = Vec::with_capacity(words.len());
+    for place in 0..words.len() {
+        pairs.push(joined(
+            analyser,
+            words.get(place),
+            words.get(place + 1),
+            index,
+        )?);
+    }
     for (place, (word, synonyms)) in words.iter().zip(synonyms).enumerate() {
         let mut terms = vec![(word.term.clone(), 1.0)];
-        let before = place.checked_sub(1).and_then(|before| words.get(before));
-        for (first, second) in [(before, Some(word)), (Some(word), words.get(place + 1))] {
-            terms.extend(joined(analyser, first, second, index)?.map(|term| (term, 1.0)));
-        }
+        let before = place
+            .checked_sub(1)
+            .and_then(|before| pairs[before].clone());
+        let both = before.into_iter().chain(pairs[place].clone());
+        terms.extend(both.map(|term| (term, 1.0)));
         for (synonym, weight) in synonyms {
             if index.hold(&synonym)? {
                 terms.push((synonym, weight));

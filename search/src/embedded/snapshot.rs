@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use doorstep_core::search::{SearchDocument, SearchHit, SearchQuery};
+use doorstep_core::search::{SearchHit, SearchQuery};
 use lru::LruCache;
 use tantivy::{DocAddress, DocSet, Searcher, TERMINATED, Term, schema::IndexRecordOption};
 
@@ -15,7 +15,7 @@ use super::{
     contents::{Conditions, Contents},
     question::Question,
     ranking::{Best, Fusion, Scored},
-    storage::{self, Fields, Storage, StorageError},
+    storage::{self, Fields, Shown, Storage, StorageError},
     vectors::Asked,
     words::{REMOVED, Scores, Words},
 };
@@ -41,7 +41,7 @@ pub(super) struct Snapshot {
     /// How the documents are read.
     analysers: BTreeSet<Analyser>,
     /// Documents that were hits not long ago: reading one from the disk costs more than finding it.
-    recent: Mutex<LruCache<usize, Arc<SearchDocument>>>,
+    recent: Mutex<LruCache<usize, Arc<Shown>>>,
 }
 
 impl Snapshot {
@@ -271,19 +271,19 @@ impl Snapshot {
             .ok_or_else(|| StorageError::Damaged(format!("document number {number} is not stored")))
     }
 
-    /// A document as it was given, from memory if it was a hit not long ago.
-    pub(super) fn document(&self, number: usize) -> Result<Arc<SearchDocument>, StorageError> {
+    /// A document as hits show it, from memory if it was one not long ago.
+    pub(super) fn document(&self, number: usize) -> Result<Arc<Shown>, StorageError> {
         let known = self.recent().get(&number).cloned();
         if let Some(document) = known {
             return Ok(document);
         }
         let address = self.address(number)?;
-        let document = Arc::new(storage::read_text(&self.searcher, self.fields, address)?);
+        let document = Arc::new(storage::read_shown(&self.searcher, self.fields, address)?);
         self.recent().put(number, Arc::clone(&document));
         Ok(document)
     }
 
-    fn recent(&self) -> MutexGuard<'_, LruCache<usize, Arc<SearchDocument>>> {
+    fn recent(&self) -> MutexGuard<'_, LruCache<usize, Arc<Shown>>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

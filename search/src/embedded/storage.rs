@@ -8,11 +8,12 @@ use std::{
 };
 
 use doorstep_core::search::{DocumentKind, SearchDocument};
+use serde::{Deserialize, de::DeserializeOwned};
 use tantivy::{
     DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument,
     TantivyError, Term,
     directory::MmapDirectory,
-    indexer::IndexWriterOptions,
+    indexer::{IndexWriterOptions, LogMergePolicy},
     schema::{
         Field, IndexRecordOption, NumericOptions, STORED, STRING, Schema, TextFieldIndexing,
         TextOptions, Value,
@@ -26,6 +27,9 @@ const FORMAT: u32 = 2;
 
 /// The least tantivy allows for an indexing thread; it is taken for the time of a write only.
 const WRITER_BYTES: usize = 15_000_000;
+
+/// So many segments of one size become one. Every search looks each word up in each segment, and writes are rare.
+const MERGED_SEGMENTS: usize = 4;
 
 /// As much of a text as is made searchable by word; a passage or a description is far shorter.
 const MAX_INDEXED_BYTES: usize = 64 * 1024;
@@ -298,7 +302,11 @@ impl Storage {
             .num_merge_threads(1)
             .memory_budget_per_thread(WRITER_BYTES)
             .build();
-        Ok(self.index.writer_with_options(options)?)
+        let writer = self.index.writer_with_options(options)?;
+        let mut merging = LogMergePolicy::default();
+        merging.set_min_num_segments(MERGED_SEGMENTS);
+        writer.set_merge_policy(Box::new(merging));
+        Ok(writer)
     }
 
     fn stored(&self, change: &Change) -> Result<TantivyDocument, StorageError> {
@@ -351,7 +359,7 @@ pub(super) fn read(
     address: DocAddress,
 ) -> Result<SearchDocument, StorageError> {
     let stored: TantivyDocument = searcher.doc(address)?;
-    let mut document = parse(&stored, fields)?;
+    let mut document: SearchDocument = parse(&stored, fields)?;
     let vector = stored.get_first(fields.vector);
     document.vector = vector
         .as_ref()
@@ -360,16 +368,25 @@ pub(super) fn read(
     Ok(document)
 }
 
-/// Reads a document back without its vector.
-pub(super) fn read_text(
+/// What a hit shows of a document; attributes, of which some have a hundred, are passed over.
+#[derive(Debug, Deserialize)]
+pub(super) struct Shown {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) body: String,
+    pub(super) source: String,
+}
+
+/// Reads what a hit shows.
+pub(super) fn read_shown(
     searcher: &Searcher,
     fields: Fields,
     address: DocAddress,
-) -> Result<SearchDocument, StorageError> {
+) -> Result<Shown, StorageError> {
     parse(&searcher.doc(address)?, fields)
 }
 
-fn parse(stored: &TantivyDocument, fields: Fields) -> Result<SearchDocument, StorageError> {
+fn parse<T: DeserializeOwned>(stored: &TantivyDocument, fields: Fields) -> Result<T, StorageError> {
     let json = stored.get_first(fields.document);
     let json = json.as_ref().and_then(|value| value.as_bytes());
     serde_json::from_slice(json.unwrap_or_default())

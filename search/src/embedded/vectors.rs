@@ -197,11 +197,18 @@ fn coarse_dot(left: &[i8], right: &[i8]) -> i32 {
 }
 
 fn exact_dot(coarse: &[i8], fine: &[i8], asked: &[f32]) -> f32 {
-    let codes = coarse.iter().zip(fine);
-    codes
-        .zip(asked)
-        .map(|((coarse, fine), asked)| value(*coarse, *fine) * asked)
-        .sum()
+    let (coarse, coarse_rest) = coarse.as_chunks::<LANES>();
+    let (fine, fine_rest) = fine.as_chunks::<LANES>();
+    let (asked, asked_rest) = asked.as_chunks::<LANES>();
+    let mut sums = [0.0_f32; LANES];
+    for ((coarse, fine), asked) in coarse.iter().zip(fine).zip(asked) {
+        for lane in 0..LANES {
+            sums[lane] += value(coarse[lane], fine[lane]) * asked[lane];
+        }
+    }
+    let rest = coarse_rest.iter().zip(fine_rest).zip(asked_rest);
+    let rest = rest.map(|((coarse, fine), asked)| value(*coarse, *fine) * asked);
+    sums.iter().sum::<f32>() + rest.sum::<f32>()
 }
 
 /// `vector` at length 1; `None` for one that points nowhere (empty, zero, not finite).
@@ -257,7 +264,7 @@ mod tests {
             vectors.put(number, Some(vector));
         }
         for query in some(20, 48).iter().rev() {
-            let allowed = |number: usize| number % 3 != 0;
+            let allowed = |number: usize| !number.is_multiple_of(3);
             let mut exact: Vec<Scored> = documents
                 .iter()
                 .enumerate()
