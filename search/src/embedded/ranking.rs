@@ -20,10 +20,16 @@ impl Best {
         }
     }
 
+    /// Whether a score may be among the best.
+    #[inline(always)]
+    pub(super) fn takes(&self, score: f32) -> bool {
+        score > self.threshold
+    }
+
     /// In the order of numbers, so that the first of equals is the one that is kept.
     #[inline(always)]
     pub(super) fn offer(&mut self, number: usize, score: f32) {
-        if score > self.threshold {
+        if self.takes(score) {
             self.take(number, score);
         }
     }

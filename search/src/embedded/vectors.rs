@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 
 use super::ranking::{Best, Scored};
 
@@ -136,22 +136,14 @@ impl Vectors {
         if asked.coarse.len() != self.dimensions || limit == 0 {
             return Vec::new();
         }
-        let mut best = Best::new(limit * RERANKED);
-        // Chosen once by what the processor has; within, plain loops become its widest instructions.
-        Arch::new().dispatch(|| {
-            for (place, block) in self.blocks.iter().enumerate() {
-                let rows = block.coarse.chunks_exact(self.dimensions);
-                for (row, (codes, step)) in rows.zip(&block.steps).enumerate() {
-                    let number = place * BLOCK + row;
-                    if *step > 0.0 && allowed(number) {
-                        let steps = coarse_dot(codes, &asked.coarse);
-                        best.offer(number, steps as f32 * step * asked.step);
-                    }
-                }
-            }
+        let best = Arch::new().dispatch(Scan {
+            vectors: self,
+            asked,
+            limit: limit * RERANKED,
+            allowed,
         });
         let mut exact = Best::new(limit);
-        for (number, _) in best.sorted() {
+        for (number, _) in best {
             if let Some(similarity) = self.similarity(number, asked) {
                 exact.offer(number, similarity);
             }
@@ -165,6 +157,37 @@ impl Vectors {
         let step = block.steps[place];
         let range = place * self.dimensions..(place + 1) * self.dimensions;
         (step > 0.0).then(|| (&block.coarse[range.clone()], &block.fine[range], step))
+    }
+}
+
+/// A scan over the coarse bytes. It is compiled for what the processor has, and with it all that is inlined into it: plain
+/// loops become its widest instructions. A closure would not do, because it is not inlined for certain.
+struct Scan<'a, F> {
+    vectors: &'a Vectors,
+    asked: &'a Asked,
+    limit: usize,
+    allowed: F,
+}
+
+impl<F: Fn(usize) -> bool> NullaryFnOnce for Scan<'_, F> {
+    type Output = Vec<Scored>;
+
+    #[inline(always)]
+    fn call(self) -> Vec<Scored> {
+        let mut best = Best::new(self.limit);
+        for (place, block) in self.vectors.blocks.iter().enumerate() {
+            let rows = block.coarse.chunks_exact(self.vectors.dimensions);
+            for (row, (codes, step)) in rows.zip(&block.steps).enumerate() {
+                let steps = coarse_dot(codes, &self.asked.coarse);
+                let score = steps as f32 * step * self.asked.step;
+                let number = place * BLOCK + row;
+                // Few come as far as to be asked whether they may be shown.
+                if best.takes(score) && *step > 0.0 && (self.allowed)(number) {
+                    best.offer(number, score);
+                }
+            }
+        }
+        best.sorted()
     }
 }
 
