@@ -267,7 +267,7 @@ impl App {
             workers,
             stop,
         });
-        crate::catalog::keep_indexed(&app, merchant.files, templates, progress);
+        crate::catalog::keep_indexed(&app, merchant.files, progress);
         app.listen_on_channels();
         Ok(app)
     }

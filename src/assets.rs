@@ -16,7 +16,25 @@ pub const MODEL_METADATA: &str = include_str!("../models/understanding.json");
 #[folder = "config"]
 #[include = "*.yaml"]
 #[include = "*.md"]
+#[include = "*.tsv"]
 struct Merchant;
+
+/// General words of seven languages, which the model was taught too.
+const WORDS: [(&str, &str); 3] = [
+    (
+        "dictionary/goods.tsv",
+        include_str!("../training/lexicon/goods.tsv"),
+    ),
+    (
+        "dictionary/shopping.tsv",
+        include_str!("../training/lexicon/shopping.tsv"),
+    ),
+    // Last, because it is the least about products.
+    (
+        "dictionary/z-everyday.tsv",
+        include_str!("../training/lexicon/everyday.tsv"),
+    ),
+];
 
 #[derive(Embed)]
 #[folder = "web"]
@@ -33,7 +51,7 @@ pub fn web(path: &str) -> Option<EmbeddedFile> {
 /// # Errors
 /// A file under `files_dir` cannot be read or is not UTF-8; the path is in the error.
 pub fn merchant_files(files_dir: Option<&Path>) -> std::io::Result<ConfigFiles> {
-    let mut files = ConfigFiles::default();
+    let mut files = ConfigFiles::new(WORDS);
     for path in Merchant::iter() {
         let Some(file) = Merchant::get(&path) else {
             continue;

@@ -12,7 +12,7 @@ use doorstep_core::{
     product::Product,
     search::SearchDocument,
 };
-use doorstep_engine::{knowledge, templates::Templates};
+use doorstep_engine::knowledge;
 use doorstep_nlu::Vocabulary;
 use tokio::sync::watch;
 
@@ -45,13 +45,8 @@ pub enum IndexError {
     Nlu(#[from] NluError),
 }
 
-/// Indexes catalog and knowledge in the background, until it has worked once; then has the glossary's words read.
-pub(crate) fn keep_indexed(
-    app: &Arc<App>,
-    files: ConfigFiles,
-    templates: Arc<Templates>,
-    progress: watch::Sender<Progress>,
-) {
+/// Indexes catalog and knowledge in the background, until it has worked once.
+pub(crate) fn keep_indexed(app: &Arc<App>, files: ConfigFiles, progress: watch::Sender<Progress>) {
     let app = app.clone();
     tokio::spawn(async move {
         while let Err(error) = index_all(&app, &files, &progress).await {
@@ -62,9 +57,6 @@ pub(crate) fn keep_indexed(
             }
         }
         progress.send_replace(Progress::Done);
-        if let Err(error) = templates.glossary().learn(&app.nlu).await {
-            tracing::warn!(%error, "the glossary's words are read when they are needed");
-        }
     });
 }
 
@@ -171,10 +163,7 @@ async fn write_words(
 
 async fn write_meanings(app: &App, documents: Vec<SearchDocument>) -> Result<(), IndexError> {
     for chunk in documents.chunks(CHUNK) {
-        let texts: Vec<String> = chunk
-            .iter()
-            .map(|document| format!("{}. {}", document.title, document.body))
-            .collect();
+        let texts: Vec<String> = chunk.iter().map(SearchDocument::card).collect();
         let vectors = app.nlu.embed(&texts).await?;
         let documents = chunk
             .iter()

@@ -43,7 +43,7 @@ pub enum Command {
     Say(Say),
     /// Tell what texts mean: the ones given, or lines of standard input; one JSON object each.
     Classify(Classify),
-    /// Measure on messages or parcels whose right answer is known.
+    /// Measure on messages, parcels and searches whose right answer is known.
     #[command(subcommand)]
     Eval(Eval),
     /// Commerce events.
@@ -167,6 +167,8 @@ pub struct Classify {
 pub enum Eval {
     /// How well intents are told apart: those of a file of examples, or the built-in ones.
     Intents(EvalIntents),
+    /// How well products are found, by people's judgements of which product answers which query.
+    Search(EvalSearch),
     /// How good forecasts of deliveries are, and how they compare with plain ones.
     ///
     /// Both files are CSV with a first line that names its columns: order_id, purchased_at, handed_over_at, promised_at,
@@ -229,6 +231,111 @@ pub struct EvalIntents {
     /// Use the model in this folder (understanding.onnx, tokenizer.json, understanding.json).
     #[arg(long, value_name = "FOLDER")]
     pub model: Option<PathBuf>,
+}
+
+/// `doorstep eval search`
+#[derive(Debug, Args)]
+pub struct EvalSearch {
+    /// The products: JSON lines, one product a line.
+    #[arg(long, value_name = "FILE")]
+    pub catalog: PathBuf,
+    /// The judgements: CSV with the columns `query`, `docid` and `rating`, from 0 (no answer) to 3 (the best).
+    #[arg(long, value_name = "FILE", required_unless_present = "questions")]
+    pub judgements: Option<PathBuf>,
+    /// Measure how far questions in other languages find what the English ones find: tab-separated, a column for each
+    /// language, `en` among them.
+    #[arg(long, value_name = "FILE", conflicts_with = "judgements")]
+    pub questions: Option<PathBuf>,
+    /// What searches.
+    #[arg(long, value_enum, default_value_t = SearchBackend::Embedded)]
+    pub backend: SearchBackend,
+    /// By words, by meaning, or both.
+    #[arg(long, value_enum, default_value_t = SearchMode::Fused)]
+    pub mode: SearchMode,
+    /// The language of the catalog (BCP 47).
+    #[arg(long, value_name = "LANGUAGE", default_value = "en")]
+    pub language: doorstep_core::Language,
+    /// Keep what the model read in this file, and read only what is not in it. Then `index_s` is without the reading that
+    /// was spared.
+    #[arg(long, value_name = "FILE")]
+    pub vectors: Option<PathBuf>,
+    /// Which field means what.
+    #[command(flatten)]
+    pub fields: CatalogFields,
+}
+
+/// What searches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SearchBackend {
+    /// The index inside the program.
+    Embedded,
+    /// A Meilisearch server.
+    Meilisearch,
+}
+
+/// By what is searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SearchMode {
+    /// By words alone.
+    Keyword,
+    /// By the query's vector alone.
+    Vector,
+    /// By both, fused.
+    Fused,
+}
+
+/// The fields of a catalog's lines. Of several names the first that a line has counts.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Fields of the catalog")]
+pub struct CatalogFields {
+    /// What the judgements call it.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "id,docid,product_id,sku"
+    )]
+    pub id_field: Vec<String>,
+    /// Its title.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "title,name,product_name"
+    )]
+    pub title_field: Vec<String>,
+    /// Its description.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "short_description,description,product_description,body,text,summary"
+    )]
+    pub text_field: Vec<String>,
+    /// Its brand.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "supplier,brand,vendor,manufacturer"
+    )]
+    pub brand_field: Vec<String>,
+    /// Its price: a whole number in minor units, or text or a number with a point in whole units.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "price"
+    )]
+    pub price_field: Vec<String>,
+    /// Its attributes; `*` at the end stands for the attribute's name. An object holds attributes of its own.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "attr_t_*,attr_n_*,attributes,category,categories,product_type,product_class,color,colour,size,material"
+    )]
+    pub attribute_field: Vec<String>,
 }
 
 /// `doorstep events`

@@ -156,9 +156,6 @@ impl Reloader {
             .await?
             .map_err(ReloadError::Problems)?;
         let nlu = self.nlu.learn(&merchant.lesson()).await?;
-        if let Err(error) = merchant.templates.glossary().learn(&nlu).await {
-            tracing::warn!(%error, "the glossary's words are read when they are needed");
-        }
         let own = merchant.flows.own_intents().len();
         self.router.renew(Renewal {
             nlu: Arc::new(nlu),

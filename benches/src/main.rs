@@ -7,6 +7,7 @@
 //! | [`server`] | the server under test: its files, its start, its end |
 //! | [`chat`], [`webhooks`] | the load |
 //! | [`run`] | one run: server and phases, one after another |
+//! | [`search`] | the embedded index at any size, without a server |
 //! | [`understanding`] | the model's forms beside one another, without a server |
 //! | [`report`], [`bounds`] | what came of it, and whether that is enough |
 //! | [`machine`] | what the kernel says of processes and of other work |
@@ -24,6 +25,7 @@ mod machine;
 mod options;
 mod report;
 mod run;
+mod search;
 mod server;
 mod socket;
 mod texts;
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let outcome = if options.bare {
         bare::measure(&options).map(|()| ExitCode::SUCCESS)
+    } else if let Some(documents) = options.search {
+        search::measure(documents)
     } else if options.understanding {
         understanding::measure(&options)
     } else {

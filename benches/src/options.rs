@@ -35,6 +35,9 @@ pub(crate) struct Options {
     /// Measure what understanding a message costs beside the bare model, and the model's forms beside one another.
     #[arg(long)]
     pub(crate) understanding: bool,
+    /// Measure the embedded search index with so many made-up products; the bounds are for 200000.
+    #[arg(long, value_name = "DOCUMENTS")]
+    pub(crate) search: Option<usize>,
     /// With --understanding: the float32 graph, as `training/make.py` leaves it in `training/build/plain.onnx`.
     #[arg(long, value_name = "FILE", requires = "understanding")]
     pub(crate) plain: Option<PathBuf>,

@@ -18,6 +18,16 @@ pub trait SearchIndex: Send + Sync {
     /// The index did not answer.
     async fn search(&self, query: &SearchQuery) -> Result<Vec<SearchHit>, PortError>;
 
+    /// Products whose titles hold the words of `prefix`, of which the last may be only begun; best first. For what a
+    /// customer is about to type. None by default.
+    ///
+    /// # Errors
+    /// The index did not answer.
+    async fn suggest(&self, prefix: &str, limit: usize) -> Result<Vec<Suggestion>, PortError> {
+        let _ = (prefix, limit);
+        Ok(Vec::new())
+    }
+
     /// Adds or replaces documents by id.
     ///
     /// # Errors
@@ -113,7 +123,30 @@ pub struct SearchDocument {
     pub vector: Option<Vec<f32>>,
 }
 
+/// The attribute that says what kind of thing a product is.
+pub const CATEGORY: &str = "category";
+
+/// As much of a product's text as is on its card, in bytes.
+const PRODUCT_BYTES: usize = 200;
+/// As much of a passage's; models read about as much.
+const PASSAGE_BYTES: usize = 1200;
+
 impl SearchDocument {
+    /// What the model reads of it: title, category and text. Of a product only the beginning of its text: what follows are
+    /// details, which blur what it is (measured, see `docs/search.md`). Price and stock are never on it.
+    pub fn card(&self) -> String {
+        let read = match self.kind {
+            DocumentKind::Product => PRODUCT_BYTES,
+            DocumentKind::Passage => PASSAGE_BYTES,
+        };
+        let category = self.attributes.get(CATEGORY).into_iter().flatten();
+        let body = &self.body[..self.body.floor_char_boundary(read)];
+        let parts = [self.title.as_str()].into_iter();
+        let parts = parts.chain(category.map(String::as_str)).chain([body]);
+        let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+        parts.join(". ")
+    }
+
     /// A SHA-256 in hex over what is read for meaning: language, title, text, brand and attributes. Price, stock and
     /// `as_of` are left out, so that a price change does not cost a run of the model.
     pub fn content_hash(&self) -> String {
@@ -149,6 +182,15 @@ pub enum DocumentKind {
     Product,
     /// A paragraph of a policy, an FAQ or a page.
     Passage,
+}
+
+/// A product that somebody may be about to ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Suggestion {
+    /// The document's id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
 }
 
 /// A found document.

@@ -162,6 +162,8 @@ pub enum EntityKind {
     Money,
     /// The most a customer wants to pay, as [`EntityKind::Money`].
     MaxPrice,
+    /// The least a customer wants to pay, as [`EntityKind::Money`].
+    MinPrice,
     /// A size: `M`, `EU 42`, `W32/L34`, `one size`, `6-7 years`, `116 cm`.
     Size,
     /// A colour, by its English base word: `navy`, `red`.

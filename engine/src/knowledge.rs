@@ -4,10 +4,12 @@
 //! customers with its source, `returns.en.md#refunds`. A product's text is what it is, never what it costs or whether
 //! it can be had: those are looked up at answer time (G4).
 
+use std::collections::BTreeMap;
+
 use doorstep_core::{
     ConfigFiles, Language, Problem, Timestamp,
     product::{Product, StockLevel},
-    search::{DocumentKind, SearchDocument},
+    search::{self, DocumentKind, SearchDocument},
 };
 
 /// Longest passage that is indexed as one, in characters; longer ones are parted between paragraphs.
@@ -183,7 +185,7 @@ pub fn product_document(
         kind: DocumentKind::Product,
         language: language.clone(),
         title: product.title.clone(),
-        body: product_text(product),
+        body: product.description.clone(),
         brand: product.brand.clone(),
         price: stock
             .iter()
@@ -191,7 +193,7 @@ pub fn product_document(
             .map(|level| level.price.minor)
             .min(),
         in_stock: available,
-        attributes: product.attributes.clone(),
+        attributes: with_category(product),
         source: format!("catalog:{}", product.id),
         as_of,
         vector: None,
@@ -205,17 +207,13 @@ pub fn product_id(document: &str) -> Option<&str> {
     document.strip_prefix(PRODUCT)
 }
 
-/// What a product is, as one text for words and meaning alike.
-fn product_text(product: &Product) -> String {
-    let mut text = product.description.clone();
-    for fact in [&product.brand, &product.category].into_iter().flatten() {
-        text.push('\n');
-        text.push_str(fact);
+fn with_category(product: &Product) -> BTreeMap<String, Vec<String>> {
+    let mut attributes = product.attributes.clone();
+    if let Some(category) = &product.category {
+        let own = attributes.entry(search::CATEGORY.to_owned()).or_default();
+        own.push(category.replace('-', " "));
     }
-    for (name, values) in &product.attributes {
-        text.push_str(&format!("\n{name}: {}", values.join(", ")));
-    }
-    text
+    attributes
 }
 
 #[cfg(test)]
@@ -290,7 +288,9 @@ mod tests {
         let document =
             product_document(&product, &[level], &Language::ENGLISH, Timestamp::default());
         assert_eq!(document.price, Some(9900));
-        assert_eq!(document.body, "For two.\nAlp\ntents\ncolour: red");
+        assert_eq!(document.body, "For two.");
+        assert_eq!(document.attributes["category"], ["tents"]);
+        assert_eq!(document.card(), "Tent. tents. For two.");
         assert_eq!(product_id(&document.id), Some("1"));
     }
 }

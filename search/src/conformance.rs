@@ -40,6 +40,12 @@ macro_rules! search_index_conformance {
             passages_come_in_the_language_asked_for
             filters_hold_for_the_vector_list_too
             filters_alone_list_what_fulfils_them
+            words_and_meaning_are_weighed_together
+            a_compound_and_its_parts_find_each_other
+            a_synonym_finds_what_the_word_does
+            a_measure_is_found_with_and_without_a_space
+            a_begun_word_suggests_products
+            suggestions_are_products_that_are_still_there
             a_query_without_words_finds_nothing
             a_hostile_query_is_only_words
             a_megabyte_of_query_is_answered
@@ -366,6 +372,86 @@ pub async fn filters_alone_list_what_fulfils_them(engine: &dyn SearchIndex) {
         ..SearchFilters::default()
     };
     assert_eq!(narrowed(engine, "", filters).await, ["boots", "poncho"]);
+}
+
+pub async fn words_and_meaning_are_weighed_together(engine: &dyn SearchIndex) {
+    filled(engine).await;
+    let query = SearchQuery {
+        vector: Some(vec![0.9, 0.4, 0.0, 0.0]),
+        ..ask("waterproof rain cover")
+    };
+    let found = hits(engine, query).await;
+    // The poncho has all the words and nearly the meaning, the jacket the meaning and one word.
+    assert_eq!(found[0].id, "poncho");
+    assert_eq!(found[1].id, "jacket");
+    assert_eq!(found.iter().filter(|hit| hit.id == "poncho").count(), 1);
+}
+
+pub async fn a_compound_and_its_parts_find_each_other(engine: &dyn SearchIndex) {
+    let documents = vec![
+        product("together", "Hardshell trousers", ""),
+        product("apart", "Head lamp", ""),
+    ];
+    engine.upsert(documents).await.unwrap();
+    assert_eq!(ids(engine, ask("hard shell")).await, ["together"]);
+    assert_eq!(ids(engine, ask("headlamp")).await, ["apart"]);
+}
+
+pub async fn a_synonym_finds_what_the_word_does(engine: &dyn SearchIndex) {
+    let documents = vec![
+        product("notebook", "Slim notebook, 8 GB", ""),
+        product("laptop", "Slim laptop, 8 GB", ""),
+        product("lamp", "Slim lamp", ""),
+    ];
+    engine.upsert(documents).await.unwrap();
+    assert_eq!(ids(engine, ask("laptop")).await, ["laptop", "notebook"]);
+    assert_eq!(ids(engine, ask("notebooks")).await, ["notebook", "laptop"]);
+}
+
+pub async fn a_measure_is_found_with_and_without_a_space(engine: &dyn SearchIndex) {
+    let documents = vec![
+        product("apart", "Cable 2 m", ""),
+        product("together", "Cord 3m", ""),
+    ];
+    engine.upsert(documents).await.unwrap();
+    assert_eq!(ids(engine, ask("2m")).await, ["apart"]);
+    assert_eq!(ids(engine, ask("3 m")).await, ["together"]);
+}
+
+pub async fn a_begun_word_suggests_products(engine: &dyn SearchIndex) {
+    filled(engine).await;
+    let suggested = async |prefix: &str| {
+        let suggestions = engine.suggest(prefix, 10).await.unwrap();
+        let titles = suggestions.into_iter().map(|suggestion| suggestion.title);
+        titles.collect::<Vec<String>>()
+    };
+    assert_eq!(suggested("wat").await, ["Waterproof jacket"]);
+    assert_eq!(suggested("JACKET WAT").await, ["Waterproof jacket"]);
+    assert_eq!(suggested("botas de mont").await, ["Botas de montaña"]);
+    // What can be bought stands first.
+    assert_eq!(suggested("s").await, ["Gas stove", "Steel mug"]);
+    for nothing in ["jacket stove", "etproof", "", "  ", "*", "?!"] {
+        assert!(suggested(nothing).await.is_empty(), "{nothing:?}");
+    }
+    assert_eq!(engine.suggest("s", 1).await.unwrap().len(), 1);
+    assert!(engine.suggest("s", 0).await.unwrap().is_empty());
+    engine.suggest(&"é ".repeat(50_000), 10).await.unwrap();
+}
+
+pub async fn suggestions_are_products_that_are_still_there(engine: &dyn SearchIndex) {
+    filled(engine).await;
+    let care = passage("care", "en", "Stove care", "Keep it dry.");
+    engine.upsert(vec![care]).await.unwrap();
+    let ids = async || {
+        let suggestions = engine.suggest("sto", 10).await.unwrap();
+        suggestions
+            .into_iter()
+            .map(|found| found.id)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids().await, ["stove"]);
+    engine.delete(&["stove".to_owned()]).await.unwrap();
+    assert!(ids().await.is_empty());
 }
 
 pub async fn a_query_without_words_finds_nothing(engine: &dyn SearchIndex) {

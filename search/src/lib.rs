@@ -1,20 +1,19 @@
 //! Finds products and passages by word and by meaning: [`SearchIndex`](doorstep_core::search::SearchIndex).
 //!
-//! [`EmbeddedIndex`] needs nothing beside the program. It makes two lists and fuses them:
+//! [`EmbeddedIndex`] needs nothing beside the program. It makes two lists and fuses them (`docs/search.md` has the figures):
 //!
-//! - **by word**: BM25 over stems. Each document is read in its own language, and so is the query once for each language
-//!   the documents are written in. A long word that no document holds is taken for a typo and looked up one edit away.
-//! - **by meaning**: the cosine of the query's vector with that of every document. Exact, because a scan of 20,000
-//!   vectors is faster than the upkeep of an approximate graph is worth.
-//! - **fused by rank** (reciprocal rank fusion, k = 60): scores of different kinds never meet, so neither list has to be
-//!   calibrated against the other. A fused score orders hits and says nothing else; whether a hit answers the question
-//!   is told by `similarity` and `word_share`.
+//! - **by word**: BM25F over the stems of title, brand, attributes and text, with synonyms. Each document is read in its own
+//!   language, and so is the query once for each language the documents are written in. A long word that no document holds
+//!   is taken for a typo and looked up one edit away.
+//! - **by meaning**: the cosine of the query's vector with that of every document, an exact scan over quantised vectors.
+//! - **fused by score**: a weighted sum of both, each on a scale of its own. A fused score orders hits and says nothing else;
+//!   whether a hit answers the question is told by `similarity` and `word_share`.
 //!
 //! Filters apply to both lists alike. Without words and vector, filters alone choose; without those there is no hit.
 //!
-//! Text, facts and vector of a document are one stored record in one commit. What filters and vectors need is kept in
-//! memory (about 2 kB a document at 384 dimensions), titles and texts stay on disk. A document that comes again with the
-//! text it had needs no vector: `known` says which, and the index keeps what it has.
+//! Text, facts and vector of a document are one stored record in one commit. Vectors and what most filters need are kept in
+//! memory (about 1 kB a document at 384 dimensions), the rest stays on disk. A document that comes again with the text it
+//! had needs no vector: `known` says which, and the index keeps what it has.
 //!
 //! To add an engine: a module beside `embedded` that implements `SearchIndex`, `search_index_conformance!` in its tests, and
 //! a line where the front door picks one. The vendor's types stay inside the module. Engines that merge the two lists

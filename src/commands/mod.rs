@@ -86,6 +86,7 @@ async fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Classify(classify) => classify::run(cli, classify).await,
         Command::Eval(Eval::Intents(intents)) => eval::intents(cli, intents).await,
         Command::Eval(Eval::Eta(eta)) => eval::eta::run(cli, eta).await,
+        Command::Eval(Eval::Search(search)) => eval::search(cli, search).await,
         Command::Events(Events::Send(event)) => events::send(cli, event).await,
         Command::Catalog(Catalog::Import { file }) => catalog::import(cli, file).await,
         Command::Completions { shell } => {

@@ -13,6 +13,7 @@ mod conversations;
 mod crash;
 mod eta;
 mod eval;
+mod eval_search;
 mod instances;
 mod intents;
 mod sentences;

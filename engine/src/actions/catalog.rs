@@ -14,12 +14,7 @@ use iso_currency::Currency;
 use serde::Serialize;
 
 use super::Call;
-use crate::{
-    dialogue::press::Press,
-    flows::SlotKind,
-    knowledge,
-    templates::{Translated, format},
-};
+use crate::{dialogue::press::Press, flows::SlotKind, knowledge, templates::format};
 
 /// Below this a hit that shares no words with the question is a stranger to it. Cosine similarity; sentences in another
 /// language than the catalog's reach 0.32 with anything.
@@ -163,30 +158,31 @@ struct CatalogWords {
     vector: Option<Vec<f32>>,
 }
 
-/// Somebody who writes another language than the catalog's is translated by the glossary, as far as it goes.
+/// Somebody who writes another language than the catalog's is translated, as far as the words are known, and the model
+/// reads the translation: it knows English best.
 async fn catalog_words(call: &Call<'_>, text: &str) -> CatalogWords {
     let parts = call.scene.parts;
-    let foreign = !call
-        .scene
-        .language
-        .matches(&parts.shop_profile.default_language);
-    let translated = parts
-        .templates
-        .glossary()
-        .translate(text, call.scene.language)
-        .filter(|_| foreign);
-    let Some(Translated { text, terms }) = translated else {
+    let catalog = &parts.shop_profile.default_language;
+    let language = call.scene.language;
+    let glossary = parts.templates.glossary();
+    let translated = (!language.matches(catalog))
+        .then(|| glossary.translate(text, language, catalog))
+        .flatten();
+    let Some(text) = translated else {
         return CatalogWords {
             text: text.to_owned(),
             vector: call.scene.understanding.vector.clone(),
         };
     };
     // Without a vector the words alone decide.
-    let meaning = parts.templates.glossary().meaning(&*parts.nlu, &terms);
-    let vector = meaning.await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "a search goes by words alone");
-        None
-    });
+    let read = parts.nlu.embed(std::slice::from_ref(&text)).await;
+    let vector = match read {
+        Ok(mut vectors) => vectors.pop(),
+        Err(error) => {
+            tracing::warn!(%error, "a search goes by words alone");
+            None
+        }
+    };
     CatalogWords { text, vector }
 }
 
@@ -387,7 +383,16 @@ fn sizes_button(call: &Call<'_>, offer: &Offer) -> Option<Button> {
 
 /// The most a customer wants to pay, in minor units of the shop's currency; none when they speak of another one.
 pub(super) fn max_price(call: &Call<'_>) -> Option<Money> {
-    let value = &call.entity(EntityKind::MaxPrice)?.value;
+    price_of(call, EntityKind::MaxPrice)
+}
+
+/// The least, likewise.
+pub(super) fn min_price(call: &Call<'_>) -> Option<Money> {
+    price_of(call, EntityKind::MinPrice)
+}
+
+fn price_of(call: &Call<'_>, kind: EntityKind) -> Option<Money> {
+    let value = &call.entity(kind)?.value;
     let currency = call.scene.parts.shop_profile.currency;
     let amount = match value.split_once(' ') {
         Some((code, amount)) if code == currency.code() => amount,

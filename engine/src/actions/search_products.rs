@@ -87,9 +87,10 @@ fn wish_samples() -> Vec<FactMap> {
 /// The text without the price and size in it, which filter and would else be looked for as words: no torch called "150"
 /// for who wants to pay 150 at most.
 fn words_of(text: &str, entities: &[Entity]) -> String {
-    let filters = entities
-        .iter()
-        .filter(|entity| matches!(entity.kind, EntityKind::MaxPrice | EntityKind::Size));
+    let filters = entities.iter().filter(|entity| {
+        use EntityKind::{MaxPrice, MinPrice, Size};
+        matches!(entity.kind, MaxPrice | MinPrice | Size)
+    });
     let mut words = text.to_owned();
     for entity in filters.collect::<Vec<_>>().into_iter().rev() {
         if words.get(entity.start..entity.end).is_some() {
@@ -102,7 +103,9 @@ fn words_of(text: &str, entities: &[Entity]) -> String {
 /// Products that fit the words, the price and, if any does, the size; those that can be had come first.
 async fn fitting(call: &Call<'_>, size: Option<&str>) -> Result<Vec<Offer>, PortError> {
     let max_price = catalog::max_price(call);
+    let min_price = catalog::min_price(call);
     let filters = SearchFilters {
+        min_price: min_price.map(|price| price.minor),
         max_price: max_price.map(|price| price.minor),
         ..SearchFilters::default()
     };
@@ -113,9 +116,11 @@ async fn fitting(call: &Call<'_>, size: Option<&str>) -> Result<Vec<Offer>, Port
     let hits = catalog::search(call, &text, filters, MAX_HITS).await?;
     let mut offers = catalog::offers_of(call, &hits).await?;
     // The index's prices may be old; the shop's are not.
-    offers.retain(|offer| match (offer.price(None), max_price) {
-        (Some(price), Some(max)) => price.minor <= max.minor,
-        _ => true,
+    offers.retain(|offer| {
+        offer.price(None).is_none_or(|price| {
+            max_price.is_none_or(|max| price.minor <= max.minor)
+                && min_price.is_none_or(|min| price.minor >= min.minor)
+        })
     });
     if let Some(size) = size
         && offers.iter().any(|offer| offer.comes_in(size))

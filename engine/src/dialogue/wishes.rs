@@ -154,6 +154,7 @@ impl<'a> Answer<'a> {
                 | EntityKind::Phone
                 | EntityKind::Money
                 | EntityKind::MaxPrice
+                | EntityKind::MinPrice
                 | EntityKind::Colour
                 | EntityKind::Attribute
                 | EntityKind::Product => continue,

@@ -3,18 +3,12 @@
 //! `glossary/<language>.yaml` maps words of that language to words of the catalog's. A search for products by somebody
 //! who writes another language finds by them what the model's vectors, which know English best, would miss.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::BTreeMap;
 
-use doorstep_core::{
-    ConfigFiles, Language, Problem,
-    nlu::{Nlu, NluError},
-};
+use doorstep_core::{ConfigFiles, Language, Problem};
 use serde_saphyr::Spanned;
 
-use super::load::language_tag;
+use super::{dictionary::Dictionary, load::language_tag};
 use crate::yaml;
 
 /// The glossaries of all languages.
@@ -22,8 +16,8 @@ use crate::yaml;
 pub struct Glossary {
     /// Primary language → what they say and what the catalog says, longest first.
     terms: BTreeMap<String, Vec<(String, String)>>,
-    /// The vectors of the catalog's words, as they were first needed.
-    vectors: Mutex<HashMap<String, Vec<f32>>>,
+    /// What the merchant did not write.
+    dictionary: Dictionary,
 }
 
 impl Glossary {
@@ -41,19 +35,29 @@ impl Glossary {
         if problems.is_empty() {
             Ok(Self {
                 terms,
-                vectors: Mutex::default(),
+                dictionary: Dictionary::load(files),
             })
         } else {
             Err(problems)
         }
     }
 
-    /// `text` with every known word replaced by the catalog's; `None` when it holds none. The beginning of a word
-    /// counts as the word: `chaqueta` is in `chaquetas` too.
-    pub fn translate(&self, text: &str, language: &Language) -> Option<Translated> {
+    /// `text` in the words of a catalog in the language `catalog`, as far as they are known; `None` when none of it is.
+    pub fn translate(&self, text: &str, language: &Language, catalog: &Language) -> Option<String> {
+        let by_merchant = self.replace(text, language);
+        let known = by_merchant.as_deref().unwrap_or(text);
+        let in_general = catalog
+            .matches(&Language::ENGLISH)
+            .then(|| self.dictionary.translate(known, language))
+            .flatten();
+        in_general.or(by_merchant)
+    }
+
+    /// The merchant's words. The beginning of a word counts as the word: `chaqueta` is in `chaquetas` too.
+    fn replace(&self, text: &str, language: &Language) -> Option<String> {
         let terms = self.terms.get(language.primary())?;
         let mut translated = text.to_lowercase();
-        let mut found = Vec::new();
+        let mut is_known = false;
         for (theirs, ours) in terms {
             while let Some(start) = word_start(&translated, theirs) {
                 let rest = &translated[start + theirs.len()..];
@@ -62,78 +66,14 @@ impl Glossary {
                     .unwrap_or(rest.len());
                 let end = start + theirs.len() + tail;
                 translated.replace_range(start..end, ours);
-                found.push(ours.clone());
+                is_known = true;
                 if ours.contains(theirs.as_str()) {
                     break;
                 }
             }
         }
-        (!found.is_empty()).then_some(Translated {
-            text: translated,
-            terms: found,
-        })
+        is_known.then_some(translated)
     }
-
-    /// Has the model read every word of the catalog that stands here, so that no customer waits for it.
-    ///
-    /// # Errors
-    /// The model could not read them; they are read when they are needed.
-    pub async fn learn(&self, nlu: &dyn Nlu) -> Result<(), NluError> {
-        let words: BTreeSet<&String> = self
-            .terms
-            .values()
-            .flatten()
-            .map(|(_, ours)| ours)
-            .collect();
-        let words: Vec<String> = words.into_iter().cloned().collect();
-        let read = nlu.embed(&words).await?;
-        self.vectors().extend(words.into_iter().zip(read));
-        Ok(())
-    }
-
-    /// What the catalog's words mean together: the mean of their vectors, of unit length. A word that was not
-    /// learnt is read now, once. `None` when there is no vector to be had.
-    ///
-    /// # Errors
-    /// The model could not read a word.
-    pub async fn meaning(
-        &self,
-        nlu: &dyn Nlu,
-        terms: &[String],
-    ) -> Result<Option<Vec<f32>>, NluError> {
-        let unknown: Vec<String> = {
-            let vectors = self.vectors();
-            let unknown = terms.iter().filter(|term| !vectors.contains_key(*term));
-            unknown.cloned().collect()
-        };
-        if !unknown.is_empty() {
-            let read = nlu.embed(&unknown).await?;
-            self.vectors().extend(unknown.into_iter().zip(read));
-        }
-        let vectors = self.vectors();
-        let mut sum: Vec<f32> = Vec::new();
-        for vector in terms.iter().filter_map(|term| vectors.get(term)) {
-            sum.resize(vector.len(), 0.0);
-            for (sum, value) in sum.iter_mut().zip(vector) {
-                *sum += value;
-            }
-        }
-        let length = sum.iter().map(|value| value * value).sum::<f32>().sqrt();
-        Ok((length > 0.0).then(|| sum.iter().map(|value| value / length).collect()))
-    }
-
-    fn vectors(&self) -> MutexGuard<'_, HashMap<String, Vec<f32>>> {
-        self.vectors.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A customer's text in the words of the catalog, as far as the glossary goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Translated {
-    /// The text with every known word replaced.
-    pub text: String,
-    /// The catalog's words in it.
-    pub terms: Vec<String>,
 }
 
 /// Where a word of `text` begins with `term`.
@@ -179,7 +119,7 @@ mod tests {
         )]);
         let glossary = Glossary::load(&files).unwrap();
         let mexican: Language = "es-MX".parse().unwrap();
-        let translated = |text: &str| Some(glossary.translate(text, &mexican)?.text);
+        let translated = |text: &str| glossary.translate(text, &mexican, &Language::ENGLISH);
         assert_eq!(
             translated("¿Tenéis chaquetas impermeables?").as_deref(),
             Some("¿tenéis jacket waterproof?")
@@ -189,7 +129,8 @@ mod tests {
             Some("un sleeping bag ostra")
         );
         assert_eq!(translated("quiero otra cosa"), None);
-        assert_eq!(glossary.translate("chaqueta", &Language::ENGLISH), None);
+        let english = Language::ENGLISH;
+        assert_eq!(glossary.translate("chaqueta", &english, &english), None);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The words, as merchants edit them: minijinja templates, one set a language.
 //!
 //! - `replies/<language>.yaml`: what the chat answers, name → text.
-//! - `glossary/<language>.yaml`: what customers call things, in the catalog's words.
+//! - `glossary/<language>.yaml`: what customers call things, in the catalog's words;
+//!   `dictionary/*.tsv`: the same in general, for catalogs in English.
 //! - `templates/<name>.<language>.md`: what we tell unasked. Front matter with `subject:`, then the text.
 //!
 //! A language falls back: full tag → primary subtag → the shop's default language → English. Variables are strict: an
@@ -12,6 +13,7 @@
 //! To add a language, add `replies/<language>.yaml` (copy `en.yaml`); nothing else is needed: dates, money and plurals
 //! come from CLDR.
 
+mod dictionary;
 mod facts;
 mod filters;
 pub mod format;
@@ -24,8 +26,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use doorstep_core::{ConfigFiles, Language, Problem, message::Content};
 use minijinja::{Environment, value::Serde};
 
+pub use dictionary::Dictionary;
 pub use facts::Facts;
-pub use glossary::{Glossary, Translated};
+pub use glossary::Glossary;
 
 /// All replies and notification templates, compiled and checked.
 #[derive(Debug)]

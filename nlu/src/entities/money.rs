@@ -1,4 +1,4 @@
-//! Amounts, and the most that somebody wants to pay.
+//! Amounts, and the least and the most that somebody wants to pay.
 
 use std::sync::LazyLock;
 
@@ -39,6 +39,13 @@ const BELOW: &str = r"under|below|less than|cheaper than|no more than|not more t
 /// What time and place are compared with too: a number after it needs a currency.
 const UP_TO: &str = r"up to|within|until|hasta|até|jusqu'à|jusqu’à|bis(?: zu)?|fino a|до|por";
 
+/// What the least price comes after. Days and pieces are counted so too: a number after it needs a currency.
+const ABOVE: &str = r"over|above|more than|at least|starting at|m[áa]s de|desde|a partir de|mais de|acima de|pelo menos|plus de|à partir de|au moins|über|mehr als|mindestens|ab|pi[ùu] di|oltre|almeno|a partire da|дороже|больше|более|не менее|от|минимум";
+
+/// What two prices stand after and between; a currency must stand with one of them.
+const BETWEEN: &str = r"between|from|entre|de|zwischen|von|tra|fra|da|между|от";
+const AND: &str = r"\s?[-–—]\s?|\s(?:and|to|y|a|e|et|à|und|bis|до|и)\s";
+
 /// Words after a number that make it no price.
 const UNITS: &str = r"\s?(?:%|days?|d[ií]as?|jours?|tage?n?|giorn[oi]|дн|день|hours?|horas?|heures?|stunden?|ore\b|час|weeks?|semanas?|semaines?|wochen?|settiman|недел|months?|mes|mois|monat|minut|kg|g\b|cm|mm|m\b|km|l\b|ml|items?|pieces?|stück|years?|años|anos|ans|jahre?)";
 
@@ -47,6 +54,22 @@ static PRICE: LazyLock<Regex> = LazyLock::new(|| {
     let currency = currencies.join("|");
     fixed(&format!(
         r"(?i)(?:(?:(?P<below>{BELOW})|(?P<upto>{UP_TO}))\s{{0,2}})?(?:(?P<c1>{currency})\s?)?(?P<amount>{AMOUNT})(?:\s?(?P<c2>{currency}))?(?P<after>\s?(?:max(?:imum|imal)?|or less|o menos|ou moins|oder weniger|o meno|ou menos|или меньше))?"
+    ))
+});
+
+static RANGE: LazyLock<Regex> = LazyLock::new(|| {
+    let currencies: Vec<&str> = CURRENCIES.iter().map(|(_, words)| *words).collect();
+    let currency = currencies.join("|");
+    fixed(&format!(
+        r"(?i)(?:(?P<between>{BETWEEN})\s)?(?:(?P<c1>{currency})\s?)?(?P<least>{AMOUNT})(?:\s?(?P<c2>{currency}))?(?P<and>{AND})(?:(?P<c3>{currency})\s?)?(?P<most>{AMOUNT})(?:\s?(?P<c4>{currency}))?"
+    ))
+});
+
+static LEAST: LazyLock<Regex> = LazyLock::new(|| {
+    let currencies: Vec<&str> = CURRENCIES.iter().map(|(_, words)| *words).collect();
+    let currency = currencies.join("|");
+    fixed(&format!(
+        r"(?i)(?P<above>{ABOVE})\s(?:(?P<c1>{currency})\s?)?(?P<amount>{AMOUNT})(?:\s?(?P<c2>{currency}))?"
     ))
 });
 
@@ -60,10 +83,74 @@ static CURRENCY: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
 });
 
 pub(super) fn find(reading: &Reading<'_>) -> Vec<Found> {
-    PRICE
-        .captures_iter(reading.text)
-        .filter_map(|captures| price(reading.text, &captures))
-        .collect()
+    let text = reading.text;
+    let prices = PRICE.captures_iter(text);
+    let mut found: Vec<Found> = prices
+        .filter_map(|captures| price(text, &captures))
+        .collect();
+    let least = LEAST.captures_iter(text);
+    found.extend(least.filter_map(|captures| least_price(text, &captures)));
+    let ranges = RANGE.captures_iter(text);
+    found.extend(
+        ranges
+            .filter_map(|captures| range(text, &captures))
+            .flatten(),
+    );
+    found
+}
+
+/// `over 50 €`; `not over 50 €` is longer and wins.
+fn least_price(text: &str, captures: &Captures<'_>) -> Option<Found> {
+    let (whole, amount) = (captures.get(0)?, captures.name("amount")?);
+    let sign = captures.name("c1").or_else(|| captures.name("c2"))?;
+    let negated = text[..whole.start()].trim_end().to_lowercase();
+    let is_negated = ["not", "no", "não", "pas", "nicht", "non", "не"]
+        .iter()
+        .any(|word| negated.ends_with(word));
+    if is_negated
+        || !begins_a_word(text, whole.start())
+        || touches_a_word(text, whole.start(), whole.end())
+    {
+        return None;
+    }
+    let value = normalise(amount.as_str(), currency_code(sign.as_str()))?;
+    Some(Found::new(EntityKind::MinPrice, value, whole.range()))
+}
+
+/// `between 20 and 40 €`: the least up to the word between them, the most after it.
+fn range(text: &str, captures: &Captures<'_>) -> Option<[Found; 2]> {
+    let (whole, and) = (captures.get(0)?, captures.name("and")?);
+    let (least, most) = (captures.name("least")?, captures.name("most")?);
+    let sign = ["c4", "c3", "c2", "c1"]
+        .iter()
+        .find_map(|name| captures.name(name))?;
+    let between = captures
+        .name("between")
+        .filter(|between| begins_a_word(text, between.start()));
+    let least_start = captures
+        .name("c1")
+        .map_or(least.start(), |sign| sign.start());
+    let start = between.map_or(least_start, |between| between.start());
+    if touches_a_word(text, least_start, whole.end()) {
+        return None;
+    }
+    let code = currency_code(sign.as_str());
+    let (low, high) = (
+        normalise(least.as_str(), code)?,
+        normalise(most.as_str(), code)?,
+    );
+    if amount_of(&low) >= amount_of(&high) {
+        return None;
+    }
+    Some([
+        Found::new(EntityKind::MinPrice, low, start..and.start()),
+        Found::new(EntityKind::MaxPrice, high, and.start()..whole.end()),
+    ])
+}
+
+fn amount_of(value: &str) -> f64 {
+    let number = value.rsplit(' ').next().unwrap_or_default();
+    number.parse().unwrap_or_default()
 }
 
 fn price(text: &str, captures: &Captures<'_>) -> Option<Found> {
@@ -195,6 +282,85 @@ mod tests {
                 values(EntityKind::Money, language, text).is_empty(),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn the_least_and_the_most_are_told_apart() {
+        for (language, text, least, most) in [
+            (
+                "en",
+                "boots between 20 and 40 €",
+                Some("EUR 20.00"),
+                Some("EUR 40.00"),
+            ),
+            (
+                "en",
+                "from $20 to $40",
+                Some("USD 20.00"),
+                Some("USD 40.00"),
+            ),
+            (
+                "en",
+                "something for 20-40 euros",
+                Some("EUR 20.00"),
+                Some("EUR 40.00"),
+            ),
+            (
+                "es",
+                "entre 20 y 40 euros",
+                Some("EUR 20.00"),
+                Some("EUR 40.00"),
+            ),
+            (
+                "pt",
+                "entre R$ 100 e R$ 200",
+                Some("BRL 100.00"),
+                Some("BRL 200.00"),
+            ),
+            (
+                "fr",
+                "entre 20 et 40 €",
+                Some("EUR 20.00"),
+                Some("EUR 40.00"),
+            ),
+            (
+                "de",
+                "zwischen 20 und 40 Euro",
+                Some("EUR 20.00"),
+                Some("EUR 40.00"),
+            ),
+            ("de", "20 bis 40 €", Some("EUR 20.00"), Some("EUR 40.00")),
+            (
+                "it",
+                "tra 20 e 40 euro",
+                Some("EUR 20.00"),
+                Some("EUR 40.00"),
+            ),
+            (
+                "ru",
+                "от 2000 до 4000 рублей",
+                Some("RUB 2000.00"),
+                Some("RUB 4000.00"),
+            ),
+            ("en", "over 100 €", Some("EUR 100.00"), None),
+            ("es", "más de 100 euros", Some("EUR 100.00"), None),
+            ("de", "ab 100 €", Some("EUR 100.00"), None),
+            ("ru", "дороже 5000 руб", Some("RUB 5000.00"), None),
+            ("en", "not more than 100 €", None, Some("EUR 100.00")),
+            ("es", "no más de 100 euros", None, Some("EUR 100.00")),
+            ("de", "nicht mehr als 100 €", None, Some("EUR 100.00")),
+            ("ru", "не дороже 5000 руб", None, Some("RUB 5000.00")),
+            ("en", "between 3 and 5 days", None, None),
+        ] {
+            let one = |value: Option<&str>| value.map(str::to_owned).into_iter().collect();
+            let (least, most): (Vec<String>, Vec<String>) = (one(least), one(most));
+            assert_eq!(
+                values(EntityKind::MinPrice, language, text),
+                least,
+                "{text}"
+            );
+            assert_eq!(values(EntityKind::MaxPrice, language, text), most, "{text}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Text into index words: NFKC, split at everything that is no letter or digit, lower-cased, without stop words, stemmed
 //! in the language of the document, folded to ASCII.
 
-use std::sync::LazyLock;
+use std::{ops::Range, sync::LazyLock};
 
 use doorstep_core::Language;
 use tantivy::tokenizer::{
@@ -25,9 +25,15 @@ const ENGLISH_STOP_WORDS: &[&str] = &[
     "when", "where", "which", "who", "why", "will", "with", "would", "you", "your", "yours",
 ];
 
+/// What is written right after a number, with or without a space.
+const UNITS: &[&str] = &[
+    "bit", "cl", "cm", "dpi", "ft", "g", "gb", "ghz", "hz", "inch", "kb", "kg", "km", "kw", "l",
+    "lm", "m", "mah", "mb", "mhz", "ml", "mm", "mp", "port", "tb", "v", "va", "w", "wh",
+];
+
 /// How the text of one language is read. Every document has one, and its words carry the tag of it, so that the
 /// same letters in two languages stay two words with their own frequency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Analyser {
     English,
     Spanish,
@@ -47,7 +53,9 @@ pub(super) struct Word {
     pub(super) term: String,
     /// The how-manieth word of the text it is, counting stop words.
     pub(super) position: usize,
-    /// Letters of the word as it was written.
+    /// The word as it was written.
+    pub(super) written: String,
+    /// Its letters.
     pub(super) letters: usize,
 }
 
@@ -129,17 +137,33 @@ impl Analyser {
             });
             words.append(&mut unaccented);
         }
+        // Both forms of a measure are found: `32gb` for `32 GB`.
+        for measure in measures(&text) {
+            let (number, unit) = (&text[measure.number.clone()], &text[measure.unit.clone()]);
+            words.extend(self.words(&format!("{number}{unit}"), MAX_WORD_BYTES));
+        }
         words
+    }
+
+    /// The words of a question, in which a number and its unit are one: `32 GB` is `32gb`.
+    pub(super) fn asked_words(self, text: &str) -> Vec<Word> {
+        let mut joined = normalised(text, text.len());
+        for measure in measures(&joined).into_iter().rev() {
+            joined.replace_range(measure.number.end..measure.unit.start, "");
+        }
+        self.words(&joined, usize::MAX)
     }
 
     fn read(self, analyser: &mut TextAnalyzer, text: &str, words: &mut Vec<Word>) {
         let mut tokens = analyser.token_stream(text);
         while let Some(token) = tokens.next() {
             let written = text.get(token.offset_from..token.offset_to);
+            let written = written.unwrap_or_default();
             words.push(Word {
                 term: format!("{}{}", self.tag(), token.text),
                 position: token.position,
-                letters: written.map_or(0, |written| written.chars().count()),
+                letters: written.chars().count(),
+                written: written.to_owned(),
             });
         }
     }
@@ -149,6 +173,38 @@ impl Analyser {
             LazyLock::new(|| Analyser::ALL.into_iter().map(Chains::of).collect());
         &CHAINS[self as usize]
     }
+}
+
+/// Where a number and its unit stand in a text, with a space between them.
+struct Measure {
+    number: Range<usize>,
+    unit: Range<usize>,
+}
+
+/// Found in the text and not among its words: some units are stop words.
+fn measures(text: &str) -> Vec<Measure> {
+    let mut measures = Vec::new();
+    let mut before: Option<Range<usize>> = None;
+    let mut start = 0;
+    for part in text.split_inclusive(|c: char| !c.is_alphanumeric()) {
+        let word = part.trim_end_matches(|c: char| !c.is_alphanumeric());
+        let range = start..start + word.len();
+        start += part.len();
+        let is_unit = || UNITS.contains(&word.to_lowercase().as_str());
+        if let Some(number) = before.take()
+            && is_unit()
+        {
+            measures.push(Measure {
+                number,
+                unit: range.clone(),
+            });
+        }
+        let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number && part.ends_with(char::is_whitespace) {
+            before = Some(range);
+        }
+    }
+    measures
 }
 
 /// What brands and attributes are compared by: case and accents do not count.
@@ -288,6 +344,17 @@ mod tests {
     #[test]
     fn a_text_is_read_only_up_to_its_limit_and_never_split_inside_a_letter() {
         assert_eq!(Analyser::Plain.words("ñññ", 3)[0].letters, 1);
+    }
+
+    #[test]
+    fn a_measure_is_one_word_too() {
+        let words = Analyser::English.document_words("Cable 2 m, 32 GB in 3 boxes", 1000);
+        let terms: Vec<&str> = words.iter().map(|word| word.term.as_str()).collect();
+        assert!(
+            terms.contains(&"ee2m") && terms.contains(&"ee32gb"),
+            "{terms:?}"
+        );
+        assert!(!terms.contains(&"ee3box"), "{terms:?}");
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! What is kept in memory of every document: what filters ask for, and its vector.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use doorstep_core::{
     Language,
     search::{DocumentKind, SearchDocument, SearchQuery},
 };
 
-use super::{analysis::filter_key, ranking, storage::StorageError};
+use super::{
+    analysis::Analyser,
+    storage::{Change, StorageError},
+    vectors::{self, Vectors},
+};
 
 /// Longest id, in bytes.
 const MAX_ID_BYTES: usize = 512;
@@ -19,35 +20,29 @@ const MAX_ID_BYTES: usize = 512;
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: Arc<str>,
-    pub(super) language: Language,
-    /// Of unit length.
-    pub(super) vector: Option<Box<[f32]>>,
     /// See [`SearchDocument::content_hash`].
     pub(super) hash: String,
-    pub(super) in_stock: bool,
-    kind: DocumentKind,
-    price: Option<i64>,
-    brand: Option<String>,
-    attributes: BTreeMap<String, Vec<String>>,
+    language: Language,
 }
 
-impl Entry {
-    fn of(document: &mut SearchDocument) -> Self {
-        let mut attributes: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (name, values) in &document.attributes {
-            let keys = values.iter().map(|value| filter_key(value));
-            attributes.entry(filter_key(name)).or_default().extend(keys);
-        }
+/// What every search asks of a document. They lie side by side, because following a pointer to each document would take
+/// longer than the search.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Facts {
+    /// `None` where there is no document.
+    kind: Option<DocumentKind>,
+    pub(super) analyser: Option<Analyser>,
+    pub(super) in_stock: bool,
+    price: Option<i64>,
+}
+
+impl Facts {
+    fn of(document: &SearchDocument) -> Self {
         Self {
-            id: document.id.as_str().into(),
-            language: document.language.clone(),
-            vector: document.vector.take().and_then(ranking::unit),
-            hash: document.content_hash(),
+            kind: Some(document.kind),
+            analyser: Some(Analyser::of(&document.language)),
             in_stock: document.in_stock,
-            kind: document.kind,
             price: document.price,
-            brand: document.brand.as_deref().map(filter_key),
-            attributes,
         }
     }
 }
@@ -56,10 +51,10 @@ impl Entry {
 #[derive(Clone, Default)]
 pub(super) struct Contents {
     entries: Vec<Option<Arc<Entry>>>,
+    facts: Vec<Facts>,
+    pub(super) vectors: Vectors,
     numbers: HashMap<Arc<str>, usize>,
     free: Vec<usize>,
-    /// The length of all vectors, in floats.
-    dimensions: Option<usize>,
 }
 
 impl Contents {
@@ -72,41 +67,44 @@ impl Contents {
         self.entries.len()
     }
 
-    pub(super) fn dimensions(&self) -> Option<usize> {
-        self.dimensions
+    pub(super) fn number(&self, id: &str) -> Option<usize> {
+        self.numbers.get(id).copied()
     }
 
     pub(super) fn get(&self, number: usize) -> Option<&Arc<Entry>> {
         self.entries.get(number)?.as_ref()
     }
 
-    pub(super) fn find(&self, id: &str) -> Option<&Arc<Entry>> {
-        self.get(*self.numbers.get(id)?)
+    pub(super) fn facts(&self, number: usize) -> Option<&Facts> {
+        self.facts.get(number)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Arc<Entry>)> {
-        let numbered = self.entries.iter().enumerate();
-        numbered.filter_map(|(number, entry)| Some((number, entry.as_ref()?)))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Facts)> {
+        let numbered = self.facts.iter().enumerate();
+        numbered.filter(|(_, facts)| facts.kind.is_some())
     }
 
-    /// Takes a document in place of one of the same id; its vector moves from the document to the entry. A document
-    /// that comes without a vector and reads as before keeps the one it had.
-    pub(super) fn put(
-        &mut self,
-        document: &mut SearchDocument,
-    ) -> Result<(usize, Arc<Entry>), StorageError> {
-        let mut entry = self.checked(document)?;
-        let known = self.numbers.get(&entry.id).copied();
-        let before = known.and_then(|number| self.get(number));
-        if let (None, Some(before)) = (&entry.vector, before)
-            && before.hash == entry.hash
+    /// Takes a document in place of one of the same id; the change is to be stored. A document that comes without a
+    /// vector and reads as before keeps the one it had.
+    pub(super) fn put(&mut self, mut document: SearchDocument) -> Result<Change, StorageError> {
+        let (entry, mut vector) = self.checked(&mut document)?;
+        let known = self.number(&entry.id);
+        if let (None, Some(number)) = (&vector, known)
+            && self
+                .get(number)
+                .is_some_and(|before| before.hash == entry.hash)
         {
-            entry.vector.clone_from(&before.vector);
+            vector = self.vectors.get(number);
         }
         let number = known
             .or_else(|| self.free.pop())
             .unwrap_or(self.entries.len());
-        Ok((number, self.place(number, entry)))
+        self.place(number, entry, Facts::of(&document), vector.as_deref());
+        Ok(Change {
+            number,
+            document,
+            vector,
+        })
     }
 
     /// Takes back a stored document at its number.
@@ -115,14 +113,14 @@ impl Contents {
         number: usize,
         mut document: SearchDocument,
     ) -> Result<(), StorageError> {
-        let entry = self.checked(&mut document)?;
+        let (entry, vector) = self.checked(&mut document)?;
         if self.get(number).is_some() || self.numbers.contains_key(&entry.id) {
             return Err(StorageError::Damaged(format!(
                 "document `{}` is there twice",
                 entry.id
             )));
         }
-        self.place(number, entry);
+        self.place(number, entry, Facts::of(&document), vector.as_deref());
         Ok(())
     }
 
@@ -132,9 +130,11 @@ impl Contents {
             return false;
         };
         self.entries[number] = None;
+        self.facts[number] = Facts::default();
+        self.vectors.put(number, None);
         self.free.push(number);
         if self.numbers.is_empty() {
-            self.dimensions = None;
+            self.vectors.clear();
         }
         true
     }
@@ -145,7 +145,11 @@ impl Contents {
         self.free = self.entries.iter().enumerate().filter_map(unused).collect();
     }
 
-    fn checked(&self, document: &mut SearchDocument) -> Result<Entry, StorageError> {
+    /// What is remembered of a document, and its vector, which is taken out of it.
+    fn checked(
+        &self,
+        document: &mut SearchDocument,
+    ) -> Result<(Entry, Option<Vec<f32>>), StorageError> {
         let refused = |reason: String| StorageError::Refused {
             id: document.id.chars().take(80).collect(),
             reason,
@@ -153,7 +157,7 @@ impl Contents {
         if document.id.is_empty() || document.id.len() > MAX_ID_BYTES {
             return Err(refused(format!("an id has 1 to {MAX_ID_BYTES} bytes")));
         }
-        if let (Some(vector), Some(dimensions)) = (&document.vector, self.dimensions)
+        if let (Some(vector), Some(dimensions)) = (&document.vector, self.vectors.dimensions())
             && vector.len() != dimensions
         {
             return Err(refused(format!(
@@ -161,39 +165,46 @@ impl Contents {
                 vector.len()
             )));
         }
-        Ok(Entry::of(document))
+        let vector = document.vector.take();
+        let entry = Entry {
+            id: document.id.as_str().into(),
+            hash: document.content_hash(),
+            language: document.language.clone(),
+        };
+        Ok((entry, vector.as_deref().and_then(vectors::unit)))
     }
 
-    fn place(&mut self, number: usize, entry: Entry) -> Arc<Entry> {
-        if let Some(vector) = &entry.vector {
-            self.dimensions = Some(vector.len());
-        }
+    fn place(&mut self, number: usize, entry: Entry, facts: Facts, vector: Option<&[f32]>) {
         let entry = Arc::new(entry);
         if number >= self.entries.len() {
             self.entries.resize(number + 1, None);
+            self.facts.resize(number + 1, Facts::default());
         }
         self.numbers.insert(Arc::clone(&entry.id), number);
-        self.entries[number] = Some(Arc::clone(&entry));
-        entry
+        self.entries[number] = Some(entry);
+        self.facts[number] = facts;
+        self.vectors.put(number, vector);
     }
 }
 
 /// The conditions of a query, ready to be compared.
 pub(super) struct Conditions<'a> {
     query: &'a SearchQuery,
-    brand: Option<String>,
-    attributes: Vec<(String, String)>,
+    contents: &'a Contents,
+    /// The documents that have the wanted brand and attributes, by number; `None` where none is wanted.
+    having: Option<Vec<bool>>,
 }
 
 impl<'a> Conditions<'a> {
-    pub(super) fn of(query: &'a SearchQuery) -> Self {
-        let attributes = query.filters.attributes.iter();
+    pub(super) fn new(
+        query: &'a SearchQuery,
+        contents: &'a Contents,
+        having: Option<Vec<bool>>,
+    ) -> Self {
         Self {
             query,
-            brand: query.filters.brand.as_deref().map(filter_key),
-            attributes: attributes
-                .map(|(name, value)| (filter_key(name), filter_key(value)))
-                .collect(),
+            contents,
+            having,
         }
     }
 
@@ -203,24 +214,27 @@ impl<'a> Conditions<'a> {
         filters.min_price.is_some()
             || filters.max_price.is_some()
             || filters.in_stock
-            || self.brand.is_some()
-            || !self.attributes.is_empty()
+            || self.having.is_some()
     }
 
-    /// Whether `entry` may be shown. A document without a price is never within a price range.
-    pub(super) fn allow(&self, entry: &Entry) -> bool {
+    /// Whether a document may be shown. One without a price is never within a price range.
+    pub(super) fn allow(&self, number: usize) -> bool {
+        let Some(facts) = self.contents.facts(number) else {
+            return false;
+        };
         let filters = &self.query.filters;
-        let above = |min| entry.price.is_some_and(|price| price >= min);
-        let below = |max| entry.price.is_some_and(|price| price <= max);
-        entry.kind == self.query.kind
-            && (!filters.in_stock || entry.in_stock)
+        let above = |min| facts.price.is_some_and(|price| price >= min);
+        let below = |max| facts.price.is_some_and(|price| price <= max);
+        facts.kind == Some(self.query.kind)
+            && (!filters.in_stock || facts.in_stock)
             && filters.min_price.is_none_or(above)
             && filters.max_price.is_none_or(below)
-            && (self.query.language.as_ref()).is_none_or(|wanted| wanted.matches(&entry.language))
-            && (self.brand.as_ref()).is_none_or(|wanted| entry.brand.as_ref() == Some(wanted))
-            && self.attributes.iter().all(|(name, value)| {
-                let values = entry.attributes.get(name);
-                values.is_some_and(|values| values.contains(value))
-            })
+            && (self.having.as_ref()).is_none_or(|having| having[number])
+            && (self.query.language.as_ref()).is_none_or(|wanted| self.speaks(number, wanted))
+    }
+
+    fn speaks(&self, number: usize, wanted: &Language) -> bool {
+        let entry = self.contents.get(number);
+        entry.is_some_and(|entry| wanted.matches(&entry.language))
     }
 }

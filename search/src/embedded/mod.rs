@@ -2,11 +2,16 @@
 
 mod analysis;
 mod contents;
+mod question;
 mod ranking;
 mod snapshot;
 mod storage;
+mod suggestions;
+mod synonyms;
 #[cfg(test)]
 mod tests;
+mod vectors;
+mod words;
 
 use std::{
     collections::BTreeMap,
@@ -19,16 +24,19 @@ use async_trait::async_trait;
 use doorstep_core::{
     Health,
     health::PortError,
-    search::{SearchDocument, SearchHit, SearchIndex, SearchQuery},
+    search::{SearchDocument, SearchHit, SearchIndex, SearchQuery, Suggestion},
 };
 use tokio::{sync::Mutex, task::spawn_blocking};
 
 use snapshot::Snapshot;
 pub use storage::OpenError;
-use storage::{Change, Storage, StorageError};
+use storage::{Storage, StorageError};
 
 /// As much of a query's text as is read.
 const MAX_QUERY_BYTES: usize = 2048;
+
+/// As much of what somebody began to type is read.
+const MAX_PREFIX_BYTES: usize = 256;
 
 /// An index of so many documents at most is searched where it is asked: in a fraction of a millisecond, less than it
 /// takes to hand the question to another thread and wait for it.
@@ -157,13 +165,8 @@ impl Inner {
             }
         }
         let mut changes = Vec::with_capacity(documents.len());
-        for mut document in documents {
-            let (number, entry) = contents.put(&mut document)?;
-            changes.push(Change {
-                number,
-                entry,
-                document,
-            });
+        for document in documents {
+            changes.push(contents.put(document)?);
         }
         if gone.is_empty() && changes.is_empty() {
             return Ok(());
@@ -194,9 +197,19 @@ impl SearchIndex for EmbeddedIndex {
             limit: query.limit,
         };
         if snapshot.contents.len() <= SEARCHED_IN_PLACE {
-            return in_place(|| snapshot.search(query));
+            return in_place(|| snapshot.search(&query));
         }
-        blocking(move || snapshot.search(query)).await
+        blocking(move || snapshot.search(&query)).await
+    }
+
+    async fn suggest(&self, prefix: &str, limit: usize) -> Result<Vec<Suggestion>, PortError> {
+        let snapshot = self.inner.snapshot();
+        let read = prefix.floor_char_boundary(MAX_PREFIX_BYTES);
+        let prefix = prefix[..read].to_owned();
+        if snapshot.contents.len() <= SEARCHED_IN_PLACE {
+            return in_place(|| snapshot.suggest(&prefix, limit));
+        }
+        blocking(move || snapshot.suggest(&prefix, limit)).await
     }
 
     async fn upsert(&self, documents: Vec<SearchDocument>) -> Result<(), PortError> {
@@ -209,10 +222,12 @@ impl SearchIndex for EmbeddedIndex {
 
     async fn known(&self, ids: &[String]) -> Result<BTreeMap<String, String>, PortError> {
         let snapshot = self.inner.snapshot();
+        let contents = &snapshot.contents;
         let hash = |id: &String| {
-            let entry = snapshot.contents.find(id)?;
-            entry.vector.as_ref()?;
-            Some((id.clone(), entry.hash.clone()))
+            let number = contents.number(id)?;
+            let entry = contents.get(number)?;
+            let has_vector = contents.vectors.has(number);
+            has_vector.then(|| (id.clone(), entry.hash.clone()))
         };
         Ok(ids.iter().filter_map(hash).collect())
     }

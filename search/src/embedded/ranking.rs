@@ -1,103 +1,134 @@
-//! The arithmetic of ranking: cosine, the best of many, and the fusion of two lists.
-
-use std::collections::HashMap;
-
-/// How fast the weight of a rank falls: from the paper, and robust over collections.
-const RANK_CONSTANT: f32 = 60.0;
-
-/// Lanes of the dot product. Independent sums let the compiler use vector registers of any width; one running sum would
-/// forbid it, because floating-point addition is not associative.
-const LANES: usize = 16;
+//! The arithmetic of ranking: the best of many, and the fusion of two lists.
 
 /// A document's number with its score.
 pub(super) type Scored = (usize, f32);
 
-/// The dot product, which is the cosine of unit vectors; 0 where their lengths differ.
-pub(super) fn dot(left: &[f32], right: &[f32]) -> f32 {
-    if left.len() != right.len() {
-        return 0.0;
-    }
-    let (left, left_rest) = left.as_chunks::<LANES>();
-    let (right, right_rest) = right.as_chunks::<LANES>();
-    let mut sums = [0.0_f32; LANES];
-    for (left, right) in left.iter().zip(right) {
-        for lane in 0..LANES {
-            sums[lane] += left[lane] * right[lane];
+/// Keeps the best of what it is offered; of equals those with the smaller numbers, so that a list is always the same.
+pub(super) struct Best {
+    kept: Vec<Scored>,
+    limit: usize,
+    /// What does not exceed it is not among the best.
+    threshold: f32,
+}
+
+impl Best {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            kept: Vec::new(),
+            limit,
+            threshold: f32::NEG_INFINITY,
         }
     }
-    let rest: f32 = left_rest.iter().zip(right_rest).map(|(l, r)| l * r).sum();
-    sums.iter().sum::<f32>() + rest
-}
 
-/// `vector` at length 1; `None` for one that points nowhere (empty, zero, not finite).
-pub(super) fn unit(mut vector: Vec<f32>) -> Option<Box<[f32]>> {
-    let length = dot(&vector, &vector).sqrt();
-    if !length.is_finite() || length <= f32::EPSILON {
-        return None;
+    /// Whether a score may be among the best.
+    #[inline(always)]
+    pub(super) fn takes(&self, score: f32) -> bool {
+        score > self.threshold
     }
-    for value in &mut vector {
-        *value /= length;
-    }
-    Some(vector.into_boxed_slice())
-}
 
-/// The `limit` best, best first; equal scores in the order of their numbers, so that a list is always the same.
-pub(super) fn best(mut scored: Vec<Scored>, limit: usize) -> Vec<Scored> {
-    let order = |a: &Scored, b: &Scored| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-    if scored.len() > limit && limit > 0 {
-        scored.select_nth_unstable_by(limit - 1, order);
-    }
-    scored.truncate(limit);
-    scored.sort_unstable_by(order);
-    scored
-}
-
-/// Reciprocal rank fusion: each list gives a document 1 / (60 + its rank, counted from 1). Scores of different kinds
-/// never meet, so none has to be calibrated. Source: Cormack, Clarke, Buettcher, "Reciprocal Rank Fusion outperforms
-/// Condorcet and individual Rank Learning Methods", SIGIR 2009.
-pub(super) fn fuse(lists: &[Vec<Scored>], limit: usize) -> Vec<Scored> {
-    let mut fused: HashMap<usize, f32> = HashMap::new();
-    for list in lists {
-        for (rank, (number, _)) in list.iter().enumerate() {
-            *fused.entry(*number).or_default() += 1.0 / (RANK_CONSTANT + rank as f32 + 1.0);
+    /// In the order of numbers, so that the first of equals is the one that is kept.
+    #[inline(always)]
+    pub(super) fn offer(&mut self, number: usize, score: f32) {
+        if self.takes(score) {
+            self.take(number, score);
         }
     }
-    best(fused.into_iter().collect(), limit)
+
+    fn take(&mut self, number: usize, score: f32) {
+        self.kept.push((number, score));
+        if self.limit > 0 && self.kept.len() >= self.limit * 2 {
+            self.kept.select_nth_unstable_by(self.limit - 1, order);
+            self.kept.truncate(self.limit);
+            self.threshold = self.kept[self.limit - 1].1;
+        }
+    }
+
+    /// The best, best first.
+    pub(super) fn sorted(mut self) -> Vec<Scored> {
+        self.kept.sort_unstable_by(order);
+        self.kept.truncate(self.limit);
+        self.kept
+    }
+}
+
+fn order(a: &Scored, b: &Scored) -> std::cmp::Ordering {
+    b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
+}
+
+/// How much of a fused score is the meaning's; the words have the rest. Chosen on queries made from a catalog, see
+/// `docs/search.md`.
+const MEANING: f32 = 0.4;
+
+/// Below this share of what the words of a query could give at most, its best document is no measure for the others.
+const LEAST_MEASURE: f32 = 0.5;
+
+/// How a document's two scores become one: a weighted sum, each score on a scale of its own that ends at about 1. It keeps
+/// what ranks throw away, namely by how much one document is better than the next. Source: Bruch, Gai, Ingber, "An
+/// Analysis of Fusion Functions for Hybrid Retrieval", TOIS 2023.
+pub(super) struct Fusion {
+    words: f32,
+    meaning: f32,
+}
+
+impl Fusion {
+    /// `best` is the highest score by words, `possible` what a document could have at most.
+    pub(super) fn new(best: f32, possible: f32, by_meaning: bool) -> Self {
+        let measure = best.max(possible * LEAST_MEASURE);
+        let meaning = if by_meaning { MEANING } else { 0.0 };
+        Self {
+            words: if measure > 0.0 {
+                (1.0 - meaning) / measure
+            } else {
+                0.0
+            },
+            meaning,
+        }
+    }
+
+    pub(super) fn score(&self, words: f32, similarity: Option<f32>) -> f32 {
+        words * self.words + similarity.unwrap_or_default().max(0.0) * self.meaning
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_dot_product_covers_whole_lanes_and_the_rest() {
-        let ones = vec![1.0; LANES * 2 + 3];
-        assert_eq!(dot(&ones, &ones), ones.len() as f32);
-        assert_eq!(dot(&ones, &ones[1..]), 0.0);
-    }
-
-    #[test]
-    fn a_vector_without_direction_is_none() {
-        assert!(unit(vec![0.0; 8]).is_none());
-        assert!(unit(vec![f32::NAN; 8]).is_none());
-        assert!(unit(vec![f32::MAX; 8]).is_none());
-        assert!(unit(Vec::new()).is_none());
-        assert_eq!(&*unit(vec![3.0, 4.0]).unwrap(), [0.6, 0.8]);
-    }
-
-    #[test]
-    fn a_document_good_in_both_lists_beats_the_first_of_one() {
-        let words = vec![(1, 9.0), (2, 8.0)];
-        let meaning = vec![(3, 0.9), (2, 0.8)];
-        let order: Vec<usize> = fuse(&[words, meaning], 3).iter().map(|hit| hit.0).collect();
-        assert_eq!(order, [2, 1, 3]);
+    fn best(scored: &[Scored], limit: usize) -> Vec<usize> {
+        let mut best = Best::new(limit);
+        for (number, score) in scored {
+            best.offer(*number, *score);
+        }
+        best.sorted().into_iter().map(|found| found.0).collect()
     }
 
     #[test]
     fn the_best_are_sorted_and_ties_keep_their_order() {
-        let scored = vec![(3, 0.5), (1, 0.9), (2, 0.5), (0, 0.1)];
-        let order: Vec<usize> = best(scored, 3).iter().map(|hit| hit.0).collect();
-        assert_eq!(order, [1, 2, 3]);
-        assert!(best(vec![(1, 1.0)], 0).is_empty());
+        let scored = [
+            (0, 0.1),
+            (1, 0.9),
+            (2, 0.5),
+            (3, 0.5),
+            (4, 0.5),
+            (5, 0.5),
+            (6, 0.4),
+        ];
+        assert_eq!(best(&scored, 3), [1, 2, 3]);
+        assert_eq!(best(&scored, 100).len(), 7);
+        assert!(best(&scored, 0).is_empty());
+    }
+
+    #[test]
+    fn a_document_good_in_both_beats_the_first_of_one() {
+        let fusion = Fusion::new(9.0, 10.0, true);
+        let both = fusion.score(8.0, Some(0.7));
+        assert!(both > fusion.score(9.0, Some(0.2)));
+        assert!(both > fusion.score(0.0, Some(0.8)));
+    }
+
+    #[test]
+    fn chance_words_weigh_little_against_the_meaning() {
+        let fusion = Fusion::new(1.0, 10.0, true);
+        assert!(fusion.score(0.0, Some(0.8)) > fusion.score(1.0, Some(0.2)));
     }
 }

@@ -2,31 +2,34 @@
 //! vector come and go in one commit and cannot disagree after a crash.
 
 use std::{
-    collections::HashSet,
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
-use doorstep_core::search::SearchDocument;
+use doorstep_core::search::{DocumentKind, SearchDocument};
+use serde::{Deserialize, de::DeserializeOwned};
 use tantivy::{
     DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument,
     TantivyError, Term,
     directory::MmapDirectory,
-    indexer::IndexWriterOptions,
+    indexer::{IndexWriterOptions, LogMergePolicy},
     schema::{
         Field, IndexRecordOption, NumericOptions, STORED, STRING, Schema, TextFieldIndexing,
         TextOptions, Value,
     },
 };
 
-use super::{analysis::Analyser, contents::Entry};
+use super::analysis::{Analyser, filter_key};
 
 /// Of the stored form and of the analysis: raise it when either changes, and every index is filled anew.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The least tantivy allows for an indexing thread; it is taken for the time of a write only.
 const WRITER_BYTES: usize = 15_000_000;
+
+/// So many segments of one size become one. Every search looks each word up in each segment, and writes are rare.
+const MERGED_SEGMENTS: usize = 4;
 
 /// As much of a text as is made searchable by word; a passage or a description is far shorter.
 const MAX_INDEXED_BYTES: usize = 64 * 1024;
@@ -87,10 +90,15 @@ impl From<std::io::Error> for StorageError {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields {
     id: Field,
-    /// All words of a document. Those of the title stand twice: weighing a term's frequency before it saturates ranks
-    /// better than adding the scores of fields. Source: Robertson, Zaragoza, Taylor, "Simple BM25 Extension to Multiple
-    /// Weighted Fields", CIKM 2004.
-    pub(super) words: Field,
+    /// What is searched by word, apart so that each field has a weight of its own.
+    pub(super) title: Field,
+    pub(super) body: Field,
+    pub(super) brand: Field,
+    pub(super) attributes: Field,
+    /// The words of a product's title as they are written, for suggestions: a word begun has no stem yet.
+    pub(super) names: Field,
+    /// What filters ask for: [`brand_fact`] and [`attribute_fact`].
+    pub(super) facts: Field,
     /// The document's place in [`Contents`](super::contents::Contents).
     number: Field,
     document: Field,
@@ -103,16 +111,44 @@ impl Fields {
         let words = TextFieldIndexing::default()
             .set_tokenizer("whitespace")
             .set_index_option(IndexRecordOption::WithFreqs);
+        let words = TextOptions::default().set_indexing_options(words);
+        let exact = TextFieldIndexing::default()
+            .set_tokenizer("raw")
+            .set_fieldnorms(false)
+            .set_index_option(IndexRecordOption::Basic);
         let fields = Self {
             id: schema.add_text_field("id", STRING),
-            words: schema
-                .add_text_field("words", TextOptions::default().set_indexing_options(words)),
+            title: schema.add_text_field("title", words.clone()),
+            body: schema.add_text_field("body", words.clone()),
+            brand: schema.add_text_field("brand", words.clone()),
+            attributes: schema.add_text_field("attributes", words.clone()),
+            names: schema.add_text_field("names", words),
+            facts: schema
+                .add_text_field("facts", TextOptions::default().set_indexing_options(exact)),
             number: schema.add_u64_field("number", NumericOptions::default().set_fast()),
             document: schema.add_bytes_field("document", STORED),
             vector: schema.add_bytes_field("vector", STORED),
         };
         (schema.build(), fields)
     }
+
+    /// The fields whose words are searched.
+    pub(super) fn words(self) -> [Field; 4] {
+        [self.title, self.body, self.brand, self.attributes]
+    }
+}
+
+/// Parts the name and the value of a fact; no text holds it once it is normalised.
+const FACT: char = '\u{1f}';
+
+/// What is indexed of a brand.
+pub(super) fn brand_fact(brand: &str) -> String {
+    format!("brand{FACT}{}", filter_key(brand))
+}
+
+/// What is indexed of an attribute's value.
+pub(super) fn attribute_fact(name: &str, value: &str) -> String {
+    format!("{FACT}{}{FACT}{}", filter_key(name), filter_key(value))
 }
 
 /// An opened tantivy index.
@@ -132,8 +168,9 @@ pub(super) struct Storage {
 /// A document to write, with what is remembered of it.
 pub(super) struct Change {
     pub(super) number: usize,
-    pub(super) entry: Arc<Entry>,
     pub(super) document: SearchDocument,
+    /// Of unit length.
+    pub(super) vector: Option<Vec<f32>>,
 }
 
 /// The folder inside the given directory that is ours to remove.
@@ -265,7 +302,11 @@ impl Storage {
             .num_merge_threads(1)
             .memory_budget_per_thread(WRITER_BYTES)
             .build();
-        Ok(self.index.writer_with_options(options)?)
+        let writer = self.index.writer_with_options(options)?;
+        let mut merging = LogMergePolicy::default();
+        merging.set_min_num_segments(MERGED_SEGMENTS);
+        writer.set_merge_policy(Box::new(merging));
+        Ok(writer)
     }
 
     fn stored(&self, change: &Change) -> Result<TantivyDocument, StorageError> {
@@ -276,10 +317,10 @@ impl Storage {
         })?;
         let mut stored = TantivyDocument::new();
         stored.add_text(self.fields.id, &document.id);
-        stored.add_text(self.fields.words, words(document));
+        self.add_words(&mut stored, document);
         stored.add_u64(self.fields.number, change.number as u64);
         stored.add_bytes(self.fields.document, &json);
-        if let Some(vector) = &change.entry.vector {
+        if let Some(vector) = &change.vector {
             let bytes: Vec<u8> = vector
                 .iter()
                 .flat_map(|value| value.to_le_bytes())
@@ -287,6 +328,27 @@ impl Storage {
             stored.add_bytes(self.fields.vector, &bytes);
         }
         Ok(stored)
+    }
+
+    fn add_words(&self, stored: &mut TantivyDocument, document: &SearchDocument) {
+        let fields = self.fields;
+        let analyser = Analyser::of(&document.language);
+        let attributes = document.attributes.values().flatten();
+        stored.add_text(fields.title, words(analyser, [&document.title]));
+        stored.add_text(fields.body, words(analyser, [&document.body]));
+        stored.add_text(fields.brand, words(analyser, &document.brand));
+        stored.add_text(fields.attributes, words(analyser, attributes));
+        if document.kind == DocumentKind::Product {
+            stored.add_text(fields.names, words(Analyser::Plain, [&document.title]));
+        }
+        if let Some(brand) = &document.brand {
+            stored.add_text(fields.facts, brand_fact(brand));
+        }
+        for (name, values) in &document.attributes {
+            for value in values {
+                stored.add_text(fields.facts, attribute_fact(name, value));
+            }
+        }
     }
 }
 
@@ -297,7 +359,7 @@ pub(super) fn read(
     address: DocAddress,
 ) -> Result<SearchDocument, StorageError> {
     let stored: TantivyDocument = searcher.doc(address)?;
-    let mut document = parse(&stored, fields)?;
+    let mut document: SearchDocument = parse(&stored, fields)?;
     let vector = stored.get_first(fields.vector);
     document.vector = vector
         .as_ref()
@@ -306,18 +368,25 @@ pub(super) fn read(
     Ok(document)
 }
 
-/// Reads a document back without its vector, with the words that it is found by.
-pub(super) fn read_words(
+/// What a hit shows of a document; attributes, of which some have a hundred, are passed over.
+#[derive(Debug, Deserialize)]
+pub(super) struct Shown {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) body: String,
+    pub(super) source: String,
+}
+
+/// Reads what a hit shows.
+pub(super) fn read_shown(
     searcher: &Searcher,
     fields: Fields,
     address: DocAddress,
-) -> Result<(SearchDocument, HashSet<String>), StorageError> {
-    let document = parse(&searcher.doc(address)?, fields)?;
-    let words = words(&document).split(' ').map(str::to_owned).collect();
-    Ok((document, words))
+) -> Result<Shown, StorageError> {
+    parse(&searcher.doc(address)?, fields)
 }
 
-fn parse(stored: &TantivyDocument, fields: Fields) -> Result<SearchDocument, StorageError> {
+fn parse<T: DeserializeOwned>(stored: &TantivyDocument, fields: Fields) -> Result<T, StorageError> {
     let json = stored.get_first(fields.document);
     let json = json.as_ref().and_then(|value| value.as_bytes());
     serde_json::from_slice(json.unwrap_or_default())
@@ -350,13 +419,10 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
         .collect()
 }
 
-/// All words of `document`, those of the title twice.
-fn words(document: &SearchDocument) -> String {
-    let analyser = Analyser::of(&document.language);
-    let attributes = document.attributes.values().flatten();
-    let texts = [&document.title, &document.title, &document.body];
+/// The words of `texts` as they are indexed.
+fn words<'t>(analyser: Analyser, texts: impl IntoIterator<Item = &'t String>) -> String {
     let mut words = String::new();
-    for text in texts.into_iter().chain(&document.brand).chain(attributes) {
+    for text in texts {
         for word in analyser.document_words(text, MAX_INDEXED_BYTES) {
             words.push_str(&word.term);
             words.push(' ');

@@ -1,9 +1,10 @@
-//! `doorstep eval`: measures on messages and parcels whose right answer is known.
+//! `doorstep eval`: measures on messages, parcels and searches whose right answer is known.
 
 mod builtin;
 pub(super) mod eta;
 mod messages;
 mod parcels;
+mod search;
 
 use std::{collections::BTreeSet, path::Path, time::Instant};
 
@@ -11,6 +12,7 @@ use doorstep_nlu::{Answer, Basis, Example, Head, HeadSettings, LocalNlu, Model, 
 use serde_json::{Value, json};
 
 use self::messages::Message;
+pub(super) use self::search::search;
 use super::{Failure, load_config, print};
 use crate::{
     app::{start_nlu, start_nlu_with},
@@ -283,8 +285,11 @@ fn table(figures: &Value) -> Result<(), Failure> {
             number => print(format!("{name:<24} {number}"))?,
         }
     }
-    if let Some(Value::Object(languages)) = figures.get("languages") {
-        print("languages")?;
+    for name in ["languages", "overlap_at_10"] {
+        let Some(Value::Object(languages)) = figures.get(name) else {
+            continue;
+        };
+        print(name)?;
         for (language, share) in languages {
             print(format!("  {language:<22} {share}"))?;
         }

@@ -1,0 +1,200 @@
+//! Ranking by words: BM25 over fields of different weight.
+
+use std::sync::Arc;
+
+use tantivy::{DocSet, Searcher, TERMINATED, Term, postings::Postings, schema::IndexRecordOption};
+
+use super::storage::{Fields, StorageError};
+
+/// How soon more of the same word counts no more. Short texts, where a second mention says little.
+const K1: f32 = 0.8;
+
+/// The weight of a field and how much its length counts, in the order of [`Fields::words`]. Chosen on queries made from a
+/// catalog, see `docs/search.md`.
+const TITLE: (f32, f32) = (2.0, 0.75);
+const BODY: (f32, f32) = (0.5, 0.75);
+const BRAND: (f32, f32) = (0.8, 0.3);
+const ATTRIBUTES: (f32, f32) = (0.5, 0.75);
+const WEIGHTS: [(f32, f32); 4] = [TITLE, BODY, BRAND, ATTRIBUTES];
+
+/// Stands for a document that was removed since its segment was written.
+pub(super) const REMOVED: u32 = u32::MAX;
+
+/// One thing that a query asks for: a word, with what may stand for it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Wanted {
+    /// Words of the index with their weight; the one that fits best counts.
+    pub(super) terms: Vec<(String, f32)>,
+}
+
+/// The words of the index.
+pub(super) struct Words<'a> {
+    pub(super) searcher: &'a Searcher,
+    pub(super) fields: Fields,
+    /// The numbers of the documents of each segment, [`REMOVED`] for those that are gone.
+    pub(super) numbers: &'a [Arc<Vec<u32>>],
+    /// The mean length of each field.
+    pub(super) means: [f32; 4],
+    /// How many documents there are.
+    pub(super) count: usize,
+}
+
+/// What documents are worth by their words, by number.
+pub(super) struct Scores {
+    values: Vec<f32>,
+    /// How many of the wanted things a document holds.
+    held: Vec<u8>,
+    /// The documents that hold anything.
+    found: Vec<u32>,
+    /// Room for one wanted thing: weighted frequencies of one of its terms, and its best score.
+    frequencies: Vec<f32>,
+    best: Vec<f32>,
+}
+
+impl Scores {
+    /// For documents with numbers below `numbers`.
+    pub(super) fn new(numbers: usize) -> Self {
+        Self {
+            values: vec![0.0; numbers],
+            held: vec![0; numbers],
+            found: Vec::new(),
+            frequencies: vec![0.0; numbers],
+            best: vec![0.0; numbers],
+        }
+    }
+
+    /// The documents that hold anything, by ascending number.
+    pub(super) fn found(&mut self) -> &[u32] {
+        self.found.sort_unstable();
+        &self.found
+    }
+
+    /// The share of `wanted` things that a document holds: 0 to 1.
+    pub(super) fn share(&self, number: usize, wanted: usize) -> f32 {
+        f32::from(self.held[number]) / wanted.max(1) as f32
+    }
+
+    /// BM25, less for a document that lacks some of the `wanted` things: three words of four say more than thrice one.
+    pub(super) fn score(&self, number: usize, wanted: usize) -> f32 {
+        self.values[number] * self.share(number, wanted).sqrt()
+    }
+}
+
+impl Words<'_> {
+    /// The mean length of each field of `searcher`'s documents.
+    pub(super) fn means(searcher: &Searcher, fields: Fields) -> Result<[f32; 4], StorageError> {
+        let mut means = [0.0; 4];
+        for (mean, field) in means.iter_mut().zip(fields.words()) {
+            let (mut words, mut documents) = (0, 0);
+            for segment in searcher.segment_readers() {
+                words += segment.inverted_index(field)?.total_num_tokens();
+                documents += u64::from(segment.max_doc());
+            }
+            *mean = (words as f32 / documents.max(1) as f32).max(1.0);
+        }
+        Ok(means)
+    }
+
+    /// Whether any document has the word.
+    pub(super) fn hold(&self, term: &str) -> Result<bool, StorageError> {
+        Ok(self.frequency(term)? > 0)
+    }
+
+    /// In how many fields of documents the word is, those of removed documents included.
+    pub(super) fn frequency(&self, term: &str) -> Result<u32, StorageError> {
+        let mut frequency = 0;
+        for field in self.fields.words() {
+            let term = Term::from_field_text(field, term);
+            for segment in self.searcher.segment_readers() {
+                frequency += segment.inverted_index(field)?.doc_freq(&term)?;
+            }
+        }
+        Ok(frequency)
+    }
+
+    /// Adds to `scores` what documents are worth by the wanted things; returns the most that one could have.
+    pub(super) fn score(
+        &self,
+        wanted: &[Wanted],
+        scores: &mut Scores,
+    ) -> Result<f32, StorageError> {
+        let mut possible = 0.0;
+        let mut found = Vec::new();
+        for wanted in wanted {
+            found.clear();
+            for (term, weight) in &wanted.terms {
+                self.weigh(term, *weight, scores, &mut found)?;
+            }
+            // What stands for one another is one word: a rare spelling of it is not worth more than a common one.
+            let idf = self.idf(found.len());
+            possible += idf * (K1 + 1.0);
+            for number in &found {
+                let place = *number as usize;
+                if scores.held[place] == 0 {
+                    scores.found.push(*number);
+                }
+                scores.held[place] = scores.held[place].saturating_add(1);
+                scores.values[place] += idf * std::mem::take(&mut scores.best[place]);
+            }
+        }
+        Ok(possible)
+    }
+
+    /// Notes for every document with `term` how much of it there is, if that is more than of the terms before.
+    fn weigh(
+        &self,
+        term: &str,
+        weight: f32,
+        scores: &mut Scores,
+        found: &mut Vec<u32>,
+    ) -> Result<(), StorageError> {
+        let mut own: Vec<u32> = Vec::new();
+        for (place, field) in self.fields.words().into_iter().enumerate() {
+            let (field_weight, length_counts) = WEIGHTS[place];
+            let term = Term::from_field_text(field, term);
+            for (segment, numbers) in self.searcher.segment_readers().iter().zip(self.numbers) {
+                let index = segment.inverted_index(field)?;
+                let Some(mut postings) =
+                    index.read_postings(&term, IndexRecordOption::WithFreqs)?
+                else {
+                    continue;
+                };
+                let lengths = segment.get_fieldnorms_reader(field)?;
+                let per_mention = |length: u32| {
+                    let relative = length as f32 / self.means[place];
+                    field_weight / (1.0 - length_counts + length_counts * relative)
+                };
+                let mut document = postings.doc();
+                while document != TERMINATED {
+                    let number = numbers[document as usize];
+                    if number != REMOVED {
+                        let frequency = &mut scores.frequencies[number as usize];
+                        if *frequency == 0.0 {
+                            own.push(number);
+                        }
+                        let mentions = postings.term_freq() as f32;
+                        *frequency += mentions * per_mention(lengths.fieldnorm(document));
+                    }
+                    document = postings.advance();
+                }
+            }
+        }
+        for number in own {
+            let place = number as usize;
+            let frequency = std::mem::take(&mut scores.frequencies[place]);
+            let score = weight * frequency * (K1 + 1.0) / (frequency + K1);
+            let best = &mut scores.best[place];
+            if *best == 0.0 {
+                found.push(number);
+            }
+            *best = best.max(score);
+        }
+        Ok(())
+    }
+
+    /// How much a word says that so many documents have.
+    fn idf(&self, documents: usize) -> f32 {
+        let without = self.count.saturating_sub(documents) as f32 + 0.5;
+        (1.0 + without / (documents as f32 + 0.5)).ln()
+    }
+}

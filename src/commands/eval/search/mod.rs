@@ -1,0 +1,233 @@
+//! `doorstep eval search`: how well and how fast products are found.
+
+mod catalog;
+mod figures;
+mod judgements;
+mod questions;
+mod vectors;
+
+use std::{path::Path, time::Instant};
+
+use doorstep_core::{
+    nlu::Nlu,
+    search::{DocumentKind, SearchFilters, SearchIndex, SearchQuery},
+};
+use doorstep_engine::templates::Dictionary;
+use doorstep_nlu::LocalNlu;
+use doorstep_search::EmbeddedIndex;
+use serde_json::{Value, json};
+
+use self::{
+    catalog::Catalog,
+    figures::{Worth, percentile},
+    judgements::Judged,
+    questions::Asker,
+    vectors::Vectors,
+};
+use super::{mean, merge, round, table};
+use crate::{
+    app::start_nlu,
+    assets,
+    cli::{Cli, EvalSearch, SearchBackend, SearchMode},
+    commands::{Failure, load_config, print},
+};
+
+/// So many products are read and written at once.
+const CHUNK: usize = 256;
+/// How many hits are asked for: as deep as the figures look.
+const LIMIT: usize = 10;
+/// So many queries are asked before the clock runs.
+const WARM_UP: usize = 20;
+
+/// `doorstep eval search`
+pub(in crate::commands) async fn search(cli: &Cli, arguments: &EvalSearch) -> Result<(), Failure> {
+    let judged = arguments.judgements.as_deref().map(judgements::read);
+    let judged = judged.transpose()?;
+    let questions = arguments.questions.as_deref().map(questions::read);
+    let questions = questions.transpose()?;
+    let folder = tempfile::tempdir().map_err(Failure::finding)?;
+    let nlu = match arguments.mode {
+        SearchMode::Keyword => None,
+        SearchMode::Vector | SearchMode::Fused => Some(start(cli).await?),
+    };
+    let index = open(arguments.backend, folder.path(), nlu.as_ref()).await?;
+    let mut figures = fill(arguments, &*index, nlu.as_ref()).await?;
+    if let Some(judged) = judged {
+        let asked = ask(arguments.mode, &*index, nlu.as_ref(), &judged).await?;
+        merge(&mut figures, asked);
+    }
+    if let Some(questions) = questions {
+        let dictionary = Dictionary::load(&assets::merchant_files(None).map_err(Failure::finding)?);
+        let asker = Asker {
+            mode: arguments.mode,
+            index: &*index,
+            nlu: nlu.as_ref(),
+            dictionary,
+        };
+        merge(&mut figures, asker.overlap(&questions).await?);
+    }
+    let run = json!({
+        "mode": name_of(arguments.mode),
+        "backend": name_of(arguments.backend),
+        "model_backend": nlu.as_ref().map(Nlu::backend),
+        "peak_rss_mb": peak_rss_mb(),
+    });
+    merge(&mut figures, run);
+    match cli.json {
+        true => print(figures),
+        false => table(&figures),
+    }
+}
+
+async fn start(cli: &Cli) -> Result<LocalNlu, Failure> {
+    let section = load_config(cli)?.nlu;
+    tokio::task::spawn_blocking(move || start_nlu(&section))
+        .await
+        .map_err(Failure::finding)?
+        .map_err(Failure::finding)
+}
+
+async fn open(
+    backend: SearchBackend,
+    folder: &Path,
+    nlu: Option<&LocalNlu>,
+) -> Result<Box<dyn SearchIndex>, Failure> {
+    match backend {
+        SearchBackend::Embedded => {
+            let model = nlu.map_or("none", |nlu| nlu.metadata().version.as_str());
+            let index = EmbeddedIndex::open(folder, model).await;
+            Ok(Box::new(index.map_err(Failure::finding)?))
+        }
+        SearchBackend::Meilisearch => Err(Failure::Misuse(
+            "--backend meilisearch: this program cannot speak with Meilisearch yet; measure with --backend embedded"
+                .to_owned(),
+        )),
+    }
+}
+
+fn name_of(value: impl clap::ValueEnum) -> String {
+    let value = value.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+/// Fills the index and tells how long it took, the model's reading apart.
+async fn fill(
+    arguments: &EvalSearch,
+    index: &dyn SearchIndex,
+    nlu: Option<&LocalNlu>,
+) -> Result<Value, Failure> {
+    let mut vectors = Vectors::open(arguments.vectors.as_deref())?;
+    let mut catalog = Catalog::open(&arguments.catalog, &arguments.fields, &arguments.language)?;
+    let started = Instant::now();
+    let mut embed_s = 0.0;
+    loop {
+        let mut documents = catalog.next(CHUNK)?;
+        if documents.is_empty() {
+            break;
+        }
+        if let Some(nlu) = nlu {
+            let reading = Instant::now();
+            vectors.give(&mut documents, nlu).await?;
+            embed_s += reading.elapsed().as_secs_f64();
+        }
+        index.upsert(documents).await.map_err(Failure::finding)?;
+    }
+    let documents = index.count().await.map_err(Failure::finding)?;
+    if documents == 0 {
+        let path = arguments.catalog.display();
+        return Err(Failure::Misuse(format!("{path}: there is no product")));
+    }
+    Ok(json!({
+        "documents": documents,
+        "index_s": round(started.elapsed().as_secs_f64()),
+        "embed_s": round(embed_s),
+    }))
+}
+
+/// Asks every query once and tells what the hits are worth and how long they took.
+async fn ask(
+    mode: SearchMode,
+    index: &dyn SearchIndex,
+    nlu: Option<&LocalNlu>,
+    judged: &[Judged],
+) -> Result<Value, Failure> {
+    warm_up(index, nlu).await?;
+    let mut worth = Vec::new();
+    let (mut whole_ms, mut search_ms) = (Vec::new(), Vec::new());
+    for judged in judged {
+        let started = Instant::now();
+        let query = query(mode, nlu, &judged.query).await?;
+        let searching = Instant::now();
+        let hits = index.search(&query).await.map_err(Failure::finding)?;
+        search_ms.push(milliseconds(searching));
+        whole_ms.push(milliseconds(started));
+        let ids: Vec<String> = hits.into_iter().map(|hit| hit.id).collect();
+        worth.push(Worth::of(&ids, &judged.ratings));
+    }
+    let unanswerable = worth.iter().filter(|worth| worth.is_none()).count();
+    let mean_of = |figure: fn(&Worth) -> f64| {
+        let values: Vec<f64> = worth.iter().flatten().map(figure).collect();
+        (!values.is_empty()).then(|| round(mean(values.into_iter())))
+    };
+    let judgements: usize = judged.iter().map(|judged| judged.ratings.len()).sum();
+    Ok(json!({
+        "ndcg_at_10": mean_of(|worth| worth.ndcg),
+        "mrr": mean_of(|worth| worth.reciprocal_rank),
+        "recall_at_10": mean_of(|worth| worth.recall),
+        "p50_ms": round(percentile(&whole_ms, 0.5)),
+        "p95_ms": round(percentile(&whole_ms, 0.95)),
+        "search_p50_ms": round(percentile(&search_ms, 0.5)),
+        "search_p95_ms": round(percentile(&search_ms, 0.95)),
+        "queries": judged.len(),
+        "queries_without_answer": unanswerable,
+        "judgements": judgements,
+    }))
+}
+
+/// The first searches read the index's files from the disk.
+async fn warm_up(index: &dyn SearchIndex, nlu: Option<&LocalNlu>) -> Result<(), Failure> {
+    for n in 0..WARM_UP {
+        let query = query(SearchMode::Fused, nlu, &format!("warm up {n}")).await?;
+        index.search(&query).await.map_err(Failure::finding)?;
+    }
+    Ok(())
+}
+
+async fn query(
+    mode: SearchMode,
+    nlu: Option<&LocalNlu>,
+    text: &str,
+) -> Result<SearchQuery, Failure> {
+    let vector = match nlu {
+        Some(nlu) => {
+            let read = nlu.embed(&[text.to_owned()]).await;
+            read.map_err(Failure::finding)?.pop()
+        }
+        None => None,
+    };
+    Ok(SearchQuery {
+        text: match mode {
+            SearchMode::Vector => String::new(),
+            SearchMode::Keyword | SearchMode::Fused => text.to_owned(),
+        },
+        vector,
+        kind: DocumentKind::Product,
+        language: None,
+        filters: SearchFilters::default(),
+        limit: LIMIT,
+    })
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
+}
+
+/// The most memory this process ever held, in units of 1,000,000 bytes; `None` where the system does not tell.
+fn peak_rss_mb() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some((kibibytes * 1.024 / 100.0).round() / 10.0)
+}

@@ -1,0 +1,113 @@
+//! `doorstep eval search`: fills an index with a catalog and measures it by judgements.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::support::server::doorstep_command;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/search")
+        .join(name)
+}
+
+fn eval(arguments: &[&str]) -> Output {
+    doorstep_command()
+        .args(["eval", "search", "--catalog"])
+        .arg(fixture("products.jsonl"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn judged(arguments: &[&str]) -> Output {
+    let judgements = fixture("judgements.csv");
+    let judgements = ["--judgements", judgements.to_str().unwrap()];
+    eval(&[&judgements[..], arguments].concat())
+}
+
+fn figures(output: &Output) -> Value {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn figure(figures: &Value, name: &str) -> f64 {
+    let figure = figures[name].as_f64();
+    figure.unwrap_or_else(|| panic!("{name}: {figures}"))
+}
+
+#[test]
+fn a_catalog_is_searched_by_words_without_a_model() {
+    let found = figures(&judged(&["--mode", "keyword", "--json"]));
+    assert_eq!(found["documents"], 8);
+    assert_eq!(found["queries"], 6);
+    assert_eq!(found["queries_without_answer"], 1, "nobody sells a sofa");
+    assert_eq!(found["mode"], "keyword");
+    assert!(found["model_backend"].is_null());
+    assert_eq!(figure(&found, "mrr"), 1.0);
+    assert_eq!(figure(&found, "recall_at_10"), 1.0);
+    assert!(figure(&found, "ndcg_at_10") > 0.98, "{found}");
+    for name in ["p50_ms", "p95_ms", "search_p50_ms", "search_p95_ms"] {
+        assert!(figure(&found, name) > 0.0, "{name}");
+    }
+    assert!(figure(&found, "index_s") > 0.0);
+}
+
+#[test]
+fn words_and_meaning_are_fused_and_vectors_are_kept_between_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let vectors = folder.path().join("vectors");
+    let arguments = ["--vectors", vectors.to_str().unwrap(), "--json"];
+    let first = figures(&judged(&arguments));
+    let kept = std::fs::metadata(&vectors).unwrap().len();
+    assert!(kept > 8 * 384 * 4, "{kept} bytes");
+    let second = figures(&judged(&arguments));
+    assert_eq!(std::fs::metadata(&vectors).unwrap().len(), kept);
+    for name in ["ndcg_at_10", "mrr", "recall_at_10"] {
+        assert_eq!(first[name], second[name], "{name}");
+    }
+    assert!(figure(&first, "ndcg_at_10") > 0.9, "{first}");
+}
+
+#[test]
+fn a_question_finds_the_same_in_every_language() {
+    let folder = tempfile::tempdir().unwrap();
+    let questions = folder.path().join("questions.tsv");
+    std::fs::write(
+        &questions,
+        "en\tes\tde\tru\nrain jacket\tchaqueta de lluvia\tRegenjacke\tдождевик\nbackpack\tmochila\tRucksack\tрюкзак\n",
+    )
+    .unwrap();
+    let found = figures(&eval(&[
+        "--questions",
+        questions.to_str().unwrap(),
+        "--json",
+    ]));
+    let overlap = found["overlap_at_10"].as_object().unwrap();
+    assert_eq!(overlap.len(), 3);
+    for (language, share) in overlap {
+        assert!(share.as_f64().unwrap() >= 0.6, "{language}: {share}");
+    }
+}
+
+#[test]
+fn what_cannot_be_measured_is_said() {
+    let output = judged(&["--backend", "meilisearch"]);
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("--backend embedded"), "{stderr}");
+
+    let output = eval(&["--judgements", "nowhere.csv"]);
+    assert_eq!(output.status.code(), Some(2));
+
+    let output = judged(&["--id-field", "number"]);
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("products.jsonl:1: id:"), "{stderr}");
+}
