@@ -24,13 +24,22 @@ pub struct SourceConfig {
     pub name: SourceName,
     /// What the sender signs with.
     pub secret: SecretString,
-    /// How far the sender's clock may be away, in seconds. Sources without a timestamp ignore it.
-    #[serde(default = "default_tolerance_s")]
-    pub tolerance_s: u32,
+    /// How far a sender's timestamp may be away, in seconds; without it, what fits the way the source repeats deliveries.
+    /// Sources without a timestamp ignore it.
+    pub tolerance_s: Option<u32>,
 }
 
-fn default_tolerance_s() -> u32 {
-    DEFAULT_TOLERANCE_S
+/// A request to be signed as its sender would.
+#[derive(Debug, Clone, Copy)]
+pub struct Sending<'a> {
+    /// The event's identifier. Sources whose identifier stands in the body ignore it.
+    pub id: &'a str,
+    /// What kind of event, where the source tells that in a header: a topic.
+    pub event_type: Option<&'a str>,
+    /// When it is sent.
+    pub sent_at: Timestamp,
+    /// The body.
+    pub body: &'a [u8],
 }
 
 /// A source or shop that cannot be built from its config.
@@ -58,6 +67,14 @@ pub enum BuildError {
         /// Which source.
         name: SourceName,
     },
+    /// The secret is sent as a header and cannot stand in one.
+    #[error(
+        "the secret of source `{name}` cannot be sent in a header: use visible ASCII characters"
+    )]
+    UnsendableSecret {
+        /// Which source.
+        name: SourceName,
+    },
     /// The id to sign with cannot stand in a header.
     #[error("`{id}` cannot be an event's id: use visible ASCII characters")]
     InvalidId {
@@ -80,9 +97,10 @@ pub struct SourceKind {
     pub name: &'static str,
     /// Builds one from its config.
     pub build: fn(&SourceConfig) -> Result<Arc<dyn EventSource>, BuildError>,
-    /// The headers that make a body a request which the source accepts: (config, event id, now, body). Sources whose id
-    /// stands in the body ignore the id.
-    pub sign: fn(&SourceConfig, &str, Timestamp, &[u8]) -> Result<HeaderMap, BuildError>,
+    /// The headers that make a body a request which the source accepts.
+    pub sign: fn(&SourceConfig, &Sending<'_>) -> Result<HeaderMap, BuildError>,
+    /// Whether its bodies are those of `docs/shops/generic.md`.
+    pub generic_body: bool,
 }
 
 /// Every source that this program was built with.
@@ -92,18 +110,63 @@ pub const SOURCES: &[SourceKind] = &[
         name: "generic",
         build: crate::generic::build,
         sign: crate::generic::sign_request,
+        generic_body: true,
+    },
+    #[cfg(feature = "shopify")]
+    SourceKind {
+        name: "shopify",
+        build: crate::shopify::build,
+        sign: crate::shopify::sign_request,
+        generic_body: false,
+    },
+    #[cfg(feature = "woocommerce")]
+    SourceKind {
+        name: "woocommerce",
+        build: crate::woocommerce::build,
+        sign: crate::woocommerce::sign_request,
+        generic_body: false,
     },
     #[cfg(feature = "easypost")]
     SourceKind {
         name: "easypost",
         build: crate::easypost::build,
         sign: crate::easypost::sign_request,
+        generic_body: false,
+    },
+    #[cfg(feature = "aftership")]
+    SourceKind {
+        name: "aftership",
+        build: crate::aftership::build,
+        sign: crate::aftership::sign_request,
+        generic_body: false,
+    },
+    #[cfg(feature = "shippo")]
+    SourceKind {
+        name: "shippo",
+        build: crate::shippo::build,
+        sign: crate::shippo::sign_request,
+        generic_body: false,
+    },
+    #[cfg(feature = "seventeentrack")]
+    SourceKind {
+        name: "17track",
+        build: crate::seventeentrack::build,
+        sign: crate::seventeentrack::sign_request,
+        generic_body: false,
+    },
+    #[cfg(feature = "ups")]
+    SourceKind {
+        name: "ups",
+        build: crate::ups::build,
+        sign: crate::ups::sign_request,
+        generic_body: false,
     },
     #[cfg(feature = "demo")]
     SourceKind {
         name: "demo",
         build: crate::generic::build,
         sign: crate::generic::sign_request,
+        generic_body: true,
     },
 ];
 
@@ -135,8 +198,29 @@ pub fn sign(
     sent_at: Timestamp,
     body: &[u8],
 ) -> Result<HeaderMap, BuildError> {
+    let sending = Sending {
+        id,
+        event_type: None,
+        sent_at,
+        body,
+    };
+    sign_as(config, &sending)
+}
+
+/// The same with the kind of event, for sources that tell it in a header.
+///
+/// # Errors
+/// As [`build`], or the id or the kind cannot stand in a header.
+pub fn sign_as(config: &SourceConfig, sending: &Sending<'_>) -> Result<HeaderMap, BuildError> {
     let kind = find_kind(config)?;
-    (kind.sign)(config, id, sent_at, body)
+    (kind.sign)(config, sending)
+}
+
+/// Whether a source's bodies are those of `docs/shops/generic.md`; `false` for an unknown kind.
+pub fn has_generic_body(kind: &str) -> bool {
+    SOURCES
+        .iter()
+        .any(|known| known.name == kind && known.generic_body)
 }
 
 /// Builds a shop.
@@ -182,7 +266,7 @@ mod tests {
             kind: kind.to_owned(),
             name: kind.into(),
             secret: secret.into(),
-            tolerance_s: DEFAULT_TOLERANCE_S,
+            tolerance_s: None,
         }
     }
 
@@ -199,7 +283,7 @@ mod tests {
         let error = build(&config("shopifi", "secret")).err().unwrap();
         assert_eq!(
             error.to_string(),
-            "`shopifi` is no kind of source; known: generic, easypost, demo"
+            "`shopifi` is no kind of source; known: generic, shopify, woocommerce, easypost, aftership, shippo, 17track, ups, demo"
         );
     }
 

@@ -9,6 +9,7 @@ use sea_orm_migration::prelude::*;
 mod m0001_conversations;
 mod m0002_commerce;
 mod m0003_outbound;
+mod m0004_order_ids;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_conversations::Migration),
             Box::new(m0002_commerce::Migration),
             Box::new(m0003_outbound::Migration),
+            Box::new(m0004_order_ids::Migration),
         ]
     }
 }

@@ -137,10 +137,5 @@ pub struct CommerceSection {
     pub kind: String,
     #[serde(default)]
     pub secret: SecretString,
-    #[serde(default = "default_tolerance")]
-    pub tolerance_s: u32,
-}
-
-fn default_tolerance() -> u32 {
-    doorstep_commerce::registry::DEFAULT_TOLERANCE_S
+    pub tolerance_s: Option<u32>,
 }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use doorstep_core::{
-    ChannelName, CommerceEventId, OrderNumber, SourceName, Timestamp, TrackingNumber,
+    ChannelName, CommerceEventId, SourceName, Timestamp, TrackingNumber,
     event::{CommerceEvent, CommerceEventKind},
     health::PortError,
-    order::Order,
+    order::{Order, OrderRef},
     shipment::TrackingEvent,
     shop::{OrderLookup, Shop},
 };
 
-use crate::store::{Enrichment, ParcelUpdate, Store, StoreError};
+use crate::store::{Enrichment, ParcelUpdate, PrivacyRequest, Store, StoreError};
 
 /// Brings order and parcel up to date with an event.
 pub struct Enricher {
@@ -61,11 +61,14 @@ impl Enricher {
         if stored.enriched_at.is_some() {
             return Ok(Enriched::Before);
         }
-        let enrichment = self.look_at(id, stored.event).await?;
-        let committed = self
-            .store
-            .commit_enrichment(enrichment, self.email.clone())
-            .await?;
+        let committed = match PrivacyRequest::of(&stored.event) {
+            Some(request) => self.store.commit_privacy(id, request).await?,
+            None => {
+                let enrichment = self.look_at(id, stored.event).await?;
+                let email = self.email.clone();
+                self.store.commit_enrichment(enrichment, email).await?
+            }
+        };
         Ok(if committed {
             Enriched::Committed
         } else {
@@ -90,8 +93,22 @@ impl Enricher {
             parcel: None,
         };
         match kind {
-            CommerceEventKind::OrderUpdated { order } => {
+            CommerceEventKind::OrderUpdated { order }
+            | CommerceEventKind::OrderCancelled { order, .. } => {
                 enrichment.order = Some((*order, source, occurred_at));
+            }
+            CommerceEventKind::Fulfilled {
+                order,
+                carrier,
+                tracking_number,
+                event,
+            } => {
+                let named = Named {
+                    order: Some(order),
+                    carrier,
+                    tracking_number,
+                };
+                self.find_parcel(&mut enrichment, named, event).await?;
             }
             CommerceEventKind::Tracking {
                 order,
@@ -106,12 +123,18 @@ impl Enricher {
                 };
                 self.find_parcel(&mut enrichment, named, event).await?;
             }
-            CommerceEventKind::ReturnReceived { order }
+            CommerceEventKind::ReturnRequested { order }
+            | CommerceEventKind::ReturnReceived { order }
             | CommerceEventKind::RefundIssued { order, .. } => {
-                if self.store.find_order(&order).await?.is_none() {
-                    enrichment.order = self.ask_shop(OrderLookup::Number(order)).await?;
+                if self.store.resolve_order(&order).await?.is_none() {
+                    enrichment.order = self.ask_shop(order.into()).await?;
                 }
             }
+            // Nothing follows from them for orders and parcels.
+            CommerceEventKind::Remark { .. }
+            | CommerceEventKind::CustomerDataRequested { .. }
+            | CommerceEventKind::CustomerRedacted { .. }
+            | CommerceEventKind::ShopRedacted => {}
         }
         Ok(enrichment)
     }
@@ -126,16 +149,17 @@ impl Enricher {
             Some(number) => self.store.find_shipment(number).await?,
             None => None,
         };
-        let mut order = named
-            .order
-            .or_else(|| known.as_ref().and_then(|(_, order)| order.clone()));
-        let copy = match &order {
-            Some(number) => self.store.find_order(number).await?,
+        let told = named.order.or_else(|| {
+            let (_, order) = known.as_ref()?;
+            order.clone().map(OrderRef::from)
+        });
+        let copy = match &told {
+            Some(order) => self.store.resolve_order(order).await?,
             None => None,
         };
         if copy.is_none() {
-            let lookup = match (&order, &named.tracking_number) {
-                (Some(number), _) => Some(OrderLookup::Number(number.clone())),
+            let lookup = match (&told, &named.tracking_number) {
+                (Some(order), _) => Some(OrderLookup::from(order.clone())),
                 (None, Some(number)) => Some(OrderLookup::TrackingNumber(number.clone())),
                 (None, None) => None,
             };
@@ -145,15 +169,20 @@ impl Enricher {
         }
         let found = enrichment.order.as_ref().map(|(order, ..)| order);
         let record = found.or(copy.as_ref().map(|record| &record.order));
-        if order.is_none() {
-            order = record.map(|order| order.number.clone());
-        }
         let number = match named.tracking_number {
             Some(number) => Some(number),
-            None => match &order {
-                Some(number) => Some(self.only_parcel_of(number, record).await?),
-                None => None,
+            None => match (&told, record) {
+                (Some(told), _) => Some(self.only_parcel_of(told, record).await?),
+                (None, Some(order)) => {
+                    let told = OrderRef::from(order.number.clone());
+                    Some(self.only_parcel_of(&told, record).await?)
+                }
+                (None, None) => None,
             },
+        };
+        let order = match told {
+            Some(OrderRef::Number(number)) => Some(number),
+            _ => record.map(|order| order.number.clone()),
         };
         let carrier = named.carrier.or_else(|| {
             let shipments = &record?.shipments;
@@ -174,13 +203,18 @@ impl Enricher {
     /// The order's parcel, when the source named only the order and there is just one.
     async fn only_parcel_of(
         &self,
-        number: &OrderNumber,
+        told: &OrderRef,
         order: Option<&Order>,
     ) -> Result<TrackingNumber, StoreError> {
-        let mut parcels: Vec<TrackingNumber> = self
-            .store
-            .shipments_of(number)
-            .await?
+        let number = match told {
+            OrderRef::Number(number) => Some(number),
+            OrderRef::ShopId { .. } => order.map(|order| &order.number),
+        };
+        let heard_of = match number {
+            Some(number) => self.store.shipments_of(number).await?,
+            None => Vec::new(),
+        };
+        let mut parcels: Vec<TrackingNumber> = heard_of
             .into_iter()
             .chain(
                 order
@@ -193,7 +227,7 @@ impl Enricher {
         parcels.dedup();
         Ok(match parcels.as_slice() {
             [only] => only.clone(),
-            _ => ParcelUpdate::nameless(number),
+            _ => ParcelUpdate::nameless(told),
         })
     }
 
@@ -209,7 +243,7 @@ impl Enricher {
 
 /// What the source named.
 struct Named {
-    order: Option<OrderNumber>,
+    order: Option<OrderRef>,
     carrier: Option<String>,
     tracking_number: Option<TrackingNumber>,
 }

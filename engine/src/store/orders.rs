@@ -11,7 +11,7 @@ use doorstep_core::{
     TrackingNumber,
     health::PortError,
     message::Address,
-    order::{Order, OrderCustomer},
+    order::{Order, OrderCustomer, OrderRef},
     shipment::{Shipment, TrackingEvent, TrackingStatus},
 };
 use sea_orm::DbErr;
@@ -66,7 +66,7 @@ pub struct ParcelUpdate {
 
 impl ParcelUpdate {
     /// Stands for the parcel of an order whose carrier number nobody told.
-    pub fn nameless(order: &OrderNumber) -> TrackingNumber {
+    pub fn nameless(order: &OrderRef) -> TrackingNumber {
         TrackingNumber(format!("{NAMELESS}{order}"))
     }
 
@@ -96,6 +96,20 @@ impl Store {
     ) -> Result<Option<OrderRecord>, StoreError> {
         let sql = "SELECT body, source, as_of, customer_id FROM orders WHERE number = $1";
         let rows = self.query(sql, [number.as_str().into()]).await?;
+        Ok(rows.first().map(read_order).transpose()?)
+    }
+
+    /// Our copy of the order that a source names.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn resolve_order(&self, order: &OrderRef) -> Result<Option<OrderRecord>, StoreError> {
+        let shop_id = match order {
+            OrderRef::Number(number) => return self.find_order(number).await,
+            OrderRef::ShopId { shop_id } => shop_id,
+        };
+        let sql = "SELECT body, source, as_of, customer_id FROM orders WHERE shop_id = $1";
+        let rows = self.query(sql, [shop_id.as_str().into()]).await?;
         Ok(rows.first().map(read_order).transpose()?)
     }
 
@@ -240,9 +254,10 @@ impl CommitEnrichment {
         execute(
             transaction,
             // The body breaks a tie, so that both arrivals of one instant end alike.
-            "INSERT INTO orders (number, source, customer_id, body, as_of) VALUES ($1, $2, $3, $4, $5)
+            "INSERT INTO orders (number, source, customer_id, body, as_of, shop_id) VALUES ($1, $2, $3, $4, $5, $6)
                 ON CONFLICT (number) DO UPDATE SET source = excluded.source, body = excluded.body,
-                    customer_id = COALESCE(excluded.customer_id, orders.customer_id), as_of = excluded.as_of
+                    customer_id = COALESCE(excluded.customer_id, orders.customer_id), as_of = excluded.as_of,
+                    shop_id = COALESCE(excluded.shop_id, orders.shop_id)
                 WHERE excluded.as_of > orders.as_of
                     OR (excluded.as_of = orders.as_of AND excluded.body > orders.body)",
             [
@@ -251,6 +266,7 @@ impl CommitEnrichment {
                 optional_uuid(customer.map(|id| id.0)),
                 json(order)?,
                 at(as_of),
+                optional_text(order.shop_id.as_ref()),
             ],
         )
         .await?;
@@ -325,6 +341,23 @@ async fn link_parcels(
                     WHERE shipments.order_number IS NULL
                 RETURNING tracking_number",
             [number.into(), order.number.as_str().into()],
+        )
+        .await?;
+        for row in rows {
+            linked.push(row.get("tracking_number")?);
+        }
+    }
+    if let Some(shop_id) = &order.shop_id {
+        // What was told of a parcel without a number, of an order that was known by its shop's identifier alone.
+        let nameless = ParcelUpdate::nameless(&OrderRef::shop_id(shop_id.clone()));
+        let rows = query(
+            transaction,
+            "UPDATE shipments SET order_number = $1 WHERE tracking_number = $2 AND order_number IS NULL
+                RETURNING tracking_number",
+            [
+                order.number.as_str().into(),
+                nameless.as_str().into(),
+            ],
         )
         .await?;
         for row in rows {

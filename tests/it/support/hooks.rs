@@ -64,7 +64,7 @@ impl Hook {
             kind: source.to_owned(),
             name: source.into(),
             secret: secret.into(),
-            tolerance_s: registry::DEFAULT_TOLERANCE_S,
+            tolerance_s: None,
         };
         let headers = registry::sign(&config, id, at, body).expect("it can be signed");
         Self {
