@@ -6,8 +6,8 @@
 //!
 //! | folder | speaks |
 //! |---|---|
-//! | [`shopify`] | Shopify's webhooks |
-//! | [`woocommerce`] | WooCommerce's webhooks |
+//! | [`shopify`] | Shopify's webhooks and Admin API |
+//! | [`woocommerce`] | WooCommerce's webhooks and REST API |
 //! | [`generic`] | Standard Webhooks with our own documented body, for any shop that can send a request |
 //! | [`easypost`], [`aftership`], [`shippo`], [`seventeentrack`] | what aggregators say of many carriers' parcels |
 //! | [`ups`] | UPS Track Alert |
@@ -47,6 +47,8 @@ pub mod ups;
 #[cfg(feature = "woocommerce")]
 pub mod woocommerce;
 
+#[cfg(feature = "api")]
+mod api;
 // A build with few sources needs only a part of what they share.
 #[cfg_attr(not(feature = "default"), allow(dead_code))]
 mod body;

@@ -81,6 +81,14 @@ pub enum BuildError {
         /// The id.
         id: String,
     },
+    /// A shop's interface cannot be asked.
+    #[error("the shop `{name}` cannot be asked: {reason}")]
+    Endpoint {
+        /// Which shop.
+        name: SourceName,
+        /// What is wrong with its section.
+        reason: String,
+    },
     /// The demo shop's files, compiled in, contradict each other.
     #[error("{file}: {reason}")]
     DemoData {
@@ -101,6 +109,8 @@ pub struct SourceKind {
     pub sign: fn(&SourceConfig, &Sending<'_>) -> Result<HeaderMap, BuildError>,
     /// Whether its bodies are those of `docs/shops/generic.md`.
     pub generic_body: bool,
+    /// Whether the provider makes the secret, so that none can be made here.
+    pub provider_makes_secret: bool,
 }
 
 /// Every source that this program was built with.
@@ -111,6 +121,7 @@ pub const SOURCES: &[SourceKind] = &[
         build: crate::generic::build,
         sign: crate::generic::sign_request,
         generic_body: true,
+        provider_makes_secret: false,
     },
     #[cfg(feature = "shopify")]
     SourceKind {
@@ -118,6 +129,7 @@ pub const SOURCES: &[SourceKind] = &[
         build: crate::shopify::build,
         sign: crate::shopify::sign_request,
         generic_body: false,
+        provider_makes_secret: true,
     },
     #[cfg(feature = "woocommerce")]
     SourceKind {
@@ -125,6 +137,7 @@ pub const SOURCES: &[SourceKind] = &[
         build: crate::woocommerce::build,
         sign: crate::woocommerce::sign_request,
         generic_body: false,
+        provider_makes_secret: false,
     },
     #[cfg(feature = "easypost")]
     SourceKind {
@@ -132,6 +145,7 @@ pub const SOURCES: &[SourceKind] = &[
         build: crate::easypost::build,
         sign: crate::easypost::sign_request,
         generic_body: false,
+        provider_makes_secret: false,
     },
     #[cfg(feature = "aftership")]
     SourceKind {
@@ -139,6 +153,7 @@ pub const SOURCES: &[SourceKind] = &[
         build: crate::aftership::build,
         sign: crate::aftership::sign_request,
         generic_body: false,
+        provider_makes_secret: true,
     },
     #[cfg(feature = "shippo")]
     SourceKind {
@@ -146,6 +161,7 @@ pub const SOURCES: &[SourceKind] = &[
         build: crate::shippo::build,
         sign: crate::shippo::sign_request,
         generic_body: false,
+        provider_makes_secret: false,
     },
     #[cfg(feature = "seventeentrack")]
     SourceKind {
@@ -153,6 +169,7 @@ pub const SOURCES: &[SourceKind] = &[
         build: crate::seventeentrack::build,
         sign: crate::seventeentrack::sign_request,
         generic_body: false,
+        provider_makes_secret: true,
     },
     #[cfg(feature = "ups")]
     SourceKind {
@@ -160,6 +177,7 @@ pub const SOURCES: &[SourceKind] = &[
         build: crate::ups::build,
         sign: crate::ups::sign_request,
         generic_body: false,
+        provider_makes_secret: false,
     },
     #[cfg(feature = "demo")]
     SourceKind {
@@ -167,16 +185,36 @@ pub const SOURCES: &[SourceKind] = &[
         build: crate::generic::build,
         sign: crate::generic::sign_request,
         generic_body: true,
+        provider_makes_secret: false,
     },
 ];
 
-/// How a shop is built: its configured name, clock and randomness.
-pub type BuildShop = fn(SourceName, &Ambient) -> Result<Arc<dyn Shop>, BuildError>;
+/// What a shop is built from.
+#[derive(Debug, Clone)]
+pub struct ShopSettings {
+    /// What the shop is called here; its health and its facts carry it.
+    pub name: SourceName,
+    /// Currency of the catalog, where the shop does not say.
+    pub currency: iso_currency::Currency,
+    /// `[shop.shopify]`
+    #[cfg(feature = "shopify")]
+    pub shopify: Option<crate::shopify::ShopifyConfig>,
+    /// `[shop.woocommerce]`
+    #[cfg(feature = "woocommerce")]
+    pub woocommerce: Option<crate::woocommerce::WooCommerceConfig>,
+}
+
+/// How a shop is built.
+pub type BuildShop = fn(&ShopSettings, &Ambient) -> Result<Arc<dyn Shop>, BuildError>;
 
 /// Every shop that this program was built with.
 pub const SHOPS: &[(&str, BuildShop)] = &[
     #[cfg(feature = "demo")]
     ("demo", crate::demo::build),
+    #[cfg(feature = "shopify")]
+    ("shopify", crate::shopify::build_shop),
+    #[cfg(feature = "woocommerce")]
+    ("woocommerce", crate::woocommerce::build_shop),
 ];
 
 /// Builds a source.
@@ -226,14 +264,14 @@ pub fn has_generic_body(kind: &str) -> bool {
 /// Builds a shop.
 ///
 /// # Errors
-/// The kind is unknown.
+/// The kind is unknown, or its section is missing or cannot be used.
 pub fn build_shop(
     kind: &str,
-    name: SourceName,
+    settings: &ShopSettings,
     ambient: &Ambient,
 ) -> Result<Arc<dyn Shop>, BuildError> {
     match SHOPS.iter().find(|(known, _)| *known == kind) {
-        Some((_, build)) => build(name, ambient),
+        Some((_, build)) => build(settings, ambient),
         None => Err(unknown_kind(kind, SHOPS.iter().map(|(known, _)| *known))),
     }
 }

@@ -98,3 +98,26 @@ pub(crate) fn lent(path: &str) -> Option<Vec<u8>> {
     }
     file
 }
+
+/// A clock that stands still.
+pub(crate) struct FixedClock;
+
+impl FixedClock {
+    pub(crate) fn shared() -> std::sync::Arc<dyn doorstep_core::Clock> {
+        std::sync::Arc::new(Self)
+    }
+}
+
+impl doorstep_core::Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        now()
+    }
+}
+
+/// Serves a stand-in on loopback; returns its address.
+pub(crate) async fn serve(routes: axum::Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    format!("http://{address}")
+}

@@ -24,7 +24,7 @@ use doorstep_core::{
 
 pub use data::DemoCustomer;
 
-use crate::BuildError;
+use crate::{BuildError, registry::ShopSettings};
 use data::{Records, StockRecord};
 
 /// Products a page of [`Shop::list_products`] holds.
@@ -49,7 +49,11 @@ struct Changes {
 ///
 /// # Errors
 /// As [`DemoShop::new`].
-pub fn build(name: SourceName, ambient: &Ambient) -> Result<Arc<dyn Shop>, BuildError> {
+pub(crate) fn build(
+    settings: &ShopSettings,
+    ambient: &Ambient,
+) -> Result<Arc<dyn Shop>, BuildError> {
+    let name = settings.name.clone();
     Ok(Arc::new(DemoShop::new(name, ambient.clock.clone())?))
 }
 

@@ -6,6 +6,7 @@
 
 mod order;
 mod parse;
+mod shop;
 mod signature;
 
 use std::sync::Arc;
@@ -21,6 +22,9 @@ use http::HeaderMap;
 use secrecy::SecretString;
 
 use crate::{BuildError, SourceConfig, registry::Sending};
+
+pub(crate) use shop::build_shop;
+pub use shop::{ShopifyConfig, ShopifyShop};
 
 /// Shopify repeats a delivery eight times within four hours, under the time of the event.
 pub(crate) const TOLERANCE_S: u32 = 5 * 3600;
@@ -78,5 +82,7 @@ pub(crate) fn sign_request(
     signature::sign(&config.secret, sending)
 }
 
+#[cfg(test)]
+mod shop_tests;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 //! REST API, version 3.
 
 mod order;
+mod shop;
 mod signature;
 
 use std::sync::Arc;
@@ -21,6 +22,9 @@ use crate::{
     body::{parse_json, shown},
     registry::Sending,
 };
+
+pub(crate) use shop::build_shop;
+pub use shop::{WooCommerceConfig, WooCommerceShop};
 
 /// A configured WooCommerce shop's webhooks.
 pub struct WooCommerceSource {
@@ -86,5 +90,7 @@ pub(crate) fn sign_request(
     signature::sign(&config.secret, sending)
 }
 
+#[cfg(test)]
+mod shop_tests;
 #[cfg(test)]
 mod tests;
