@@ -6,6 +6,7 @@ mod classify;
 mod eval;
 mod events;
 mod migrate;
+mod privacy;
 mod say;
 mod serve;
 
@@ -80,6 +81,7 @@ async fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Classify(classify) => classify::run(cli, classify).await,
         Command::Eval(Eval::Intents(intents)) => eval::intents(cli, intents).await,
         Command::Events(Events::Send(event)) => events::send(cli, event).await,
+        Command::Privacy => privacy::run(cli).await,
         Command::Catalog(Catalog::Import { file }) => catalog::import(cli, file).await,
         Command::Completions { shell } => {
             clap_complete::generate(

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use chrono_tz::Tz;
+use doorstep_commerce::{shopify::ShopifyConfig, woocommerce::WooCommerceConfig};
 use doorstep_core::Language;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -14,6 +15,8 @@ use serde::Deserialize;
 pub struct ShopConfig {
     pub name: String,
     pub kind: ShopKind,
+    pub shopify: Option<ShopifyConfig>,
+    pub woocommerce: Option<WooCommerceConfig>,
     pub default_language: Language,
     pub time_zone: Tz,
     pub currency: iso_currency::Currency,
@@ -25,6 +28,22 @@ pub struct ShopConfig {
 pub enum ShopKind {
     /// The built-in demo shop.
     Demo,
+    /// A Shopify shop: `[shop.shopify]`.
+    Shopify,
+    /// A WooCommerce shop: `[shop.woocommerce]`.
+    #[serde(rename = "woocommerce")]
+    WooCommerce,
+}
+
+impl ShopKind {
+    /// Its name in the registry of shops.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Demo => "demo",
+            Self::Shopify => "shopify",
+            Self::WooCommerce => "woocommerce",
+        }
+    }
 }
 
 /// `[http]`

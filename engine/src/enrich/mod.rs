@@ -169,66 +169,24 @@ impl Enricher {
         }
         let found = enrichment.order.as_ref().map(|(order, ..)| order);
         let record = found.or(copy.as_ref().map(|record| &record.order));
-        let number = match named.tracking_number {
-            Some(number) => Some(number),
-            None => match (&told, record) {
-                (Some(told), _) => Some(self.only_parcel_of(told, record).await?),
-                (None, Some(order)) => {
-                    let told = OrderRef::from(order.number.clone());
-                    Some(self.only_parcel_of(&told, record).await?)
-                }
-                (None, None) => None,
-            },
+        let order_as_told = || told.clone().or_else(|| Some(record?.number.clone().into()));
+        let number = named
+            .tracking_number
+            .or_else(|| Some(ParcelUpdate::nameless(&order_as_told()?)));
+        let of_record = record.map(|order| order.number.clone());
+        let (order, order_shop_id) = match told {
+            Some(OrderRef::Number(number)) => (Some(number), None),
+            Some(OrderRef::ShopId { shop_id }) => (of_record, Some(shop_id)),
+            None => (of_record, None),
         };
-        let order = match told {
-            Some(OrderRef::Number(number)) => Some(number),
-            _ => record.map(|order| order.number.clone()),
-        };
-        let carrier = named.carrier.or_else(|| {
-            let shipments = &record?.shipments;
-            let shipment = shipments
-                .iter()
-                .find(|shipment| Some(&shipment.tracking_number) == number.as_ref())?;
-            Some(shipment.carrier.clone())
-        });
         enrichment.parcel = number.map(|tracking_number| ParcelUpdate {
             tracking_number,
             order,
-            carrier,
+            order_shop_id,
+            carrier: named.carrier,
             event,
         });
         Ok(())
-    }
-
-    /// The order's parcel, when the source named only the order and there is just one.
-    async fn only_parcel_of(
-        &self,
-        told: &OrderRef,
-        order: Option<&Order>,
-    ) -> Result<TrackingNumber, StoreError> {
-        let number = match told {
-            OrderRef::Number(number) => Some(number),
-            OrderRef::ShopId { .. } => order.map(|order| &order.number),
-        };
-        let heard_of = match number {
-            Some(number) => self.store.shipments_of(number).await?,
-            None => Vec::new(),
-        };
-        let mut parcels: Vec<TrackingNumber> = heard_of
-            .into_iter()
-            .chain(
-                order
-                    .map(|order| order.shipments.clone())
-                    .unwrap_or_default(),
-            )
-            .map(|shipment| shipment.tracking_number)
-            .collect();
-        parcels.sort_unstable();
-        parcels.dedup();
-        Ok(match parcels.as_slice() {
-            [only] => only.clone(),
-            _ => ParcelUpdate::nameless(told),
-        })
     }
 
     async fn ask_shop(
