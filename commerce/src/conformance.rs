@@ -109,6 +109,16 @@ fn every_source_has_a_body_here() {
 }
 
 #[test]
+fn every_source_and_shop_has_a_page_for_merchants() {
+    let sources = crate::registry::SOURCES.iter().map(|kind| kind.name);
+    let shops = crate::registry::SHOPS.iter().map(|(name, _)| *name);
+    for name in sources.chain(shops) {
+        let page = format!("{}/../docs/shops/{name}.md", env!("CARGO_MANIFEST_DIR"));
+        assert!(std::fs::exists(&page).unwrap(), "{page}");
+    }
+}
+
+#[test]
 fn a_signed_body_is_taken_and_a_repetition_has_the_same_names() {
     for Case {
         kind, topic, body, ..

@@ -14,6 +14,7 @@ mod crash;
 mod eval;
 mod instances;
 mod intents;
+mod platforms;
 mod sentences;
 mod support;
 mod surface;

@@ -132,6 +132,30 @@ impl Write for CommitPrivacy {
         }
         // Nobody hears of it.
         events::mark_notified(transaction, self.event, now).await?;
+        overwrite_what_is_freed(transaction, true).await?;
+        let done = self.fulfil(transaction, now).await;
+        overwrite_what_is_freed(transaction, false).await?;
+        done?;
+        Ok(true)
+    }
+}
+
+/// SQLite writes zeros over what is freed within pages that it writes anyway; now also over whole pages
+/// (<https://www.sqlite.org/pragma.html#pragma_secure_delete>).
+async fn overwrite_what_is_freed(transaction: &Transaction<'_>, on: bool) -> Result<(), DbErr> {
+    if !transaction.is_postgres() {
+        let sql = if on {
+            "PRAGMA secure_delete = ON"
+        } else {
+            "PRAGMA secure_delete = FAST"
+        };
+        query(transaction, sql, []).await?;
+    }
+    Ok(())
+}
+
+impl CommitPrivacy {
+    async fn fulfil(&self, transaction: &Transaction<'_>, now: Timestamp) -> Result<(), DbErr> {
         match &self.request.wish {
             Wish::Copy(person) => self.note_request(transaction, person).await?,
             Wish::Erase(person) => {
@@ -162,7 +186,7 @@ impl Write for CommitPrivacy {
                 .await?;
             }
         }
-        Ok(true)
+        Ok(())
     }
 }
 

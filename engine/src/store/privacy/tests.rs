@@ -128,6 +128,28 @@ async fn nothing_of_an_erased_customer_is_left() {
 }
 
 #[tokio::test]
+async fn no_byte_of_an_erased_customer_is_left_in_the_file() {
+    let test = crate::testing::sqlite_store().await;
+    history(&test).await;
+    let wish = CommerceEventKind::CustomerRedacted { person: ada() };
+    take(&test, event("e4", wish)).await;
+    let files = test.store.query("PRAGMA database_list", []).await.unwrap();
+    let file: String = files[0].get("file").unwrap();
+    // Moves the log into the database.
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    connection
+        .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        .unwrap();
+    let bytes = std::fs::read(&file).unwrap();
+    for trace in TRACES {
+        let found = bytes
+            .windows(trace.len())
+            .any(|window| window == trace.as_bytes());
+        assert!(!found, "{trace} is in the file");
+    }
+}
+
+#[tokio::test]
 async fn who_comes_back_after_being_erased_is_a_new_customer() {
     for test in stores().await {
         history(&test).await;
