@@ -7,7 +7,7 @@ use std::{
 };
 
 use doorstep_channels::{Channels, Surroundings};
-use doorstep_commerce::SourceConfig;
+use doorstep_commerce::{SourceConfig, registry::ShopSettings};
 use doorstep_core::{
     Ambient, ChannelName, Health, Problem, SourceName,
     channel::{Capabilities, Inbox},
@@ -252,7 +252,9 @@ impl App {
             indexed,
             files,
             limits: WebhookLimits::new(&config.http),
-            demo: demo.then(|| Demo::new(demo_shop, mails)),
+            demo: demo_shop
+                .filter(|_| demo)
+                .map(|shop| Demo::new(shop, mails)),
             config,
             ambient,
             store,
@@ -471,17 +473,28 @@ async fn open_index(config: &Config, nlu: &LocalNlu) -> Result<EmbeddedIndex, St
         .map_err(part("the search index"))
 }
 
-type OpenedShop = (Arc<dyn Shop>, Arc<doorstep_commerce::demo::DemoShop>);
+/// The shop, and the demo's own books where it is the demo shop.
+type OpenedShop = (
+    Arc<dyn Shop>,
+    Option<Arc<doorstep_commerce::demo::DemoShop>>,
+);
 
 fn open_shop(config: &Config, ambient: &Ambient) -> Result<OpenedShop, StartError> {
-    match config.shop.kind {
-        ShopKind::Demo => {
-            let shop = doorstep_commerce::demo::DemoShop::new("demo".into(), ambient.clock.clone())
-                .map_err(part("the demo shop"))?;
-            let shop = Arc::new(shop);
-            Ok((shop.clone(), shop))
-        }
+    let kind = config.shop.kind.as_str();
+    if config.shop.kind == ShopKind::Demo {
+        let shop = doorstep_commerce::demo::DemoShop::new(kind.into(), ambient.clock.clone())
+            .map_err(part("the demo shop"))?;
+        let shop = Arc::new(shop);
+        return Ok((shop.clone(), Some(shop)));
     }
+    let settings = ShopSettings {
+        name: kind.into(),
+        currency: config.shop.currency,
+        shopify: config.shop.shopify.clone(),
+        woocommerce: config.shop.woocommerce.clone(),
+    };
+    let shop = doorstep_commerce::registry::build_shop(kind, &settings, ambient);
+    Ok((shop.map_err(part("the shop"))?, None))
 }
 
 type OpenedSources = (

@@ -57,6 +57,8 @@ pub enum Command {
     /// Addresses that are proven to be a customer's.
     #[command(subcommand)]
     Links(Links),
+    /// What was asked about customers' data, and what was done: requests for a copy wait here for a person.
+    Privacy,
     /// The catalog.
     #[command(subcommand)]
     Catalog(Catalog),
@@ -348,12 +350,14 @@ pub enum Events {
 /// `doorstep events send`
 #[derive(Debug, Args)]
 pub struct SendEvent {
-    /// The event's type, like `shipment.out_for_delivery`.
+    /// The event's type, like `shipment.out_for_delivery`; for a source that tells a topic in a header, that topic, like
+    /// `orders/updated`.
     pub event_type: String,
-    /// The order's number.
+    /// The order's number; only the generic source's events have it beside their payload.
     #[arg(long)]
-    pub order: String,
-    /// The payload as JSON, for example '{"tracking_number": "…", "carrier": "DHL"}'.
+    pub order: Option<String>,
+    /// The payload as JSON, for example '{"tracking_number": "…", "carrier": "DHL"}'; for any other source than the generic
+    /// one, the whole body as the provider would send it.
     #[arg(long, default_value = "{}")]
     pub payload: String,
     /// Which configured source to send as.

@@ -1,8 +1,11 @@
 //! What the parsers share: reading hostile JSON, and the one spelling of numbers that `core` asks for.
 
-use chrono::{Datelike, NaiveDate};
-use doorstep_core::{Timestamp, TrackingNumber, order::DateWindow, webhook::WebhookRejection};
-use serde::de::DeserializeOwned;
+use chrono::{Datelike, NaiveDate, NaiveDateTime};
+use doorstep_core::{
+    OrderNumber, Timestamp, TrackingNumber, order::DateWindow, webhook::WebhookRejection,
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
 
 /// Longest carrier's or shop's sentence that is kept, in characters; the raw body keeps the rest.
 const LONGEST_TEXT: usize = 500;
@@ -16,18 +19,64 @@ pub(crate) fn malformed(reason: impl Into<String>) -> WebhookRejection {
     }
 }
 
+/// Identifiers may come as text or as whole numbers.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected text or a whole number")]
+pub(crate) enum TextOrNumber {
+    Text(String),
+    Number(u64),
+}
+
+impl TextOrNumber {
+    pub(crate) fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
 /// Reads JSON; an error names the field, what was found and where.
 pub(crate) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, WebhookRejection> {
-    let text = std::str::from_utf8(body).map_err(|error| {
+    let mut json = serde_json::Deserializer::from_str(utf8(body)?);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(in_field)?;
+    json.end().map_err(|error| malformed(error.to_string()))?;
+    Ok(value)
+}
+
+fn utf8(body: &[u8]) -> Result<&str, WebhookRejection> {
+    std::str::from_utf8(body).map_err(|error| {
         malformed(format!(
             "not UTF-8 from byte {} on; send JSON in UTF-8",
             error.valid_up_to()
         ))
-    })?;
-    let mut json = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(in_field)?;
-    json.end().map_err(|error| malformed(error.to_string()))?;
-    Ok(value)
+    })
+}
+
+/// Reads JSON that may stand alone or, as in answers of the same provider's API, as the only field `name` of an object.
+pub(crate) fn parse_named<T: DeserializeOwned>(
+    name: &str,
+    body: &[u8],
+) -> Result<T, WebhookRejection> {
+    let mut value: serde_json::Value = parse_json(body)?;
+    if let Some(fields) = value.as_object_mut()
+        && fields.len() == 1
+        && let Some(inner) = fields.remove(name)
+    {
+        value = inner;
+    }
+    serde_path_to_error::deserialize(value).map_err(in_field)
+}
+
+/// Names what was said by the said itself, for sources that give no identifier: the same parts, the same name. 128 bits
+/// of SHA-256 over the parts, each with its length, in hexadecimal.
+pub(crate) fn identity(parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    crate::mac::hexadecimal(&hash.finalize()[..16])
 }
 
 fn in_field(error: serde_path_to_error::Error<serde_json::Error>) -> WebhookRejection {
@@ -76,11 +125,7 @@ pub(crate) fn identifier(field: &str, text: &str) -> Result<String, WebhookRejec
 }
 
 /// An order number as customers write it: upper case, without `#`.
-#[cfg(feature = "generic")]
-pub(crate) fn order_number(
-    field: &str,
-    text: &str,
-) -> Result<doorstep_core::OrderNumber, WebhookRejection> {
+pub(crate) fn order_number(field: &str, text: &str) -> Result<OrderNumber, WebhookRejection> {
     let text = identifier(field, text.trim().trim_start_matches('#'))?;
     Ok(text.to_uppercase().into())
 }
@@ -102,8 +147,16 @@ pub(crate) fn instant(field: &str, text: &str) -> Result<Timestamp, WebhookRejec
     within_this_century(field, parsed.to_utc())
 }
 
+/// An instant in RFC 3339, or without an offset, which is then taken as UTC: carriers' own clocks often come without.
+pub(crate) fn local_instant(field: &str, text: &str) -> Result<Timestamp, WebhookRejection> {
+    let naive = text.trim().replacen(' ', "T", 1).parse::<NaiveDateTime>();
+    match naive {
+        Ok(naive) => within_this_century(field, naive.and_utc()),
+        Err(_) => instant(field, text),
+    }
+}
+
 /// An instant in Unix seconds.
-#[cfg(feature = "generic")]
 pub(crate) fn unix_seconds(field: &str, seconds: f64) -> Result<Timestamp, WebhookRejection> {
     // `as` saturates, and what it saturates to is no instant of this century.
     let instant = chrono::DateTime::from_timestamp(seconds.floor() as i64, 0)

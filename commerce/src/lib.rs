@@ -6,8 +6,11 @@
 //!
 //! | folder | speaks |
 //! |---|---|
+//! | [`shopify`] | Shopify's webhooks and Admin API |
+//! | [`woocommerce`] | WooCommerce's webhooks and REST API |
 //! | [`generic`] | Standard Webhooks with our own documented body, for any shop that can send a request |
-//! | [`easypost`] | EasyPost's tracker events |
+//! | [`easypost`], [`aftership`], [`shippo`], [`seventeentrack`] | what aggregators say of many carriers' parcels |
+//! | [`ups`] | UPS Track Alert |
 //! | [`demo`] | the shop of `doorstep demo`, from files compiled in |
 //!
 //! # How to add a source
@@ -18,10 +21,14 @@
 //!    [`WebhookRejection`](doorstep_core::webhook::WebhookRejection), never with a panic.
 //! 2. One line in [`registry::SOURCES`].
 //! 3. One feature in `Cargo.toml`.
-//! 4. One page in `docs/shops/`, with the config section and where the secret is found.
+//! 4. A carrier's words become ours by tables (`tracking.rs`): all words of the provider's specification, each with what it
+//!    means. Unknown words are kept as a remark and never an error: providers add words without asking.
+//! 5. One page in `docs/shops/`, with the config section and where the secret is found.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+#[cfg(feature = "aftership")]
+pub mod aftership;
 #[cfg(feature = "demo")]
 pub mod demo;
 #[cfg(feature = "easypost")]
@@ -29,10 +36,59 @@ pub mod easypost;
 #[cfg(feature = "generic")]
 pub mod generic;
 pub mod registry;
+#[cfg(feature = "seventeentrack")]
+pub mod seventeentrack;
+#[cfg(feature = "shippo")]
+pub mod shippo;
+#[cfg(feature = "shopify")]
+pub mod shopify;
+#[cfg(feature = "ups")]
+pub mod ups;
+#[cfg(feature = "woocommerce")]
+pub mod woocommerce;
 
-#[cfg(any(feature = "generic", feature = "easypost"))]
+#[cfg(feature = "api")]
+mod api;
+// A build with few sources needs only a part of what they share.
+#[cfg_attr(not(feature = "default"), allow(dead_code))]
 mod body;
-#[cfg(any(feature = "generic", feature = "easypost"))]
+#[cfg(test)]
+mod conformance;
+#[cfg_attr(not(feature = "default"), allow(dead_code))]
 mod mac;
+#[cfg_attr(not(feature = "default"), allow(dead_code))]
+mod money;
+#[cfg(test)]
+mod testing;
+#[cfg_attr(not(feature = "default"), allow(dead_code))]
+mod tracking;
+#[cfg_attr(not(feature = "default"), allow(dead_code))]
+mod window;
+
+use doorstep_core::{
+    SourceName, Timestamp,
+    event::{CommerceEvent, CommerceEventKind},
+};
+
+/// What a source's parser read in a body: an event that does not know yet under which name the source is configured.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "default"), allow(dead_code))]
+pub(crate) struct Told {
+    pub(crate) external_id: String,
+    pub(crate) occurred_at: Timestamp,
+    pub(crate) kind: CommerceEventKind,
+}
+
+#[cfg_attr(not(feature = "default"), allow(dead_code))]
+impl Told {
+    pub(crate) fn of(self, source: &SourceName) -> CommerceEvent {
+        CommerceEvent {
+            source: source.clone(),
+            external_id: self.external_id,
+            occurred_at: self.occurred_at,
+            kind: self.kind,
+        }
+    }
+}
 
 pub use registry::{BuildError, SourceConfig};

@@ -24,13 +24,22 @@ pub struct SourceConfig {
     pub name: SourceName,
     /// What the sender signs with.
     pub secret: SecretString,
-    /// How far the sender's clock may be away, in seconds. Sources without a timestamp ignore it.
-    #[serde(default = "default_tolerance_s")]
-    pub tolerance_s: u32,
+    /// How far a sender's timestamp may be away, in seconds; without it, what fits the way the source repeats deliveries.
+    /// Sources without a timestamp ignore it.
+    pub tolerance_s: Option<u32>,
 }
 
-fn default_tolerance_s() -> u32 {
-    DEFAULT_TOLERANCE_S
+/// A request to be signed as its sender would.
+#[derive(Debug, Clone, Copy)]
+pub struct Sending<'a> {
+    /// The event's identifier. Sources whose identifier stands in the body ignore it.
+    pub id: &'a str,
+    /// What kind of event, where the source tells that in a header: a topic.
+    pub event_type: Option<&'a str>,
+    /// When it is sent.
+    pub sent_at: Timestamp,
+    /// The body.
+    pub body: &'a [u8],
 }
 
 /// A source or shop that cannot be built from its config.
@@ -58,11 +67,27 @@ pub enum BuildError {
         /// Which source.
         name: SourceName,
     },
+    /// The secret is sent as a header and cannot stand in one.
+    #[error(
+        "the secret of source `{name}` cannot be sent in a header: use visible ASCII characters"
+    )]
+    UnsendableSecret {
+        /// Which source.
+        name: SourceName,
+    },
     /// The id to sign with cannot stand in a header.
     #[error("`{id}` cannot be an event's id: use visible ASCII characters")]
     InvalidId {
         /// The id.
         id: String,
+    },
+    /// A shop's interface cannot be asked.
+    #[error("the shop `{name}` cannot be asked: {reason}")]
+    Endpoint {
+        /// Which shop.
+        name: SourceName,
+        /// What is wrong with its section.
+        reason: String,
     },
     /// The demo shop's files, compiled in, contradict each other.
     #[error("{file}: {reason}")]
@@ -80,9 +105,12 @@ pub struct SourceKind {
     pub name: &'static str,
     /// Builds one from its config.
     pub build: fn(&SourceConfig) -> Result<Arc<dyn EventSource>, BuildError>,
-    /// The headers that make a body a request which the source accepts: (config, event id, now, body). Sources whose id
-    /// stands in the body ignore the id.
-    pub sign: fn(&SourceConfig, &str, Timestamp, &[u8]) -> Result<HeaderMap, BuildError>,
+    /// The headers that make a body a request which the source accepts.
+    pub sign: fn(&SourceConfig, &Sending<'_>) -> Result<HeaderMap, BuildError>,
+    /// Whether its bodies are those of `docs/shops/generic.md`.
+    pub generic_body: bool,
+    /// Whether the provider makes the secret, so that none can be made here.
+    pub provider_makes_secret: bool,
 }
 
 /// Every source that this program was built with.
@@ -92,28 +120,101 @@ pub const SOURCES: &[SourceKind] = &[
         name: "generic",
         build: crate::generic::build,
         sign: crate::generic::sign_request,
+        generic_body: true,
+        provider_makes_secret: false,
+    },
+    #[cfg(feature = "shopify")]
+    SourceKind {
+        name: "shopify",
+        build: crate::shopify::build,
+        sign: crate::shopify::sign_request,
+        generic_body: false,
+        provider_makes_secret: true,
+    },
+    #[cfg(feature = "woocommerce")]
+    SourceKind {
+        name: "woocommerce",
+        build: crate::woocommerce::build,
+        sign: crate::woocommerce::sign_request,
+        generic_body: false,
+        provider_makes_secret: false,
     },
     #[cfg(feature = "easypost")]
     SourceKind {
         name: "easypost",
         build: crate::easypost::build,
         sign: crate::easypost::sign_request,
+        generic_body: false,
+        provider_makes_secret: false,
+    },
+    #[cfg(feature = "aftership")]
+    SourceKind {
+        name: "aftership",
+        build: crate::aftership::build,
+        sign: crate::aftership::sign_request,
+        generic_body: false,
+        provider_makes_secret: true,
+    },
+    #[cfg(feature = "shippo")]
+    SourceKind {
+        name: "shippo",
+        build: crate::shippo::build,
+        sign: crate::shippo::sign_request,
+        generic_body: false,
+        provider_makes_secret: false,
+    },
+    #[cfg(feature = "seventeentrack")]
+    SourceKind {
+        name: "17track",
+        build: crate::seventeentrack::build,
+        sign: crate::seventeentrack::sign_request,
+        generic_body: false,
+        provider_makes_secret: true,
+    },
+    #[cfg(feature = "ups")]
+    SourceKind {
+        name: "ups",
+        build: crate::ups::build,
+        sign: crate::ups::sign_request,
+        generic_body: false,
+        provider_makes_secret: false,
     },
     #[cfg(feature = "demo")]
     SourceKind {
         name: "demo",
         build: crate::generic::build,
         sign: crate::generic::sign_request,
+        generic_body: true,
+        provider_makes_secret: false,
     },
 ];
 
-/// How a shop is built: its configured name, clock and randomness.
-pub type BuildShop = fn(SourceName, &Ambient) -> Result<Arc<dyn Shop>, BuildError>;
+/// What a shop is built from.
+#[derive(Debug, Clone)]
+pub struct ShopSettings {
+    /// What the shop is called here; its health and its facts carry it.
+    pub name: SourceName,
+    /// Currency of the catalog, where the shop does not say.
+    pub currency: iso_currency::Currency,
+    /// `[shop.shopify]`
+    #[cfg(feature = "shopify")]
+    pub shopify: Option<crate::shopify::ShopifyConfig>,
+    /// `[shop.woocommerce]`
+    #[cfg(feature = "woocommerce")]
+    pub woocommerce: Option<crate::woocommerce::WooCommerceConfig>,
+}
+
+/// How a shop is built.
+pub type BuildShop = fn(&ShopSettings, &Ambient) -> Result<Arc<dyn Shop>, BuildError>;
 
 /// Every shop that this program was built with.
 pub const SHOPS: &[(&str, BuildShop)] = &[
     #[cfg(feature = "demo")]
     ("demo", crate::demo::build),
+    #[cfg(feature = "shopify")]
+    ("shopify", crate::shopify::build_shop),
+    #[cfg(feature = "woocommerce")]
+    ("woocommerce", crate::woocommerce::build_shop),
 ];
 
 /// Builds a source.
@@ -135,21 +236,42 @@ pub fn sign(
     sent_at: Timestamp,
     body: &[u8],
 ) -> Result<HeaderMap, BuildError> {
+    let sending = Sending {
+        id,
+        event_type: None,
+        sent_at,
+        body,
+    };
+    sign_as(config, &sending)
+}
+
+/// The same with the kind of event, for sources that tell it in a header.
+///
+/// # Errors
+/// As [`build`], or the id or the kind cannot stand in a header.
+pub fn sign_as(config: &SourceConfig, sending: &Sending<'_>) -> Result<HeaderMap, BuildError> {
     let kind = find_kind(config)?;
-    (kind.sign)(config, id, sent_at, body)
+    (kind.sign)(config, sending)
+}
+
+/// Whether a source's bodies are those of `docs/shops/generic.md`; `false` for an unknown kind.
+pub fn has_generic_body(kind: &str) -> bool {
+    SOURCES
+        .iter()
+        .any(|known| known.name == kind && known.generic_body)
 }
 
 /// Builds a shop.
 ///
 /// # Errors
-/// The kind is unknown.
+/// The kind is unknown, or its section is missing or cannot be used.
 pub fn build_shop(
     kind: &str,
-    name: SourceName,
+    settings: &ShopSettings,
     ambient: &Ambient,
 ) -> Result<Arc<dyn Shop>, BuildError> {
     match SHOPS.iter().find(|(known, _)| *known == kind) {
-        Some((_, build)) => build(name, ambient),
+        Some((_, build)) => build(settings, ambient),
         None => Err(unknown_kind(kind, SHOPS.iter().map(|(known, _)| *known))),
     }
 }
@@ -182,7 +304,7 @@ mod tests {
             kind: kind.to_owned(),
             name: kind.into(),
             secret: secret.into(),
-            tolerance_s: DEFAULT_TOLERANCE_S,
+            tolerance_s: None,
         }
     }
 
@@ -199,7 +321,7 @@ mod tests {
         let error = build(&config("shopifi", "secret")).err().unwrap();
         assert_eq!(
             error.to_string(),
-            "`shopifi` is no kind of source; known: generic, easypost, demo"
+            "`shopifi` is no kind of source; known: generic, shopify, woocommerce, easypost, aftership, shippo, 17track, ups, demo"
         );
     }
 

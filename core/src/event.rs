@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Money, OrderNumber, SourceName, Timestamp, TrackingNumber, order::Order,
+    Money, ShopCustomerId, SourceName, Timestamp, TrackingNumber,
+    order::{Order, OrderRef},
     shipment::TrackingEvent,
 };
 
@@ -29,10 +30,28 @@ pub enum CommerceEventKind {
         /// The order.
         order: Box<Order>,
     },
+    /// An order was cancelled; the whole order as it now is.
+    OrderCancelled {
+        /// The order.
+        order: Box<Order>,
+        /// Why, in the shop's own word.
+        reason: Option<String>,
+    },
+    /// The shop packed a parcel and told its number, if it has one: one event a parcel.
+    Fulfilled {
+        /// The order.
+        order: OrderRef,
+        /// Carrier, when the shop names it.
+        carrier: Option<String>,
+        /// The parcel, when the shop names it.
+        tracking_number: Option<TrackingNumber>,
+        /// What that says of the parcel: its label exists.
+        event: TrackingEvent,
+    },
     /// A parcel has news.
     Tracking {
         /// The order, when the source names it.
-        order: Option<OrderNumber>,
+        order: Option<OrderRef>,
         /// Carrier, when the source names it.
         carrier: Option<String>,
         /// The parcel, when the source names it.
@@ -40,28 +59,76 @@ pub enum CommerceEventKind {
         /// The news.
         event: TrackingEvent,
     },
+    /// A carrier said something about a parcel in words that no vocabulary of ours knows. They are kept; no state follows
+    /// from them and no customer hears of them.
+    Remark {
+        /// Carrier, when the source names it.
+        carrier: Option<String>,
+        /// The parcel, when the source names it.
+        tracking_number: Option<TrackingNumber>,
+        /// The carrier's own words.
+        words: String,
+    },
+    /// A customer wants to send goods back, or may now.
+    ReturnRequested {
+        /// The order.
+        order: OrderRef,
+    },
     /// Goods of an order came back to the shop.
     ReturnReceived {
         /// The order.
-        order: OrderNumber,
+        order: OrderRef,
     },
     /// Money was given back.
     RefundIssued {
         /// The order.
-        order: OrderNumber,
+        order: OrderRef,
         /// How much, when the source says.
         amount: Option<Money>,
     },
+    /// A customer asks what is stored about them: a person has to answer.
+    CustomerDataRequested {
+        /// Who.
+        person: DataSubject,
+    },
+    /// What is stored about a customer must be erased.
+    CustomerRedacted {
+        /// Who.
+        person: DataSubject,
+    },
+    /// The shop has left its platform: all that the source told must be erased.
+    ShopRedacted,
+}
+
+/// Whose personal data are meant, as far as the source says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataSubject {
+    /// The shop's identifier of the customer.
+    pub shop_id: Option<ShopCustomerId>,
+    /// E-mail address, in lower case.
+    pub email: Option<String>,
+    /// Telephone number, as the shop writes it.
+    pub phone: Option<String>,
+    /// The orders that are meant; none: all of the customer's.
+    #[serde(default)]
+    pub orders: Vec<OrderRef>,
 }
 
 impl CommerceEventKind {
-    /// Its name in metrics and rules: `order_updated`, `return_received`, `refund_issued`, or the tracking status.
+    /// Its name in metrics and rules: the tracking status for news of a parcel, else the kind itself.
     pub fn label(&self) -> &'static str {
         match self {
             Self::OrderUpdated { .. } => "order_updated",
+            Self::OrderCancelled { .. } => "order_cancelled",
+            Self::Fulfilled { .. } => "fulfilled",
             Self::Tracking { event, .. } => event.status.as_str(),
+            Self::Remark { .. } => "remark",
+            Self::ReturnRequested { .. } => "return_requested",
             Self::ReturnReceived { .. } => "return_received",
             Self::RefundIssued { .. } => "refund_issued",
+            Self::CustomerDataRequested { .. } => "customer_data_requested",
+            Self::CustomerRedacted { .. } => "customer_redacted",
+            Self::ShopRedacted => "shop_redacted",
         }
     }
 }

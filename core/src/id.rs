@@ -105,6 +105,8 @@ text_ids! {
     SourceName,
     /// The shop's own number of an order, as customers write it, in upper case and without `#`.
     OrderNumber,
+    /// The shop's own identifier of an order, which customers never see.
+    ShopOrderId,
     /// The shop's own identifier of a customer.
     ShopCustomerId,
     /// A stock keeping unit: one buyable variant of a product.

@@ -4,13 +4,18 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use crate::{Language, Money, OrderNumber, ShopCustomerId, Sku, Timestamp, shipment::Shipment};
+use crate::{
+    Language, Money, OrderNumber, ShopCustomerId, ShopOrderId, Sku, Timestamp, shipment::Shipment,
+};
 
 /// An order. The shop owns it; we keep a copy of what it last told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {
     /// The number customers know.
     pub number: OrderNumber,
+    /// The shop's identifier, where it is another than the number: some of the shop's events name only it.
+    #[serde(default)]
+    pub shop_id: Option<ShopOrderId>,
     /// Who ordered.
     pub customer: OrderCustomer,
     /// When it was placed.
@@ -30,6 +35,56 @@ pub struct Order {
     /// Its parcels.
     #[serde(default)]
     pub shipments: Vec<Shipment>,
+}
+
+/// How a source names an order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OrderRef {
+    /// By the number customers know.
+    Number(OrderNumber),
+    /// By the shop's own identifier.
+    ShopId {
+        /// The identifier.
+        shop_id: ShopOrderId,
+    },
+}
+
+impl OrderRef {
+    /// By the shop's own identifier.
+    pub fn shop_id(id: impl Into<ShopOrderId>) -> Self {
+        Self::ShopId { shop_id: id.into() }
+    }
+
+    /// Whether `order` is meant.
+    pub fn names(&self, order: &Order) -> bool {
+        match self {
+            Self::Number(number) => *number == order.number,
+            Self::ShopId { shop_id } => order.shop_id.as_ref() == Some(shop_id),
+        }
+    }
+}
+
+impl From<OrderNumber> for OrderRef {
+    fn from(number: OrderNumber) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<&str> for OrderRef {
+    fn from(number: &str) -> Self {
+        Self::Number(number.into())
+    }
+}
+
+/// `10234`, or `shop id 450789469`.
+impl std::fmt::Display for OrderRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::ShopId { shop_id } => write!(f, "shop id {shop_id}"),
+        }
+    }
 }
 
 /// Who ordered, as far as the order says.

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 
 use crate::{
-    Health, OrderNumber, ShopCustomerId, Sku, SourceName, TrackingNumber,
+    Health, OrderNumber, ShopCustomerId, ShopOrderId, Sku, SourceName, TrackingNumber,
     event::CommerceEvent,
     health::PortError,
-    order::Order,
+    order::{Order, OrderRef},
     product::{Product, StockLevel},
     webhook::{WebhookRejection, WebhookRequest},
 };
@@ -92,6 +92,17 @@ pub trait Shop: Send + Sync {
 pub enum OrderLookup {
     /// By the number customers know.
     Number(OrderNumber),
+    /// By the shop's own identifier.
+    ShopId(ShopOrderId),
     /// By one of its parcels.
     TrackingNumber(TrackingNumber),
+}
+
+impl From<OrderRef> for OrderLookup {
+    fn from(order: OrderRef) -> Self {
+        match order {
+            OrderRef::Number(number) => Self::Number(number),
+            OrderRef::ShopId { shop_id } => Self::ShopId(shop_id),
+        }
+    }
 }

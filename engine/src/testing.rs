@@ -165,6 +165,7 @@ pub(crate) fn order(number: &str) -> Order {
     let price = Money::new(12900, iso_currency::Currency::EUR);
     Order {
         number: number.into(),
+        shop_id: None,
         customer: OrderCustomer {
             id: Some("C-1".into()),
             name: Some("Ada Lovelace".to_owned()),
@@ -238,7 +239,7 @@ impl Shop for TestShop {
         Ok(Some(match lookup {
             OrderLookup::Number(number) => order(number.as_str()),
             OrderLookup::TrackingNumber(number) if number.as_str() == "T1" => order("1001"),
-            OrderLookup::TrackingNumber(_) => return Ok(None),
+            OrderLookup::TrackingNumber(_) | OrderLookup::ShopId(_) => return Ok(None),
         }))
     }
 

@@ -97,7 +97,7 @@ impl Shop for TestShop {
         }
         Ok(match lookup {
             OrderLookup::Number(number) => Some(order(number.clone())),
-            OrderLookup::TrackingNumber(_) => None,
+            OrderLookup::ShopId(_) | OrderLookup::TrackingNumber(_) => None,
         })
     }
 
@@ -131,6 +131,7 @@ impl TestShop {
 fn order(number: OrderNumber) -> Order {
     let price = Money::new(12900, iso_currency::Currency::EUR);
     Order {
+        shop_id: None,
         customer: OrderCustomer {
             id: Some("C-1".into()),
             name: Some("Ada Lovelace".to_owned()),

@@ -11,6 +11,7 @@ mod m0002_commerce;
 mod m0003_outbound;
 mod m0004_channels;
 mod m0005_eta;
+mod m0006_order_ids;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_outbound::Migration),
             Box::new(m0004_channels::Migration),
             Box::new(m0005_eta::Migration),
+            Box::new(m0006_order_ids::Migration),
         ]
     }
 }

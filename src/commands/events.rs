@@ -1,6 +1,9 @@
 //! `doorstep events send`
 
-use doorstep_commerce::{SourceConfig, registry};
+use doorstep_commerce::{
+    SourceConfig,
+    registry::{self, Sending},
+};
 use doorstep_core::{SourceName, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -30,7 +33,11 @@ pub(super) async fn send(cli: &Cli, event: &SendEvent) -> Result<(), Failure> {
                 .collect::<String>()
         )
     });
-    let body = body(event, &payload, now).to_string();
+    let body = if registry::has_generic_body(&source.kind) {
+        generic_body(event, &payload, now).to_string()
+    } else {
+        payload.to_string()
+    };
     let base = event.url.clone().unwrap_or_else(|| config.public_url());
     let url = format!(
         "{}/webhooks/commerce/{}",
@@ -39,12 +46,16 @@ pub(super) async fn send(cli: &Cli, event: &SendEvent) -> Result<(), Failure> {
     );
     let client = crate::client::http().map_err(Failure::finding)?;
     for _ in 0..if event.twice { 2 } else { 1 } {
-        let headers =
-            registry::sign(&source, &id, now, body.as_bytes()).map_err(Failure::finding)?;
+        let sending = Sending {
+            id: &id,
+            event_type: Some(&event.event_type),
+            sent_at: now,
+            body: body.as_bytes(),
+        };
+        let headers = registry::sign_as(&source, &sending).map_err(Failure::finding)?;
         let response = client
             .post(&url)
             .headers(headers)
-            .header("content-type", "application/json")
             .body(body.clone())
             .send()
             .await
@@ -66,7 +77,7 @@ pub(super) async fn send(cli: &Cli, event: &SendEvent) -> Result<(), Failure> {
 }
 
 /// The generic source's body (docs/shops/generic.md).
-fn body(event: &SendEvent, payload: &Value, now: Timestamp) -> Value {
+fn generic_body(event: &SendEvent, payload: &Value, now: Timestamp) -> Value {
     json!({
         "schema_version": 1,
         "event_type": event.event_type,

@@ -9,6 +9,7 @@ mod events;
 mod links;
 mod migrate;
 mod preview;
+mod privacy;
 mod say;
 mod serve;
 
@@ -88,6 +89,7 @@ async fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Eval(Eval::Eta(eta)) => eval::eta::run(cli, eta).await,
         Command::Eval(Eval::Search(search)) => eval::search(cli, search).await,
         Command::Events(Events::Send(event)) => events::send(cli, event).await,
+        Command::Privacy => privacy::run(cli).await,
         Command::Catalog(Catalog::Import { file }) => catalog::import(cli, file).await,
         Command::Completions { shell } => {
             clap_complete::generate(

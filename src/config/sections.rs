@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use chrono_tz::Tz;
+use doorstep_commerce::{shopify::ShopifyConfig, woocommerce::WooCommerceConfig};
 use doorstep_core::Language;
 use doorstep_engine::eta::Authority;
 use secrecy::SecretString;
@@ -15,6 +16,8 @@ use serde::Deserialize;
 pub struct ShopConfig {
     pub name: String,
     pub kind: ShopKind,
+    pub shopify: Option<ShopifyConfig>,
+    pub woocommerce: Option<WooCommerceConfig>,
     pub default_language: Language,
     pub time_zone: Tz,
     pub currency: iso_currency::Currency,
@@ -26,6 +29,22 @@ pub struct ShopConfig {
 pub enum ShopKind {
     /// The built-in demo shop.
     Demo,
+    /// A Shopify shop: `[shop.shopify]`.
+    Shopify,
+    /// A WooCommerce shop: `[shop.woocommerce]`.
+    #[serde(rename = "woocommerce")]
+    WooCommerce,
+}
+
+impl ShopKind {
+    /// Its name in the registry of shops.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Demo => "demo",
+            Self::Shopify => "shopify",
+            Self::WooCommerce => "woocommerce",
+        }
+    }
 }
 
 /// `[http]`
@@ -166,10 +185,5 @@ pub struct CommerceSection {
     pub kind: String,
     #[serde(default)]
     pub secret: SecretString,
-    #[serde(default = "default_tolerance")]
-    pub tolerance_s: u32,
-}
-
-fn default_tolerance() -> u32 {
-    doorstep_commerce::registry::DEFAULT_TOLERANCE_S
+    pub tolerance_s: Option<u32>,
 }

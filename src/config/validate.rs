@@ -3,7 +3,7 @@
 use doorstep_core::Problem;
 use secrecy::ExposeSecret;
 
-use super::{Config, DatabaseKind, Located, NluBackend, locate::line_of_key};
+use super::{Config, DatabaseKind, Located, NluBackend, ShopKind, locate::line_of_key};
 
 /// Every problem, in the order of the sections.
 pub(super) fn problems(config: &Config, file: &Located<'_>) -> Vec<Problem> {
@@ -11,6 +11,7 @@ pub(super) fn problems(config: &Config, file: &Located<'_>) -> Vec<Problem> {
         file,
         problems: Vec::new(),
     };
+    shop(config, &mut found);
     http(config, &mut found);
     database(config, &mut found);
     nlu(config, &mut found);
@@ -18,19 +19,7 @@ pub(super) fn problems(config: &Config, file: &Located<'_>) -> Vec<Problem> {
     for setting in doorstep_channels::check(&config.channels) {
         found.add(&setting.field, setting.message, setting.fix);
     }
-    let kinds: Vec<&str> = doorstep_commerce::registry::SOURCES
-        .iter()
-        .map(|kind| kind.name)
-        .collect();
-    for (name, source) in &config.commerce {
-        if !kinds.contains(&source.kind.as_str()) {
-            found.add(
-                &format!("commerce.{name}.kind"),
-                format!("`{}` is not a kind of source", source.kind),
-                super::locate::suggest(&source.kind, &kinds),
-            );
-        }
-    }
+    sources(config, &mut found);
     found.problems
 }
 
@@ -49,6 +38,101 @@ impl Found<'_> {
             message: message.into(),
             fix: fix.into(),
         });
+    }
+}
+
+fn sources(config: &Config, found: &mut Found<'_>) {
+    let known = doorstep_commerce::registry::SOURCES;
+    for (name, source) in &config.commerce {
+        let Some(kind) = known.iter().find(|kind| kind.name == source.kind) else {
+            let kinds: Vec<&str> = known.iter().map(|kind| kind.name).collect();
+            found.add(
+                &format!("commerce.{name}.kind"),
+                format!("`{}` is not a kind of source", source.kind),
+                super::locate::suggest(&source.kind, &kinds),
+            );
+            continue;
+        };
+        if kind.provider_makes_secret && source.secret.expose_secret().trim().is_empty() {
+            found.add(
+                &format!("commerce.{name}.secret"),
+                format!("{} makes this secret, and there is none", kind.name),
+                format!(
+                    "copy it from there, as secret or into the file that secret_file names; docs/shops/{}.md says where",
+                    kind.name
+                ),
+            );
+        }
+    }
+}
+
+fn shop(config: &Config, found: &mut Found<'_>) {
+    let shop = &config.shop;
+    match shop.kind {
+        ShopKind::Demo => {}
+        ShopKind::Shopify => match &shop.shopify {
+            None => missing_section(found, "shop.shopify", "shop and access_token"),
+            Some(section) => {
+                let host = section.shop.trim().trim_end_matches('/');
+                if host.is_empty() || format!("https://{host}").parse::<http::Uri>().is_err() {
+                    found.add(
+                        "shop.shopify.shop",
+                        format!("`{host}` is not a shop's address"),
+                        "write the one at Shopify, like \"fernweh.myshopify.com\"",
+                    );
+                }
+                secret(
+                    found,
+                    "shop.shopify.access_token",
+                    &section.access_token,
+                    "shopify",
+                );
+            }
+        },
+        ShopKind::WooCommerce => match &shop.woocommerce {
+            None => missing_section(
+                found,
+                "shop.woocommerce",
+                "url, consumer_key and consumer_secret",
+            ),
+            Some(section) => {
+                if !section.url.starts_with("https://") || section.url.parse::<http::Uri>().is_err()
+                {
+                    found.add(
+                        "shop.woocommerce.url",
+                        format!("`{}` is not an https address", section.url),
+                        "write one like \"https://shop.example\"; over plain http the keys could be read on their way",
+                    );
+                }
+                let keys = [
+                    ("consumer_key", &section.consumer_key),
+                    ("consumer_secret", &section.consumer_secret),
+                ];
+                for (name, value) in keys {
+                    let field = format!("shop.woocommerce.{name}");
+                    secret(found, &field, value, "woocommerce");
+                }
+            }
+        },
+    }
+}
+
+fn missing_section(found: &mut Found<'_>, section: &str, keys: &str) {
+    found.add(
+        section,
+        "this kind of shop needs the section and there is none",
+        format!("add [{section}] with {keys}"),
+    );
+}
+
+fn secret(found: &mut Found<'_>, field: &str, value: &secrecy::SecretString, page: &str) {
+    if value.expose_secret().trim().is_empty() {
+        let name = field.rsplit('.').next().unwrap_or(field);
+        found.add(
+            field,
+            "this secret is missing",
+            format!("write it, or name its file as {name}_file; docs/shops/{page}.md says where it is found"),
+        );
     }
 }
 

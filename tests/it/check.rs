@@ -118,6 +118,37 @@ fn an_unknown_kind_is_named_with_the_known_ones() {
 }
 
 #[test]
+fn a_shop_that_cannot_be_asked_is_named_with_what_is_missing() {
+    Broken {
+        files: &[("doorstep.toml", "[shop]\nkind = \"shopify\"\n")],
+        said: &["doorstep.toml:1: shop.shopify: this kind of shop needs the section and there is none; add [shop.shopify] with shop and access_token"],
+    }
+    .check();
+    Broken {
+        files: &[(
+            "doorstep.toml",
+            "[shop]\nkind = \"woocommerce\"\n[shop.woocommerce]\nurl = \"http://shop.example\"\nconsumer_key = \"ck\"\n",
+        )],
+        said: &[
+            "doorstep.toml:4: shop.woocommerce.url: `http://shop.example` is not an https address; write one like \
+             \"https://shop.example\"; over plain http the keys could be read on their way",
+            "doorstep.toml:3: shop.woocommerce.consumer_secret: this secret is missing; write it, or name its file as \
+             consumer_secret_file; docs/shops/woocommerce.md says where it is found",
+        ],
+    }
+    .check();
+}
+
+#[test]
+fn a_secret_that_only_the_provider_can_make_is_asked_for() {
+    Broken {
+        files: &[("doorstep.toml", "[commerce.shopify]\nkind = \"shopify\"\n")],
+        said: &["doorstep.toml:1: commerce.shopify.secret: shopify makes this secret, and there is none; copy it from there, as secret or into the file that secret_file names; docs/shops/shopify.md says where"],
+    }
+    .check();
+}
+
+#[test]
 fn a_share_of_wrong_answers_that_is_none_is_named() {
     for (written, shown) in [("0", "0"), ("0.7", "0.7"), ("-0.1", "-0.1"), ("nan", "NaN")] {
         let file = format!("[nlu]\nmax_wrong = {written}\n");

@@ -16,6 +16,7 @@ mod eval;
 mod eval_search;
 mod instances;
 mod intents;
+mod platforms;
 mod sentences;
 mod support;
 mod surface;

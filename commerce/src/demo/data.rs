@@ -253,6 +253,7 @@ impl Records {
     pub(super) fn find(&self, lookup: &OrderLookup, now: Timestamp) -> Option<Order> {
         let wanted = |record: &OrderRecord| match lookup {
             OrderLookup::Number(number) => record.number == *number,
+            OrderLookup::ShopId(_) => false,
             OrderLookup::TrackingNumber(number) => record
                 .shipments
                 .iter()
@@ -272,6 +273,7 @@ impl OrderRecord {
             .sum();
         Order {
             number: self.number.clone(),
+            shop_id: None,
             customer: OrderCustomer {
                 id: Some(customer.id.clone()),
                 name: Some(customer.name.clone()),

@@ -24,7 +24,7 @@ use doorstep_core::{
 
 pub use data::DemoCustomer;
 
-use crate::BuildError;
+use crate::{BuildError, registry::ShopSettings};
 use data::{Records, StockRecord};
 
 /// Products a page of [`Shop::list_products`] holds.
@@ -49,7 +49,11 @@ struct Changes {
 ///
 /// # Errors
 /// As [`DemoShop::new`].
-pub fn build(name: SourceName, ambient: &Ambient) -> Result<Arc<dyn Shop>, BuildError> {
+pub(crate) fn build(
+    settings: &ShopSettings,
+    ambient: &Ambient,
+) -> Result<Arc<dyn Shop>, BuildError> {
+    let name = settings.name.clone();
     Ok(Arc::new(DemoShop::new(name, ambient.clock.clone())?))
 }
 
@@ -109,7 +113,9 @@ impl DemoShop {
     /// Takes in what was told about an order, as a real shop's own books would: parcels move, orders are returned and
     /// refunded. News about orders that the shop does not have are ignored.
     pub fn record_event(&self, event: &CommerceEvent) {
-        if let CommerceEventKind::OrderUpdated { order } = &event.kind {
+        if let CommerceEventKind::OrderUpdated { order }
+        | CommerceEventKind::OrderCancelled { order, .. } = &event.kind
+        {
             self.keep((**order).clone());
             return;
         }
@@ -117,10 +123,22 @@ impl DemoShop {
             return;
         };
         match &event.kind {
-            CommerceEventKind::OrderUpdated { .. } => {}
+            CommerceEventKind::OrderUpdated { .. }
+            | CommerceEventKind::OrderCancelled { .. }
+            | CommerceEventKind::Remark { .. }
+            | CommerceEventKind::ReturnRequested { .. }
+            | CommerceEventKind::CustomerDataRequested { .. }
+            | CommerceEventKind::CustomerRedacted { .. }
+            | CommerceEventKind::ShopRedacted => return,
             CommerceEventKind::ReturnReceived { .. } => order.status = OrderStatus::Returned,
             CommerceEventKind::RefundIssued { .. } => order.status = OrderStatus::Refunded,
             CommerceEventKind::Tracking {
+                carrier,
+                tracking_number,
+                event,
+                ..
+            }
+            | CommerceEventKind::Fulfilled {
                 carrier,
                 tracking_number,
                 event,
@@ -150,15 +168,22 @@ impl DemoShop {
 
     fn order_of(&self, kind: &CommerceEventKind) -> Option<Order> {
         match kind {
-            CommerceEventKind::OrderUpdated { order } => Some((**order).clone()),
-            CommerceEventKind::ReturnReceived { order }
+            CommerceEventKind::OrderUpdated { order }
+            | CommerceEventKind::OrderCancelled { order, .. } => Some((**order).clone()),
+            CommerceEventKind::ReturnRequested { order }
+            | CommerceEventKind::ReturnReceived { order }
             | CommerceEventKind::RefundIssued { order, .. }
+            | CommerceEventKind::Fulfilled { order, .. }
             | CommerceEventKind::Tracking {
                 order: Some(order), ..
-            } => self.find(&OrderLookup::Number(order.clone())),
+            } => self.find(&order.clone().into()),
             CommerceEventKind::Tracking {
                 tracking_number, ..
             } => self.find(&OrderLookup::TrackingNumber(tracking_number.clone()?)),
+            CommerceEventKind::Remark { .. }
+            | CommerceEventKind::CustomerDataRequested { .. }
+            | CommerceEventKind::CustomerRedacted { .. }
+            | CommerceEventKind::ShopRedacted => None,
         }
     }
 
@@ -169,6 +194,7 @@ impl DemoShop {
     fn find(&self, lookup: &OrderLookup) -> Option<Order> {
         let wanted = |order: &&Order| match lookup {
             OrderLookup::Number(number) => order.number == *number,
+            OrderLookup::ShopId(id) => order.shop_id.as_ref() == Some(id),
             OrderLookup::TrackingNumber(number) => order
                 .shipments
                 .iter()

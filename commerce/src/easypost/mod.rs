@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use doorstep_core::{
-    SourceName, Timestamp,
+    SourceName,
     event::CommerceEvent,
     shop::EventSource,
     webhook::{WebhookRejection, WebhookRequest},
@@ -16,7 +16,7 @@ use doorstep_core::{
 use http::HeaderMap;
 use secrecy::SecretString;
 
-use crate::{BuildError, SourceConfig};
+use crate::{BuildError, SourceConfig, registry::Sending};
 use signature::SigningKey;
 
 /// A configured EasyPost account.
@@ -56,12 +56,7 @@ impl EventSource for EasyPostSource {
         signature::verify(&self.key, request)?;
         let event = parse::parse(&request.body)?;
         Ok(event
-            .map(|event| CommerceEvent {
-                source: self.name.clone(),
-                external_id: event.id,
-                occurred_at: event.occurred_at,
-                kind: event.kind,
-            })
+            .map(|event| event.of(&self.name))
             .into_iter()
             .collect())
     }
@@ -76,11 +71,9 @@ pub fn sign(secret: &SecretString, body: &[u8]) -> HeaderMap {
 /// [`sign`] as the registry calls it.
 pub(crate) fn sign_request(
     config: &SourceConfig,
-    _id: &str,
-    _sent_at: Timestamp,
-    body: &[u8],
+    sending: &Sending<'_>,
 ) -> Result<HeaderMap, BuildError> {
-    Ok(sign(&config.secret, body))
+    Ok(sign(&config.secret, sending.body))
 }
 
 #[cfg(test)]

@@ -1,28 +1,52 @@
 //! An EasyPost event → news of a parcel.
 
 use doorstep_core::{
-    Timestamp,
-    event::CommerceEventKind,
-    order::DateWindow,
-    shipment::{TrackingEvent, TrackingStatus},
-    webhook::WebhookRejection,
+    Timestamp, order::DateWindow, shipment::TrackingStatus as Status, webhook::WebhookRejection,
 };
 use serde::Deserialize;
 
-use crate::body::{
-    day, identifier, instant, malformed, parse_json, sentence, shown, tracking_number, window,
+use crate::{
+    Told,
+    body::{day, identifier, instant, malformed, parse_json, tracking_number, window},
+    tracking::{Meaning, Report, Vocabulary, meaning, place},
 };
 
 /// The descriptions that bring a tracker; every other event of the account is no concern of ours.
 const TRACKER_DESCRIPTIONS: [&str; 2] = ["tracker.created", "tracker.updated"];
 
-/// What an event says.
-#[derive(Debug)]
-pub(super) struct Parsed {
-    pub(super) id: String,
-    pub(super) occurred_at: Timestamp,
-    pub(super) kind: CommerceEventKind,
-}
+/// EasyPost's statuses (<https://docs.easypost.com/docs/trackers>). `unknown` says that the carrier has not spoken yet, `error`
+/// that EasyPost could not ask.
+const STATUSES: Vocabulary = &[
+    ("unknown", None),
+    ("error", None),
+    ("pre_transit", Some(Status::PreTransit)),
+    ("in_transit", Some(Status::InTransit)),
+    ("out_for_delivery", Some(Status::OutForDelivery)),
+    ("available_for_pickup", Some(Status::ReadyForPickup)),
+    ("delivered", Some(Status::Delivered)),
+    ("return_to_sender", Some(Status::ReturnedToSender)),
+    ("failure", Some(Status::Exception)),
+    ("cancelled", Some(Status::Exception)),
+];
+
+/// Where a `status_detail` names a problem that its status, one of [`VAGUE`], does not. Every other one means what its
+/// status means.
+const PROBLEMS: Vocabulary = &[
+    ("delayed", Some(Status::Delayed)),
+    ("weather_delay", Some(Status::Delayed)),
+    ("missorted", Some(Status::Delayed)),
+    ("lost", Some(Status::Lost)),
+    ("damaged", Some(Status::Damaged)),
+    ("delivery_exception", Some(Status::Exception)),
+    ("transit_exception", Some(Status::Exception)),
+    ("address_correction", Some(Status::Exception)),
+    ("held", Some(Status::Exception)),
+    ("refused", Some(Status::ReturnedToSender)),
+    ("return", Some(Status::ReturnedToSender)),
+];
+
+/// Statuses that leave open whether something is wrong, and what.
+const VAGUE: [&str; 2] = ["in_transit", "failure"];
 
 #[derive(Deserialize)]
 struct Head {
@@ -69,40 +93,30 @@ struct CarrierDetail {
 }
 
 /// Reads a verified body; nothing when the event is not about a parcel or says nothing of it yet.
-pub(super) fn parse(body: &[u8]) -> Result<Option<Parsed>, WebhookRejection> {
+pub(super) fn parse(body: &[u8]) -> Result<Option<Told>, WebhookRejection> {
     let head: Head = parse_json(body)?;
     if !TRACKER_DESCRIPTIONS.contains(&head.description.as_str()) {
         return Ok(None);
     }
     let event: Event = parse_json(body)?;
-    let Some(status) = status(&event.result) else {
-        tracing::debug!(
-            status = shown(&event.result.status),
-            "an EasyPost tracker without news of its parcel"
-        );
-        return Ok(None);
-    };
     let (occurred_at, scan) = newest_scan(&event)?;
     let tracker = &event.result;
-    let tracking = TrackingEvent {
-        status,
+    let report = Report {
+        order: None,
+        carrier: tracker.carrier.clone(),
+        tracking_number: tracking_number("result.tracking_code", &tracker.tracking_code)?,
+        meaning: read(tracker),
+        word: tracker.status.clone(),
         occurred_at,
-        message: sentence(scan.and_then(Detail::words)),
-        location: sentence(scan.and_then(Detail::place)),
+        message: scan.and_then(Detail::words),
+        location: scan.and_then(Detail::place),
         estimated: estimated(tracker)?,
     };
-    Ok(Some(Parsed {
-        id: identifier("id", &event.id)?,
+    let external_id = identifier("id", &event.id)?;
+    Ok(report.into_kind().map(|kind| Told {
+        external_id,
         occurred_at,
-        kind: CommerceEventKind::Tracking {
-            order: None,
-            carrier: sentence(tracker.carrier.clone()),
-            tracking_number: Some(tracking_number(
-                "result.tracking_code",
-                &tracker.tracking_code,
-            )?),
-            event: tracking,
-        },
+        kind,
     }))
 }
 
@@ -139,13 +153,7 @@ impl Detail {
     /// `Edison, NJ, US`, as far as the carrier says.
     fn place(&self) -> Option<String> {
         let location = self.tracking_location.as_ref()?;
-        let parts: Vec<&str> = [&location.city, &location.state, &location.country]
-            .into_iter()
-            .flatten()
-            .map(|part| part.trim())
-            .filter(|part| !part.is_empty())
-            .collect();
-        (!parts.is_empty()).then(|| parts.join(", "))
+        place(&[&location.city, &location.state, &location.country])
     }
 }
 
@@ -162,34 +170,12 @@ fn estimated(tracker: &Tracker) -> Result<Option<DateWindow>, WebhookRejection> 
     window("result.est_delivery_date", day, day).map(Some)
 }
 
-/// EasyPost's `status` and, where it says more, `status_detail`, in our words. Nothing for `unknown` (the carrier has not
-/// spoken yet), `error` (EasyPost could not ask) and words that EasyPost may add: silence is better than a false alarm.
-fn status(tracker: &Tracker) -> Option<TrackingStatus> {
+fn read(tracker: &Tracker) -> Meaning {
     let detail = tracker.status_detail.as_deref().unwrap_or_default();
-    let status = match tracker.status.as_str() {
-        "pre_transit" => TrackingStatus::PreTransit,
-        "in_transit" => problem(detail).unwrap_or(TrackingStatus::InTransit),
-        "out_for_delivery" => TrackingStatus::OutForDelivery,
-        "delivered" => TrackingStatus::Delivered,
-        "available_for_pickup" => TrackingStatus::ReadyForPickup,
-        "return_to_sender" => TrackingStatus::ReturnedToSender,
-        "failure" => problem(detail).unwrap_or(TrackingStatus::Exception),
-        "cancelled" => TrackingStatus::Exception,
-        _ => return None,
-    };
-    Some(status)
-}
-
-/// The problem that a `status_detail` names.
-fn problem(detail: &str) -> Option<TrackingStatus> {
-    match detail {
-        "delayed" | "weather_delay" | "missorted" => Some(TrackingStatus::Delayed),
-        "lost" => Some(TrackingStatus::Lost),
-        "damaged" => Some(TrackingStatus::Damaged),
-        "delivery_exception" | "transit_exception" | "address_correction" | "held" => {
-            Some(TrackingStatus::Exception)
+    match meaning(PROBLEMS, detail) {
+        Meaning::Status(problem) if VAGUE.contains(&tracker.status.as_str()) => {
+            Meaning::Status(problem)
         }
-        "refused" | "return" => Some(TrackingStatus::ReturnedToSender),
-        _ => None,
+        _ => meaning(STATUSES, &tracker.status),
     }
 }

@@ -1,14 +1,12 @@
 //! EasyPost's signature: `x-hmac-signature: hmac-sha256-hex=` + the hexadecimal HMAC-SHA256 of the raw body. The key is the
 //! webhook secret in Unicode normal form NFKD, as UTF-8 (`validate_webhook` of EasyPost's client libraries).
 
-use std::fmt::Write;
-
 use doorstep_core::webhook::{WebhookRejection, WebhookRequest};
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use unicode_normalization::UnicodeNormalization;
 
-use crate::mac::{equal, hmac_sha256};
+use crate::mac::{equal, hexadecimal, hmac_sha256};
 
 const HEADER: &str = "x-hmac-signature";
 const PREFIX: &str = "hmac-sha256-hex=";
@@ -24,11 +22,7 @@ impl SigningKey {
 
     fn signature(&self, body: &[u8]) -> String {
         let code = hmac_sha256(self.0.expose_secret(), &[body]);
-        code.iter().fold(PREFIX.to_owned(), |mut text, byte| {
-            // Writing into a String does not fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        format!("{PREFIX}{}", hexadecimal(&code))
     }
 
     pub(super) fn sign(&self, body: &[u8]) -> HeaderMap {

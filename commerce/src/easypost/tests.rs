@@ -19,7 +19,7 @@ fn source(secret: &str) -> EasyPostSource {
         kind: "easypost".into(),
         name: "easypost".into(),
         secret: secret.into(),
-        tolerance_s: 300,
+        tolerance_s: None,
     })
 }
 
@@ -210,7 +210,6 @@ fn every_status_word_has_its_meaning() {
         ("cancelled", "cancelled", Some(Status::Exception)),
         ("unknown", "unknown", None),
         ("error", "unknown", None),
-        ("teleported", "unknown", None),
     ] {
         let mut body = fixture();
         body["result"]["status"] = json!(status);
@@ -219,6 +218,20 @@ fn every_status_word_has_its_meaning() {
         let got = events.first().map(|event| news(event).status);
         assert_eq!(got, expected, "{status} / {detail}");
     }
+}
+
+#[test]
+fn a_word_that_nobody_knows_is_kept_and_moves_nothing() {
+    let mut body = fixture();
+    body["result"]["status"] = json!("teleported");
+    let events = receive(&body).unwrap();
+    let CommerceEventKind::Remark { words, .. } = &events[0].kind else {
+        panic!("no remark: {:?}", events[0].kind);
+    };
+    assert_eq!(
+        words,
+        "teleported: Out for Delivery, Expected Delivery by 9:00pm"
+    );
 }
 
 #[test]

@@ -21,14 +21,18 @@ use secrecy::SecretString;
 pub use parse::{EVENT_TYPES, EventType, SCHEMA_VERSION};
 pub use signature::InvalidSignatureInput;
 
-use crate::{BuildError, SourceConfig, body::identifier};
+use crate::{
+    BuildError, SourceConfig,
+    body::identifier,
+    registry::{DEFAULT_TOLERANCE_S, Sending},
+};
 use signature::SigningKeys;
 
 /// A configured generic source.
 pub struct GenericSource {
     name: SourceName,
     keys: SigningKeys,
-    tolerance_s: i64,
+    tolerance_s: u32,
 }
 
 /// Builds one from its config.
@@ -51,7 +55,7 @@ impl GenericSource {
         Ok(Self {
             name: config.name.clone(),
             keys,
-            tolerance_s: i64::from(config.tolerance_s),
+            tolerance_s: config.tolerance_s.unwrap_or(DEFAULT_TOLERANCE_S),
         })
     }
 }
@@ -95,10 +99,11 @@ pub fn sign(
 /// [`sign`] as the registry calls it.
 pub(crate) fn sign_request(
     config: &SourceConfig,
-    id: &str,
-    sent_at: Timestamp,
-    body: &[u8],
+    sending: &Sending<'_>,
 ) -> Result<HeaderMap, BuildError> {
+    let Sending {
+        id, sent_at, body, ..
+    } = *sending;
     sign(&config.secret, id, sent_at, body).map_err(|error| match error {
         InvalidSignatureInput::Secret => BuildError::InvalidSecret {
             name: config.name.clone(),

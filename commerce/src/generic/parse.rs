@@ -1,18 +1,21 @@
 //! The body of a generic event → what happened.
 
 use doorstep_core::{
-    OrderNumber, Timestamp,
-    event::CommerceEventKind,
-    order::{DateWindow, OrderStatus},
+    ShopCustomerId, Timestamp,
+    event::{CommerceEventKind, DataSubject},
+    order::{DateWindow, OrderRef, OrderStatus},
     shipment::{TrackingEvent, TrackingStatus},
     webhook::WebhookRejection,
 };
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::order::{self, Amount};
-use crate::body::{
-    day, instant, malformed, order_number, parse_json, sentence, shown, tracking_number,
-    unix_seconds, window,
+use super::order;
+use crate::{
+    body::{
+        TextOrNumber, day, identifier, instant, malformed, order_number, parse_json, sentence,
+        shown, tracking_number, unix_seconds, window,
+    },
+    money::{self, Amount},
 };
 
 /// The version of the body that is understood.
@@ -26,31 +29,40 @@ pub enum EventType {
         /// Where the order stands if the payload does not say.
         default_status: Option<OrderStatus>,
         /// Whether the type says more than the payload's status: a cancelled order is cancelled.
-        overrides: bool,
+        cancelled: bool,
     },
     /// The payload is news of a parcel.
     Shipment(TrackingStatus),
+    /// The customer wants to send goods back.
+    ReturnRequested,
     /// Goods came back.
     ReturnReceived,
     /// Money was given back.
     RefundIssued,
+    /// A customer asks what is stored about them.
+    CustomerDataRequested,
+    /// What is stored about a customer must be erased.
+    CustomerRedacted,
 }
 
 /// Every known `event_type`; `docs/shops/generic.schema.json` lists the same.
 pub const EVENT_TYPES: &[(&str, EventType)] = {
-    use EventType::{Order, RefundIssued, ReturnReceived, Shipment};
+    use EventType::{
+        CustomerDataRequested, CustomerRedacted, Order, RefundIssued, ReturnReceived,
+        ReturnRequested, Shipment,
+    };
     use TrackingStatus as Status;
     const PLACED: EventType = Order {
         default_status: Some(OrderStatus::Processing),
-        overrides: false,
+        cancelled: false,
     };
     const UPDATED: EventType = Order {
         default_status: None,
-        overrides: false,
+        cancelled: false,
     };
     const CANCELLED: EventType = Order {
         default_status: Some(OrderStatus::Cancelled),
-        overrides: true,
+        cancelled: true,
     };
     &[
         ("order.placed", PLACED),
@@ -80,8 +92,11 @@ pub const EVENT_TYPES: &[(&str, EventType)] = {
         ),
         ("shipment.lost", Shipment(Status::Lost)),
         ("shipment.damaged", Shipment(Status::Damaged)),
+        ("return.requested", ReturnRequested),
         ("return.received", ReturnReceived),
         ("refund.issued", RefundIssued),
+        ("customer.data_requested", CustomerDataRequested),
+        ("customer.redacted", CustomerRedacted),
     ]
 };
 
@@ -106,23 +121,6 @@ struct Envelope<P> {
     customer_id: Option<TextOrNumber>,
     timestamp: Instant,
     payload: P,
-}
-
-/// Identifiers may come as text or as whole numbers.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected text or a whole number")]
-pub(super) enum TextOrNumber {
-    Text(String),
-    Number(u64),
-}
-
-impl TextOrNumber {
-    pub(super) fn into_text(self) -> String {
-        match self {
-            Self::Text(text) => text,
-            Self::Number(number) => number.to_string(),
-        }
-    }
 }
 
 /// Instants may come as RFC 3339 or as Unix seconds.
@@ -172,6 +170,12 @@ struct ShipmentPayload {
     location: Option<String>,
 }
 
+#[derive(Deserialize, Default)]
+struct PersonPayload {
+    email: Option<String>,
+    phone: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct RefundPayload {
     amount: Option<Amount>,
@@ -190,11 +194,22 @@ pub(super) fn parse(body: &[u8]) -> Result<Parsed, WebhookRejection> {
     match event_type(&head.event_type)? {
         EventType::Order {
             default_status,
-            overrides,
-        } => parse_order(body, default_status, overrides),
+            cancelled,
+        } => parse_order(body, default_status, cancelled),
         EventType::Shipment(status) => parse_shipment(body, status),
-        EventType::ReturnReceived => parse_return(body),
+        EventType::ReturnRequested => {
+            parse_return(body, |order| CommerceEventKind::ReturnRequested { order })
+        }
+        EventType::ReturnReceived => {
+            parse_return(body, |order| CommerceEventKind::ReturnReceived { order })
+        }
         EventType::RefundIssued => parse_refund(body),
+        EventType::CustomerDataRequested => parse_person(body, |person| {
+            CommerceEventKind::CustomerDataRequested { person }
+        }),
+        EventType::CustomerRedacted => parse_person(body, |person| {
+            CommerceEventKind::CustomerRedacted { person }
+        }),
     }
 }
 
@@ -216,7 +231,7 @@ fn event_type(name: &str) -> Result<EventType, WebhookRejection> {
 fn parse_order(
     body: &[u8],
     default_status: Option<OrderStatus>,
-    overrides: bool,
+    cancelled: bool,
 ) -> Result<Parsed, WebhookRejection> {
     let event: Envelope<order::OrderPayload> = parse_json(body)?;
     let occurred_at = event.timestamp.read("timestamp")?;
@@ -224,13 +239,19 @@ fn parse_order(
         order_id: event.order_id.map(TextOrNumber::into_text),
         customer_id: event.customer_id.map(TextOrNumber::into_text),
         default_status,
-        overrides,
+        overrides: cancelled,
     };
     let order = event.payload.into_order(outside)?;
+    let order = Box::new(order);
     Ok(Parsed {
         occurred_at,
-        kind: CommerceEventKind::OrderUpdated {
-            order: Box::new(order),
+        kind: if cancelled {
+            CommerceEventKind::OrderCancelled {
+                order,
+                reason: None,
+            }
+        } else {
+            CommerceEventKind::OrderUpdated { order }
         },
     })
 }
@@ -241,7 +262,8 @@ fn parse_shipment(body: &[u8], status: TrackingStatus) -> Result<Parsed, Webhook
     let order = event
         .order_id
         .map(|id| order_number("order_id", &id.into_text()))
-        .transpose()?;
+        .transpose()?
+        .map(OrderRef::from);
     let payload = event.payload.unwrap_or_default();
     let tracking_number = payload
         .tracking_number
@@ -273,14 +295,42 @@ fn parse_shipment(body: &[u8], status: TrackingStatus) -> Result<Parsed, Webhook
     })
 }
 
-fn parse_return(body: &[u8]) -> Result<Parsed, WebhookRejection> {
+fn parse_return(
+    body: &[u8],
+    kind: fn(OrderRef) -> CommerceEventKind,
+) -> Result<Parsed, WebhookRejection> {
     // A return says nothing beyond its order; what else the payload holds stays in the raw body.
     let event: Envelope<Option<IgnoredAny>> = parse_json(body)?;
     Ok(Parsed {
         occurred_at: event.timestamp.read("timestamp")?,
-        kind: CommerceEventKind::ReturnReceived {
-            order: required_order(event.order_id)?,
-        },
+        kind: kind(required_order(event.order_id)?),
+    })
+}
+
+fn parse_person(
+    body: &[u8],
+    kind: fn(DataSubject) -> CommerceEventKind,
+) -> Result<Parsed, WebhookRejection> {
+    let event: Envelope<Option<PersonPayload>> = parse_json(body)?;
+    let payload = event.payload.unwrap_or_default();
+    let id = event
+        .customer_id
+        .map(|id| identifier("customer_id", &id.into_text()))
+        .transpose()?;
+    let person = DataSubject {
+        shop_id: id.map(ShopCustomerId),
+        email: sentence(payload.email).map(|email| email.to_lowercase()),
+        phone: sentence(payload.phone),
+        orders: Vec::new(),
+    };
+    if person.shop_id.is_none() && person.email.is_none() {
+        return Err(malformed(
+            "neither `customer_id` nor `payload.email` says whose data are meant",
+        ));
+    }
+    Ok(Parsed {
+        occurred_at: event.timestamp.read("timestamp")?,
+        kind: kind(person),
     })
 }
 
@@ -291,7 +341,7 @@ fn parse_refund(body: &[u8]) -> Result<Parsed, WebhookRejection> {
             amount: Some(amount),
             currency,
         }) => {
-            let currency = order::currency("payload.currency", currency.as_deref())?;
+            let currency = money::currency("payload.currency", currency.as_deref())?;
             Some(amount.read("payload.amount", currency)?)
         }
         _ => None,
@@ -305,7 +355,7 @@ fn parse_refund(body: &[u8]) -> Result<Parsed, WebhookRejection> {
     })
 }
 
-fn required_order(id: Option<TextOrNumber>) -> Result<OrderNumber, WebhookRejection> {
+fn required_order(id: Option<TextOrNumber>) -> Result<OrderRef, WebhookRejection> {
     let id = id.ok_or_else(|| malformed("`order_id` is missing"))?;
-    order_number("order_id", &id.into_text())
+    order_number("order_id", &id.into_text()).map(OrderRef::from)
 }

@@ -108,7 +108,7 @@ fn signature(key: &SecretSlice<u8>, id: &str, timestamp: &str, body: &[u8]) -> S
 /// our clock.
 pub(super) fn verify<'a>(
     keys: &SigningKeys,
-    tolerance_s: i64,
+    tolerance_s: u32,
     request: &'a WebhookRequest,
 ) -> Result<&'a str, WebhookRejection> {
     let id = request.header(ID_HEADER)?;
@@ -127,10 +127,11 @@ pub(super) fn verify<'a>(
         .timestamp()
         .saturating_sub(seconds)
         .saturating_abs();
-    if away > tolerance_s {
+    let allowed = i64::from(tolerance_s);
+    if away > allowed {
         return Err(WebhookRejection::OutsideReplayWindow {
             seconds: away,
-            allowed: tolerance_s,
+            allowed,
         });
     }
     Ok(id)

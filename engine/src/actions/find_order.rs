@@ -155,7 +155,7 @@ fn opened_before(call: &Call<'_>, lookup: &OrderLookup) -> bool {
     match lookup {
         OrderLookup::Number(number) => call.memory.opened.contains(number),
         // Which order it belongs to is known only after the look-up.
-        OrderLookup::TrackingNumber(_) => !call.memory.opened.is_empty(),
+        OrderLookup::TrackingNumber(_) | OrderLookup::ShopId(_) => !call.memory.opened.is_empty(),
     }
 }
 

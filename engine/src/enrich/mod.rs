@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use doorstep_core::{
-    ChannelName, CommerceEventId, OrderNumber, SourceName, Timestamp, TrackingNumber,
+    ChannelName, CommerceEventId, SourceName, Timestamp, TrackingNumber,
     event::{CommerceEvent, CommerceEventKind},
     health::PortError,
-    order::Order,
+    order::{Order, OrderRef},
     shipment::TrackingEvent,
     shop::{OrderLookup, Shop},
 };
 
-use crate::store::{Enrichment, ParcelUpdate, Store, StoreError};
+use crate::store::{Enrichment, ParcelUpdate, PrivacyRequest, Store, StoreError};
 
 /// Brings order and parcel up to date with an event.
 pub struct Enricher {
@@ -61,11 +61,14 @@ impl Enricher {
         if stored.enriched_at.is_some() {
             return Ok(Enriched::Before);
         }
-        let enrichment = self.look_at(id, stored.event).await?;
-        let committed = self
-            .store
-            .commit_enrichment(enrichment, self.email.clone())
-            .await?;
+        let committed = match PrivacyRequest::of(&stored.event) {
+            Some(request) => self.store.commit_privacy(id, request).await?,
+            None => {
+                let enrichment = self.look_at(id, stored.event).await?;
+                let email = self.email.clone();
+                self.store.commit_enrichment(enrichment, email).await?
+            }
+        };
         Ok(if committed {
             Enriched::Committed
         } else {
@@ -90,8 +93,22 @@ impl Enricher {
             parcel: None,
         };
         match kind {
-            CommerceEventKind::OrderUpdated { order } => {
+            CommerceEventKind::OrderUpdated { order }
+            | CommerceEventKind::OrderCancelled { order, .. } => {
                 enrichment.order = Some((*order, source, occurred_at));
+            }
+            CommerceEventKind::Fulfilled {
+                order,
+                carrier,
+                tracking_number,
+                event,
+            } => {
+                let named = Named {
+                    order: Some(order),
+                    carrier,
+                    tracking_number,
+                };
+                self.find_parcel(&mut enrichment, named, event).await?;
             }
             CommerceEventKind::Tracking {
                 order,
@@ -106,12 +123,18 @@ impl Enricher {
                 };
                 self.find_parcel(&mut enrichment, named, event).await?;
             }
-            CommerceEventKind::ReturnReceived { order }
+            CommerceEventKind::ReturnRequested { order }
+            | CommerceEventKind::ReturnReceived { order }
             | CommerceEventKind::RefundIssued { order, .. } => {
-                if self.store.find_order(&order).await?.is_none() {
-                    enrichment.order = self.ask_shop(OrderLookup::Number(order)).await?;
+                if self.store.resolve_order(&order).await?.is_none() {
+                    enrichment.order = self.ask_shop(order.into()).await?;
                 }
             }
+            // Nothing follows from them for orders and parcels.
+            CommerceEventKind::Remark { .. }
+            | CommerceEventKind::CustomerDataRequested { .. }
+            | CommerceEventKind::CustomerRedacted { .. }
+            | CommerceEventKind::ShopRedacted => {}
         }
         Ok(enrichment)
     }
@@ -126,16 +149,17 @@ impl Enricher {
             Some(number) => self.store.find_shipment(number).await?,
             None => None,
         };
-        let mut order = named
-            .order
-            .or_else(|| known.as_ref().and_then(|(_, order)| order.clone()));
-        let copy = match &order {
-            Some(number) => self.store.find_order(number).await?,
+        let told = named.order.or_else(|| {
+            let (_, order) = known.as_ref()?;
+            order.clone().map(OrderRef::from)
+        });
+        let copy = match &told {
+            Some(order) => self.store.resolve_order(order).await?,
             None => None,
         };
         if copy.is_none() {
-            let lookup = match (&order, &named.tracking_number) {
-                (Some(number), _) => Some(OrderLookup::Number(number.clone())),
+            let lookup = match (&told, &named.tracking_number) {
+                (Some(order), _) => Some(OrderLookup::from(order.clone())),
                 (None, Some(number)) => Some(OrderLookup::TrackingNumber(number.clone())),
                 (None, None) => None,
             };
@@ -145,56 +169,24 @@ impl Enricher {
         }
         let found = enrichment.order.as_ref().map(|(order, ..)| order);
         let record = found.or(copy.as_ref().map(|record| &record.order));
-        if order.is_none() {
-            order = record.map(|order| order.number.clone());
-        }
-        let number = match named.tracking_number {
-            Some(number) => Some(number),
-            None => match &order {
-                Some(number) => Some(self.only_parcel_of(number, record).await?),
-                None => None,
-            },
+        let order_as_told = || told.clone().or_else(|| Some(record?.number.clone().into()));
+        let number = named
+            .tracking_number
+            .or_else(|| Some(ParcelUpdate::nameless(&order_as_told()?)));
+        let of_record = record.map(|order| order.number.clone());
+        let (order, order_shop_id) = match told {
+            Some(OrderRef::Number(number)) => (Some(number), None),
+            Some(OrderRef::ShopId { shop_id }) => (of_record, Some(shop_id)),
+            None => (of_record, None),
         };
-        let carrier = named.carrier.or_else(|| {
-            let shipments = &record?.shipments;
-            let shipment = shipments
-                .iter()
-                .find(|shipment| Some(&shipment.tracking_number) == number.as_ref())?;
-            Some(shipment.carrier.clone())
-        });
         enrichment.parcel = number.map(|tracking_number| ParcelUpdate {
             tracking_number,
             order,
-            carrier,
+            order_shop_id,
+            carrier: named.carrier,
             event,
         });
         Ok(())
-    }
-
-    /// The order's parcel, when the source named only the order and there is just one.
-    async fn only_parcel_of(
-        &self,
-        number: &OrderNumber,
-        order: Option<&Order>,
-    ) -> Result<TrackingNumber, StoreError> {
-        let mut parcels: Vec<TrackingNumber> = self
-            .store
-            .shipments_of(number)
-            .await?
-            .into_iter()
-            .chain(
-                order
-                    .map(|order| order.shipments.clone())
-                    .unwrap_or_default(),
-            )
-            .map(|shipment| shipment.tracking_number)
-            .collect();
-        parcels.sort_unstable();
-        parcels.dedup();
-        Ok(match parcels.as_slice() {
-            [only] => only.clone(),
-            _ => ParcelUpdate::nameless(number),
-        })
     }
 
     async fn ask_shop(
@@ -209,7 +201,7 @@ impl Enricher {
 
 /// What the source named.
 struct Named {
-    order: Option<OrderNumber>,
+    order: Option<OrderRef>,
     carrier: Option<String>,
     tracking_number: Option<TrackingNumber>,
 }

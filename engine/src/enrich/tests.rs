@@ -1,15 +1,23 @@
 //! Whatever arrives in whatever order: orders and parcels end alike.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
+use async_trait::async_trait;
 use doorstep_core::{
-    TrackingNumber,
+    Health, ShopCustomerId, Sku, SourceName, TrackingNumber,
     event::{CommerceEvent, CommerceEventKind},
-    order::DateWindow,
+    health::PortError,
+    order::{DateWindow, Order, OrderRef},
+    product::{Product, StockLevel},
     shipment::{Shipment, TrackingEvent, TrackingStatus},
+    shop::{OrderLookup, Shop},
 };
 use proptest::prelude::*;
 
+use super::Enricher;
 use crate::{
     queue::Job,
     store::{Enrichment, ParcelUpdate, Store, Subject, Verdict},
@@ -70,6 +78,7 @@ async fn apply(store: &Store, parcel: &str, news: &[(TrackingEvent, Option<&str>
             parcel: Some(ParcelUpdate {
                 tracking_number: parcel.into(),
                 order: None,
+                order_shop_id: None,
                 carrier: carrier.map(str::to_owned),
                 event: event.clone(),
             }),
@@ -101,6 +110,230 @@ fn news_of_a_parcel_leads_to_the_same_state_in_every_order() {
         let other = runtime.block_on(apply(store, &format!("T{}", parcel + 1), &other));
         prop_assert_eq!(one, other);
     });
+}
+
+/// A shop that is asked and knows nothing: all that is known was told.
+struct SilentShop(SourceName);
+
+#[async_trait]
+impl Shop for SilentShop {
+    fn name(&self) -> &SourceName {
+        &self.0
+    }
+
+    async fn find_order(&self, _: &OrderLookup) -> Result<Option<Order>, PortError> {
+        Ok(None)
+    }
+
+    async fn list_orders(&self, _: &ShopCustomerId, _: usize) -> Result<Vec<Order>, PortError> {
+        Ok(Vec::new())
+    }
+
+    async fn list_products(&self, _: Option<&str>) -> Result<Vec<Product>, PortError> {
+        Ok(Vec::new())
+    }
+
+    async fn stock(&self, _: &[Sku]) -> Result<Vec<StockLevel>, PortError> {
+        Ok(Vec::new())
+    }
+
+    async fn healthcheck(&self) -> Health {
+        Health::Ok
+    }
+}
+
+/// What several sources may say of one order and its parcels, each in its own way of naming them.
+#[derive(Debug, Clone)]
+struct Telling {
+    /// How the order is named: not at all, by its number, by the shop's identifier.
+    order: u8,
+    /// Which parcel is named: none, the first, the second.
+    parcel: u8,
+    what: What,
+    minute: i64,
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    /// The whole order, with so many parcels.
+    Order(usize),
+    Fulfilled,
+    Tracking(usize),
+    Remark,
+}
+
+fn telling() -> impl Strategy<Value = Telling> {
+    let what = prop_oneof![
+        2 => (0..3_usize).prop_map(What::Order),
+        2 => Just(What::Fulfilled),
+        5 => (0..STATUSES.len()).prop_map(What::Tracking),
+        1 => Just(What::Remark),
+    ];
+    (0..3_u8, 0..3_u8, what, 0..5_i64).prop_map(|(order, parcel, what, minute)| Telling {
+        order,
+        parcel,
+        what,
+        minute,
+    })
+}
+
+/// The telling as an event of story number `story`; nothing where it names nothing.
+fn event_of(telling: &Telling, story: u32, id: usize) -> Option<CommerceEvent> {
+    let at = doorstep_core::Timestamp::UNIX_EPOCH + chrono::TimeDelta::minutes(telling.minute);
+    let number = format!("N{story}");
+    let parcel = |which: u8| TrackingNumber(format!("P{story}-{which}"));
+    let named = match telling.order {
+        0 => None,
+        1 => Some(OrderRef::Number(number.as_str().into())),
+        _ => Some(OrderRef::shop_id(format!("id{story}"))),
+    };
+    let tracking_number = (telling.parcel > 0).then(|| parcel(telling.parcel));
+    let news = |status| TrackingEvent {
+        status,
+        occurred_at: at,
+        message: None,
+        location: None,
+        estimated: None,
+    };
+    let carrier = (telling.minute % 2 == 0).then(|| "DHL".to_owned());
+    let kind = match telling.what {
+        What::Order(parcels) => {
+            let mut order = order(&number);
+            order.shop_id = Some(format!("id{story}").into());
+            order.postcode = Some(telling.minute.to_string());
+            order.shipments = (1..=parcels)
+                .map(|which| Shipment {
+                    carrier: "Deutsche Post".to_owned(),
+                    tracking_number: parcel(u8::try_from(which).unwrap()),
+                    status: TrackingStatus::PreTransit,
+                    status_at: None,
+                    estimated: None,
+                })
+                .collect();
+            let order = Box::new(order);
+            CommerceEventKind::OrderUpdated { order }
+        }
+        What::Fulfilled => CommerceEventKind::Fulfilled {
+            order: named?,
+            carrier,
+            tracking_number,
+            event: news(TrackingStatus::PreTransit),
+        },
+        What::Tracking(status) => {
+            if named.is_none() && tracking_number.is_none() {
+                return None;
+            }
+            CommerceEventKind::Tracking {
+                order: named,
+                carrier,
+                tracking_number,
+                event: news(STATUSES[status]),
+            }
+        }
+        What::Remark => CommerceEventKind::Remark {
+            carrier,
+            tracking_number,
+            words: "teleported".to_owned(),
+        },
+    };
+    Some(CommerceEvent {
+        source: ["shopify", "easypost", "ups"][id % 3].into(),
+        external_id: format!("{story}-{id}"),
+        occurred_at: at,
+        kind,
+    })
+}
+
+/// The order and everything that is known of every parcel, without the story's number.
+async fn tell(store: &Store, story: u32, tellings: &[(usize, Telling)]) -> String {
+    let enricher = Enricher::new(store.clone(), Arc::new(SilentShop("shop".into())), None);
+    for (id, telling) in tellings {
+        let Some(event) = event_of(telling, story, *id) else {
+            continue;
+        };
+        let source = event.source.clone();
+        // Every second one is delivered twice.
+        for _ in 0..=(id % 2) {
+            let admitted = store.admit_events(&source, b"", vec![event.clone()]).await;
+            enricher.enrich(admitted.unwrap()[0].id).await.unwrap();
+        }
+    }
+    let number = format!("N{story}");
+    let order = store.find_order(&number.as_str().into()).await.unwrap();
+    let mut parcels = Vec::new();
+    for name in [
+        format!("P{story}-1"),
+        format!("P{story}-2"),
+        format!("order {number}"),
+        format!("order shop id id{story}"),
+    ] {
+        parcels.push(store.find_shipment(&name.into()).await.unwrap());
+    }
+    let order = order.map(|record| (record.order, record.as_of));
+    format!("{order:?}\n{parcels:#?}").replace(&story.to_string(), "#")
+}
+
+#[test]
+fn whatever_several_sources_say_leads_to_the_same_state_in_every_order() {
+    static STORY: AtomicU32 = AtomicU32::new(700_000);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let test = runtime.block_on(sqlite_store());
+    let stories = prop::collection::vec(telling(), 1..8)
+        .prop_map(|tellings| tellings.into_iter().enumerate().collect::<Vec<_>>())
+        .prop_flat_map(|story| (Just(story.clone()), Just(story).prop_shuffle()));
+    proptest!(ProptestConfig::with_cases(60), |((one, other) in stories)| {
+        let story = STORY.fetch_add(2, Ordering::Relaxed);
+        let one = runtime.block_on(tell(&test.store, story, &one));
+        let other = runtime.block_on(tell(&test.store, story + 1, &other));
+        prop_assert_eq!(one, other);
+    });
+}
+
+#[tokio::test]
+async fn news_of_an_order_alone_are_its_only_parcels_and_of_two_nobodys() {
+    for test in stores().await {
+        let enricher = test.enricher();
+        let take = async |id: &str, kind: CommerceEventKind| {
+            let event = CommerceEvent {
+                source: "shopify".into(),
+                external_id: id.to_owned(),
+                occurred_at: "2026-11-20T12:00:00Z".parse().unwrap(),
+                kind,
+            };
+            let source = "shopify".into();
+            let admitted = test.store.admit_events(&source, b"", vec![event]).await;
+            enricher.enrich(admitted.unwrap()[0].id).await.unwrap();
+        };
+        let status = async |parcel: &str| {
+            let found = test.store.find_shipment(&parcel.into()).await.unwrap();
+            found.unwrap().0.status
+        };
+        let fulfilled = |parcel: &str| CommerceEventKind::Fulfilled {
+            order: "1001".into(),
+            carrier: None,
+            tracking_number: Some(parcel.into()),
+            event: TrackingEvent {
+                status: TrackingStatus::PreTransit,
+                occurred_at: "2026-11-19T12:00:00Z".parse().unwrap(),
+                message: None,
+                location: None,
+                estimated: None,
+            },
+        };
+        let mut scan = tracking("e1", Some("1001"), "", TrackingStatus::Delivered);
+        if let CommerceEventKind::Tracking {
+            tracking_number, ..
+        } = &mut scan.kind
+        {
+            *tracking_number = None;
+        }
+        take("e1", scan.kind).await;
+        take("e2", fulfilled("T1")).await;
+        assert_eq!(status("T1").await, TrackingStatus::Delivered);
+        take("e3", fulfilled("T2")).await;
+        assert_eq!(status("T1").await, TrackingStatus::PreTransit);
+        assert_eq!(status("order 1001").await, TrackingStatus::Delivered);
+    }
 }
 
 #[tokio::test]

@@ -83,7 +83,8 @@ impl Told<'_> {
                 .collect(),
         };
         let event = match self.event {
-            CommerceEventKind::Tracking { event, .. } => Some(event),
+            CommerceEventKind::Tracking { event, .. }
+            | CommerceEventKind::Fulfilled { event, .. } => Some(event),
             _ => None,
         };
         let refund = match self.event {
@@ -165,7 +166,9 @@ pub(super) fn sample(event: &str, known: bool, now: Timestamp) -> Facts {
 fn sample_event(event: &str, location: Option<String>, amount: Option<Money>) -> CommerceEventKind {
     let order = || "1001".into();
     match event {
-        "order_updated" | "return_received" => CommerceEventKind::ReturnReceived { order: order() },
+        "order_updated" | "order_cancelled" | "return_requested" | "return_received" => {
+            CommerceEventKind::ReturnReceived { order: order() }
+        }
         "refund_issued" => CommerceEventKind::RefundIssued {
             order: order(),
             amount,
@@ -188,6 +191,7 @@ fn sample_event(event: &str, location: Option<String>, amount: Option<Money>) ->
 fn sample_order(amount: Money, placed_at: Timestamp) -> Order {
     Order {
         number: "1001".into(),
+        shop_id: None,
         customer: OrderCustomer {
             id: None,
             name: None,

@@ -16,6 +16,7 @@ use doorstep_core::{
     event::CommerceEventKind,
     message::{Address, Content, FactSource},
     notification::Topic,
+    order::OrderRef,
     shipment::Shipment,
 };
 
@@ -186,27 +187,34 @@ impl Notifier {
     }
 
     async fn gather(&self, event: StoredEvent) -> Result<Matter, StoreError> {
-        let (mut order_number, shipment) = match &event.event.kind {
-            CommerceEventKind::OrderUpdated { order } => (Some(order.number.clone()), None),
-            CommerceEventKind::ReturnReceived { order }
-            | CommerceEventKind::RefundIssued { order, .. } => (Some(order.clone()), None),
-            CommerceEventKind::Tracking { order, .. } => {
-                let parcel = self.store.parcel_of_event(event.id).await?;
-                let known = match &parcel {
-                    Some(number) => self.store.find_shipment(number).await?,
-                    None => None,
-                };
-                let (shipment, its_order) = known.unzip();
-                (order.clone().or(its_order.flatten()), shipment)
+        let (named, shipment) = match &event.event.kind {
+            CommerceEventKind::OrderUpdated { order }
+            | CommerceEventKind::OrderCancelled { order, .. } => {
+                (Some(order.number.clone().into()), None)
             }
+            CommerceEventKind::ReturnRequested { order }
+            | CommerceEventKind::ReturnReceived { order }
+            | CommerceEventKind::RefundIssued { order, .. } => (Some(order.clone()), None),
+            CommerceEventKind::Fulfilled { order, .. } => {
+                self.parcel_and_order(event.id, Some(order)).await?
+            }
+            CommerceEventKind::Tracking { order, .. } => {
+                self.parcel_and_order(event.id, order.as_ref()).await?
+            }
+            CommerceEventKind::Remark { .. }
+            | CommerceEventKind::CustomerDataRequested { .. }
+            | CommerceEventKind::CustomerRedacted { .. }
+            | CommerceEventKind::ShopRedacted => (None, None),
         };
-        let order = match &order_number {
-            Some(number) => self.store.find_order(number).await?,
+        let order = match &named {
+            Some(order) => self.store.resolve_order(order).await?,
             None => None,
         };
-        if let Some(record) = &order {
-            order_number = Some(record.order.number.clone());
-        }
+        let order_number = match (&order, named) {
+            (Some(record), _) => Some(record.order.number.clone()),
+            (None, Some(OrderRef::Number(number))) => Some(number),
+            (None, _) => None,
+        };
         let customer = match order.as_ref().and_then(|record| record.customer) {
             Some(id) => self.store.find_customer(id).await?,
             None => None,
@@ -218,6 +226,26 @@ impl Notifier {
             shipment,
             customer,
         })
+    }
+
+    /// The parcel that an event is about, and its order: as the event names it, or as the parcel is known.
+    async fn parcel_and_order(
+        &self,
+        event: CommerceEventId,
+        named: Option<&OrderRef>,
+    ) -> Result<(Option<OrderRef>, Option<Shipment>), StoreError> {
+        let parcel = self.store.parcel_of_event(event).await?;
+        let known = match &parcel {
+            Some(number) => self.store.find_shipment(number).await?,
+            None => None,
+        };
+        let (shipment, its_order) = known.unzip();
+        let its_order = its_order.flatten().map(OrderRef::from);
+        let order = match named {
+            Some(OrderRef::Number(_)) => named.cloned(),
+            _ => its_order.or_else(|| named.cloned()),
+        };
+        Ok((order, shipment))
     }
 
     async fn apply_rules(&self, matter: &Matter) -> Result<Vec<Decision>, NotifyError> {
@@ -365,7 +393,11 @@ impl Notifier {
 impl Matter {
     fn subject(&self) -> Subject {
         let parcel = match (&self.event.event.kind, &self.shipment) {
-            (CommerceEventKind::Tracking { event, .. }, Some(shipment)) => Some(News {
+            (
+                CommerceEventKind::Tracking { event, .. }
+                | CommerceEventKind::Fulfilled { event, .. },
+                Some(shipment),
+            ) => Some(News {
                 tracking_number: shipment.tracking_number.clone(),
                 status: event.status,
                 occurred_at: event.occurred_at,

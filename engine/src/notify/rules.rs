@@ -2,7 +2,8 @@
 //!
 //! ```yaml
 //! rules:
-//!   - on: out_for_delivery         # what happened: a tracking status, order_updated, return_received, refund_issued
+//!   - on: out_for_delivery         # what happened: a tracking status, order_updated, order_cancelled, fulfilled,
+//!                                  # return_requested, return_received, refund_issued
 //!     template: out_for_delivery   # templates/out_for_delivery.<language>.md
 //!     topic: order                 # order (the default) or marketing (needs consent)
 //!     channels: [webchat, email]   # where, best first
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// What can happen, as rules name it.
-pub const EVENTS: [&str; 14] = [
+pub const EVENTS: [&str; 17] = [
     "pre_transit",
     "in_transit",
     "out_for_delivery",
@@ -33,6 +34,9 @@ pub const EVENTS: [&str; 14] = [
     "lost",
     "damaged",
     "order_updated",
+    "order_cancelled",
+    "fulfilled",
+    "return_requested",
     "return_received",
     "refund_issued",
 ];

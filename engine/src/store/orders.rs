@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use doorstep_core::{
-    ChannelName, CommerceEventId, CustomerId, OrderNumber, ShopCustomerId, SourceName, Timestamp,
-    TrackingNumber,
+    ChannelName, CommerceEventId, CustomerId, OrderNumber, ShopCustomerId, ShopOrderId, SourceName,
+    Timestamp, TrackingNumber,
     health::PortError,
     message::Address,
-    order::{Order, OrderCustomer},
+    order::{Order, OrderCustomer, OrderRef},
     shipment::{Shipment, TrackingEvent, TrackingStatus},
 };
 use sea_orm::DbErr;
@@ -58,6 +58,8 @@ pub struct ParcelUpdate {
     pub tracking_number: TrackingNumber,
     /// Its order, as far as known.
     pub order: Option<OrderNumber>,
+    /// The shop's identifier of its order, where the source named it so: the order may come later.
+    pub order_shop_id: Option<ShopOrderId>,
     /// Its carrier, as far as known.
     pub carrier: Option<String>,
     /// The news.
@@ -66,7 +68,7 @@ pub struct ParcelUpdate {
 
 impl ParcelUpdate {
     /// Stands for the parcel of an order whose carrier number nobody told.
-    pub fn nameless(order: &OrderNumber) -> TrackingNumber {
+    pub fn nameless(order: &OrderRef) -> TrackingNumber {
         TrackingNumber(format!("{NAMELESS}{order}"))
     }
 
@@ -96,6 +98,20 @@ impl Store {
     ) -> Result<Option<OrderRecord>, StoreError> {
         let sql = "SELECT body, source, as_of, customer_id FROM orders WHERE number = $1";
         let rows = self.query(sql, [number.as_str().into()]).await?;
+        Ok(rows.first().map(read_order).transpose()?)
+    }
+
+    /// Our copy of the order that a source names.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn resolve_order(&self, order: &OrderRef) -> Result<Option<OrderRecord>, StoreError> {
+        let shop_id = match order {
+            OrderRef::Number(number) => return self.find_order(number).await,
+            OrderRef::ShopId { shop_id } => shop_id,
+        };
+        let sql = "SELECT body, source, as_of, customer_id FROM orders WHERE shop_id = $1";
+        let rows = self.query(sql, [shop_id.as_str().into()]).await?;
         Ok(rows.first().map(read_order).transpose()?)
     }
 
@@ -234,15 +250,18 @@ impl CommitEnrichment {
         if let Some(known) = &known
             && known.time("as_of")? > as_of
         {
-            return Ok(Vec::new());
+            // Its parcels were its parcels all the same.
+            let linked = link_parcels(transaction, order, false).await?;
+            return reopen(transaction, &linked).await;
         }
         let customer = self.keep_customer(transaction, &order.customer).await?;
         execute(
             transaction,
             // The body breaks a tie, so that both arrivals of one instant end alike.
-            "INSERT INTO orders (number, source, customer_id, body, as_of) VALUES ($1, $2, $3, $4, $5)
+            "INSERT INTO orders (number, source, customer_id, body, as_of, shop_id) VALUES ($1, $2, $3, $4, $5, $6)
                 ON CONFLICT (number) DO UPDATE SET source = excluded.source, body = excluded.body,
-                    customer_id = COALESCE(excluded.customer_id, orders.customer_id), as_of = excluded.as_of
+                    customer_id = COALESCE(excluded.customer_id, orders.customer_id), as_of = excluded.as_of,
+                    shop_id = COALESCE(excluded.shop_id, orders.shop_id)
                 WHERE excluded.as_of > orders.as_of
                     OR (excluded.as_of = orders.as_of AND excluded.body > orders.body)",
             [
@@ -251,6 +270,7 @@ impl CommitEnrichment {
                 optional_uuid(customer.map(|id| id.0)),
                 json(order)?,
                 at(as_of),
+                optional_text(order.shop_id.as_ref()),
             ],
         )
         .await?;
@@ -315,16 +335,36 @@ async fn link_parcels(
     first_time: bool,
 ) -> Result<Vec<String>, DbErr> {
     let mut linked = Vec::new();
-    for number in parcel_numbers(order) {
+    for (number, carrier) in parcels(order) {
         let rows = query(
             transaction,
             // Status and time are read only once a carrier told of the parcel; then they are computed.
             "INSERT INTO shipments (tracking_number, order_number, carrier, status, status_at)
                 VALUES ($1, $2, '', 'pre_transit', 0)
                 ON CONFLICT (tracking_number) DO UPDATE SET order_number = excluded.order_number
-                    WHERE shipments.order_number IS NULL
+                    WHERE shipments.order_number IS NULL OR excluded.order_number < shipments.order_number
                 RETURNING tracking_number",
             [number.into(), order.number.as_str().into()],
+        )
+        .await?;
+        for row in rows {
+            linked.push(row.get("tracking_number")?);
+        }
+        execute(
+            transaction,
+            "UPDATE shipments SET carrier = $2 WHERE tracking_number = $1 AND $2 <> ''
+                AND (carrier = '' OR $2 < carrier)",
+            [number.into(), carrier.into()],
+        )
+        .await?;
+    }
+    if let Some(shop_id) = &order.shop_id {
+        // What was told of parcels of an order that was known by its shop's identifier alone.
+        let rows = query(
+            transaction,
+            "UPDATE shipments SET order_number = $1 WHERE order_shop_id = $2
+                AND (order_number IS NULL OR order_number > $1) RETURNING tracking_number",
+            [order.number.as_str().into(), shop_id.as_str().into()],
         )
         .await?;
         for row in rows {
@@ -341,21 +381,60 @@ async fn link_parcels(
         for row in rows {
             linked.push(row.get("tracking_number")?);
         }
-        linked.sort_unstable();
-        linked.dedup();
     }
+    linked.extend(settle_nameless(transaction, order.number.as_str()).await?);
+    linked.sort_unstable();
+    linked.dedup();
     Ok(linked)
 }
 
-/// Always in the same order, so that two transactions never lock each other out.
-fn parcel_numbers(order: &Order) -> Vec<&str> {
-    let numbers = order.shipments.iter();
-    let mut numbers: Vec<&str> = numbers
-        .map(|shipment| shipment.tracking_number.as_str())
+/// Numbers and carriers, always in the same order, so that two transactions never lock each other out.
+fn parcels(order: &Order) -> Vec<(&str, &str)> {
+    let mut parcels: Vec<(&str, &str)> = order
+        .shipments
+        .iter()
+        .map(|shipment| (shipment.tracking_number.as_str(), shipment.carrier.as_str()))
         .collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    numbers
+    parcels.sort_unstable();
+    parcels.dedup();
+    parcels
+}
+
+/// News that named only an order are its only parcel's, once one is known, and nobody's again when a second one turns up:
+/// whatever came first. Returns the parcels whose news changed.
+async fn settle_nameless(transaction: &Transaction<'_>, order: &str) -> Result<Vec<String>, DbErr> {
+    let sql =
+        "SELECT tracking_number FROM shipments WHERE order_number = $1 ORDER BY tracking_number";
+    let mut named = Vec::new();
+    let mut nameless = Vec::new();
+    for row in query(transaction, sql, [order.into()]).await? {
+        let number: String = row.get("tracking_number")?;
+        match number.starts_with(NAMELESS) {
+            true => nameless.push(number),
+            false => named.push(number),
+        }
+    }
+    let mut changed = Vec::new();
+    for told in nameless {
+        let owner = match named.as_slice() {
+            [only] => only.as_str(),
+            _ => told.as_str(),
+        };
+        let moved = execute(
+            transaction,
+            "UPDATE tracking_events SET tracking_number = $1 WHERE told_as = $2 AND tracking_number <> $1",
+            [owner.into(), told.as_str().into()],
+        )
+        .await?;
+        if moved > 0 {
+            changed.push(owner.to_owned());
+        }
+    }
+    if !changed.is_empty() {
+        let sql = compute_state("order_number");
+        execute(transaction, &sql, [order.into()]).await?;
+    }
+    Ok(changed)
 }
 
 /// Has the events of parcels decided again.
@@ -389,8 +468,11 @@ async fn keep_parcel(
     // Locks the parcel's row on PostgreSQL, so that the state below is computed over every committed event.
     execute(
         transaction,
-        "INSERT INTO shipments (tracking_number, order_number, carrier, status, status_at) VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO shipments (tracking_number, order_number, carrier, status, status_at, order_shop_id)
+            VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT (tracking_number) DO UPDATE SET
+                order_shop_id = CASE WHEN excluded.order_shop_id < shipments.order_shop_id
+                    THEN excluded.order_shop_id ELSE COALESCE(shipments.order_shop_id, excluded.order_shop_id) END,
                 order_number = CASE WHEN excluded.order_number < shipments.order_number
                     THEN excluded.order_number ELSE COALESCE(shipments.order_number, excluded.order_number) END,
                 carrier = CASE WHEN shipments.carrier = ''
@@ -402,13 +484,14 @@ async fn keep_parcel(
             news.carrier.as_deref().unwrap_or_default().into(),
             news.event.status.as_str().into(),
             at(news.event.occurred_at),
+            optional_text(news.order_shop_id.as_ref()),
         ],
     )
     .await?;
     execute(
         transaction,
-        "INSERT INTO tracking_events (event_id, tracking_number, status, occurred_at, message, location, estimated)
-            VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (event_id) DO NOTHING",
+        "INSERT INTO tracking_events (event_id, tracking_number, status, occurred_at, message, location, estimated, told_as)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $2) ON CONFLICT (event_id) DO NOTHING",
         [
             event.0.into(),
             number.into(),
@@ -420,12 +503,17 @@ async fn keep_parcel(
         ],
     )
     .await?;
-    execute(transaction, &compute_state(), [number.into()]).await?;
+    let sql = compute_state("tracking_number");
+    execute(transaction, &sql, [number.into()]).await?;
+    let sql = "SELECT order_number FROM shipments WHERE tracking_number = $1 AND order_number IS NOT NULL";
+    for row in query(transaction, sql, [number.into()]).await? {
+        settle_nameless(transaction, &row.get::<String>("order_number")?).await?;
+    }
     Ok(())
 }
 
-/// The newest status; and the newest estimate that no later problem made void.
-fn compute_state() -> String {
+/// The newest status; and the newest estimate that no later problem made void. `column` says which parcels `$1` names.
+fn compute_state(column: &str) -> String {
     let rank = rank_sql();
     let problems = STATUSES
         .iter()
@@ -433,16 +521,17 @@ fn compute_state() -> String {
         .map(|status| format!("'{}'", status.as_str()))
         .collect::<Vec<_>>()
         .join(", ");
+    let said = "FROM tracking_events t WHERE t.tracking_number = shipments.tracking_number";
+    // A parcel of which nobody said anything keeps what its row began with.
     format!(
         "UPDATE shipments SET
-            status = (SELECT status FROM tracking_events WHERE tracking_number = $1
-                ORDER BY occurred_at DESC, {rank} DESC LIMIT 1),
-            status_at = (SELECT MAX(occurred_at) FROM tracking_events WHERE tracking_number = $1),
-            estimated = (SELECT estimated FROM tracking_events WHERE tracking_number = $1 AND estimated IS NOT NULL
-                AND occurred_at >= COALESCE((SELECT MAX(occurred_at) FROM tracking_events
-                    WHERE tracking_number = $1 AND status IN ({problems})), 0)
-                ORDER BY occurred_at DESC, {rank} DESC, estimated DESC LIMIT 1)
-        WHERE tracking_number = $1"
+            status = COALESCE((SELECT t.status {said} ORDER BY t.occurred_at DESC, {rank} DESC LIMIT 1), 'pre_transit'),
+            status_at = COALESCE((SELECT MAX(t.occurred_at) {said}), 0),
+            estimated = (SELECT t.estimated {said} AND t.estimated IS NOT NULL
+                AND t.occurred_at >= COALESCE((SELECT MAX(p.occurred_at) FROM tracking_events p
+                    WHERE p.tracking_number = shipments.tracking_number AND p.status IN ({problems})), 0)
+                ORDER BY t.occurred_at DESC, {rank} DESC, t.estimated DESC LIMIT 1)
+        WHERE {column} = $1"
     )
 }
 
@@ -470,7 +559,7 @@ pub(crate) fn rank(status: TrackingStatus) -> usize {
 }
 
 fn rank_sql() -> String {
-    let mut sql = String::from("CASE status");
+    let mut sql = String::from("CASE t.status");
     for (rank, status) in STATUSES.iter().enumerate() {
         sql.push_str(&format!(" WHEN '{}' THEN {rank}", status.as_str()));
     }

@@ -67,7 +67,7 @@ impl File {
         let connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection
             .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = FAST;
                     BEGIN IMMEDIATE; COMMIT",
             )
             .map_err(refused)?;

@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 
 use chrono::TimeDelta;
-use doorstep_commerce::{SourceConfig, registry};
+use doorstep_commerce::{
+    SourceConfig,
+    registry::{self, Sending},
+};
 use doorstep_core::Timestamp;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
@@ -59,12 +62,41 @@ impl Hook {
         )
     }
 
+    /// A webhook of a source that tells its topic in a header; the source is called as its kind.
+    pub(crate) fn topic(
+        source: &'static str,
+        secret: &str,
+        topic: &str,
+        id: &str,
+        at: Timestamp,
+        body: &[u8],
+    ) -> Self {
+        let config = SourceConfig {
+            kind: source.to_owned(),
+            name: source.into(),
+            secret: secret.into(),
+            tolerance_s: None,
+        };
+        let sending = Sending {
+            id,
+            event_type: Some(topic),
+            sent_at: at,
+            body,
+        };
+        let headers = registry::sign_as(&config, &sending).expect("it can be signed");
+        Self {
+            source,
+            headers,
+            body: body.to_vec(),
+        }
+    }
+
     fn signed(source: &'static str, secret: &str, id: &str, at: Timestamp, body: &[u8]) -> Self {
         let config = SourceConfig {
             kind: source.to_owned(),
             name: source.into(),
             secret: secret.into(),
-            tolerance_s: registry::DEFAULT_TOLERANCE_S,
+            tolerance_s: None,
         };
         let headers = registry::sign(&config, id, at, body).expect("it can be signed");
         Self {

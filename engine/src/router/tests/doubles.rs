@@ -207,6 +207,7 @@ pub(super) fn marta() -> Order {
     let day = |day| NaiveDate::from_ymd_opt(2026, 11, day).unwrap();
     Order {
         number: "10234".into(),
+        shop_id: None,
         customer: OrderCustomer {
             id: Some("C-1004".into()),
             name: Some("Marta Ruiz".into()),
@@ -246,6 +247,7 @@ pub(super) fn marta() -> Order {
 pub(super) fn emily() -> Order {
     Order {
         number: "10235".into(),
+        shop_id: None,
         customer: OrderCustomer {
             id: Some("C-1001".into()),
             name: Some("Emily Carter".into()),
@@ -273,6 +275,7 @@ impl Shop for FakeShop {
         let orders = self.orders.lock().unwrap();
         let found = orders.iter().find(|order| match lookup {
             OrderLookup::Number(number) => order.number == *number,
+            OrderLookup::ShopId(_) => false,
             OrderLookup::TrackingNumber(number) => order
                 .shipments
                 .iter()

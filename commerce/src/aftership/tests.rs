@@ -1,0 +1,111 @@
+use doorstep_core::{
+    event::{CommerceEvent, CommerceEventKind},
+    shipment::TrackingStatus as Status,
+    webhook::WebhookRejection,
+};
+use serde_json::{Value, json};
+
+use crate::testing::{news, receive};
+
+fn fixture() -> Value {
+    let bytes = include_bytes!("../../../tests/fixtures/aftership/tracking_update.json");
+    serde_json::from_slice(bytes).unwrap()
+}
+
+fn take(body: &Value) -> Result<Vec<CommerceEvent>, WebhookRejection> {
+    receive("aftership", None, body.to_string().as_bytes())
+}
+
+#[test]
+fn a_trackings_news_keep_the_carriers_words() {
+    let event = take(&fixture()).unwrap().remove(0);
+    assert_eq!(event.external_id, "a5f0a1f6-1f0a-4d41-9e0c-3c1a4f3d2b10");
+    assert_eq!(event.occurred_at.to_rfc3339(), "2026-11-21T07:10:00+00:00");
+    let CommerceEventKind::Tracking {
+        order,
+        carrier,
+        tracking_number,
+        event,
+    } = event.kind
+    else {
+        panic!("no tracking");
+    };
+    assert_eq!(order, Some("10234".into()));
+    assert_eq!(carrier.as_deref(), Some("correos"));
+    assert_eq!(tracking_number.unwrap().as_str(), "PQ573186429ES");
+    assert_eq!(event.status, Status::OutForDelivery);
+    assert_eq!(event.message.as_deref(), Some("En reparto"));
+    assert_eq!(event.location.as_deref(), Some("Madrid, Spain"));
+    let estimated = event.estimated.unwrap();
+    assert_eq!(estimated.from.to_string(), "2026-11-21");
+    assert_eq!(estimated.to.to_string(), "2026-11-22");
+}
+
+#[test]
+fn tags_and_subtags_have_their_meaning() {
+    for (tag, subtag, expected) in [
+        ("Pending", "Pending_001", None),
+        ("InfoReceived", "InfoReceived_001", Some(Status::PreTransit)),
+        ("InTransit", "InTransit_003", Some(Status::InTransit)),
+        (
+            "OutForDelivery",
+            "OutForDelivery_004",
+            Some(Status::OutForDelivery),
+        ),
+        (
+            "AttemptFail",
+            "AttemptFail_002",
+            Some(Status::DeliveryAttempt),
+        ),
+        (
+            "AvailableForPickup",
+            "AvailableForPickup_001",
+            Some(Status::ReadyForPickup),
+        ),
+        ("Delivered", "Delivered_003", Some(Status::Delivered)),
+        ("Exception", "Exception_001", Some(Status::Exception)),
+        ("Exception", "Exception_005", Some(Status::Delayed)),
+        ("Exception", "Exception_011", Some(Status::ReturnedToSender)),
+        ("Exception", "Exception_012", Some(Status::Damaged)),
+        ("Exception", "Exception_013", Some(Status::Lost)),
+        ("Exception", "Exception_099", Some(Status::Exception)),
+        ("Expired", "Expired_001", None),
+    ] {
+        let mut body = fixture();
+        body["msg"]["tag"] = json!(tag);
+        body["msg"]["subtag"] = json!(subtag);
+        let events = take(&body).unwrap();
+        let got = events.first().map(|event| news(event).status);
+        assert_eq!(got, expected, "{subtag}");
+    }
+    let mut body = fixture();
+    body["msg"]["tag"] = json!("Teleported");
+    body["msg"]["subtag"] = Value::Null;
+    assert_eq!(take(&body).unwrap()[0].kind.label(), "remark");
+}
+
+#[test]
+fn an_event_stays_good_as_long_as_aftership_repeats_it() {
+    let sent = |ts: i64| {
+        let mut body = fixture();
+        body["ts"] = json!(ts);
+        take(&body)
+    };
+    let now = 1_795_253_400;
+    assert!(sent(now - 604_800).is_ok());
+    assert!(sent(now + 300).is_ok());
+    for stale in [now - 604_801, now + 301] {
+        let refused = sent(stale);
+        assert!(matches!(
+            refused,
+            Err(WebhookRejection::OutsideReplayWindow { .. })
+        ));
+    }
+}
+
+#[test]
+fn events_about_other_things_are_acknowledged_and_forgotten() {
+    let mut body = fixture();
+    body["event"] = json!("tracking_pending_time");
+    assert_eq!(take(&body), Ok(Vec::new()));
+}

@@ -1,0 +1,123 @@
+//! What the sources' tests share.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use doorstep_core::{
+    Timestamp,
+    event::{CommerceEvent, CommerceEventKind},
+    shipment::TrackingEvent,
+    shop::EventSource,
+    webhook::{WebhookRejection, WebhookRequest},
+};
+use http::{HeaderMap, Method};
+
+use crate::{
+    SourceConfig,
+    registry::{self, Sending},
+};
+
+pub(crate) const SECRET: &str = "shpss_0123456789abcdef";
+
+pub(crate) fn now() -> Timestamp {
+    "2026-11-21T09:30:00Z".parse().unwrap()
+}
+
+pub(crate) fn seconds_ago(seconds: i64) -> Timestamp {
+    now() - chrono::TimeDelta::seconds(seconds)
+}
+
+pub(crate) fn config(kind: &str) -> SourceConfig {
+    SourceConfig {
+        kind: kind.to_owned(),
+        name: kind.into(),
+        secret: SECRET.into(),
+        tolerance_s: None,
+    }
+}
+
+pub(crate) fn request(headers: HeaderMap, body: impl Into<Bytes>) -> WebhookRequest {
+    WebhookRequest {
+        method: Method::POST,
+        query: String::new(),
+        headers,
+        body: body.into(),
+        received_at: now(),
+    }
+}
+
+/// A request as the source's sender would send it.
+pub(crate) fn signed(
+    kind: &str,
+    event_type: Option<&str>,
+    sent_at: Timestamp,
+    body: &[u8],
+) -> WebhookRequest {
+    let sending = Sending {
+        id: "delivery-1",
+        event_type,
+        sent_at,
+        body,
+    };
+    let headers = registry::sign_as(&config(kind), &sending).unwrap();
+    request(headers, body.to_vec())
+}
+
+/// What a source makes of a signed body.
+pub(crate) fn receive(
+    kind: &str,
+    event_type: Option<&str>,
+    body: &[u8],
+) -> Result<Vec<CommerceEvent>, WebhookRejection> {
+    let source = registry::build(&config(kind)).unwrap();
+    source.receive_webhook(&signed(kind, event_type, now(), body))
+}
+
+pub(crate) fn source(kind: &str) -> std::sync::Arc<dyn EventSource> {
+    registry::build(&config(kind)).unwrap()
+}
+
+pub(crate) fn news(event: &CommerceEvent) -> &TrackingEvent {
+    match &event.kind {
+        CommerceEventKind::Tracking { event, .. } | CommerceEventKind::Fulfilled { event, .. } => {
+            event
+        }
+        other => panic!("no tracking: {other:?}"),
+    }
+}
+
+/// A file that is lent for tests and not ours to publish.
+pub(crate) fn lent(path: &str) -> Option<Vec<u8>> {
+    let shared = std::env::var_os("DOORSTEP_SHARED").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")),
+        PathBuf::from,
+    );
+    let file = std::fs::read(shared.join("payloads").join(path)).ok();
+    if file.is_none() {
+        eprintln!("skipped: {path} is not here (set DOORSTEP_SHARED)");
+    }
+    file
+}
+
+/// A clock that stands still.
+pub(crate) struct FixedClock;
+
+impl FixedClock {
+    pub(crate) fn shared() -> std::sync::Arc<dyn doorstep_core::Clock> {
+        std::sync::Arc::new(Self)
+    }
+}
+
+impl doorstep_core::Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        now()
+    }
+}
+
+/// Serves a stand-in on loopback; returns its address.
+pub(crate) async fn serve(routes: axum::Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    format!("http://{address}")
+}
