@@ -3,7 +3,7 @@
 use doorstep_core::{
     Health, InboundMessageId, Language,
     channel::{Channel, SendError},
-    message::{Address, Button, Card, Content, OutboundMessage},
+    message::{Address, Button, Card, Content, OutboundMessage, Thread},
 };
 use mail_parser::{Message, MessageParser};
 use tempfile::TempDir;
@@ -81,7 +81,7 @@ async fn the_same_message_sent_twice_is_one_file() {
     assert_eq!(first, again);
     assert_eq!(
         first.provider_id,
-        "01936c00-0000-7000-8000-000000000001@shop.example"
+        "01936c00-0000-7000-8000-000000000001.78aae7c1@shop.example"
     );
     only_file(&dir);
     assert_eq!(
@@ -118,9 +118,9 @@ async fn a_mail_has_all_its_headers_in_ascii() {
     assert_eq!(header(&mail, "Date"), "Sat, 21 Nov 2026 10:00:00 +0000");
     assert_eq!(
         header(&mail, "Message-ID"),
-        "<01936c00-0000-7000-8000-000000000001@shop.example>"
+        "<01936c00-0000-7000-8000-000000000001.2d4f6bbb@shop.example>"
     );
-    assert_eq!(header(&mail, "Auto-Submitted"), "auto-generated");
+    assert_eq!(header(&mail, "Auto-Submitted"), "auto-replied");
     assert_eq!(header(&mail, "Reply-To"), "help@shop.example");
     assert_eq!(header(&mail, "MIME-Version"), "1.0");
     assert!(header(&mail, "Content-Type").starts_with("multipart/alternative"));
@@ -151,6 +151,94 @@ async fn mails_of_one_conversation_share_their_thread_and_others_do_not() {
     }
     assert_eq!(threads[0], threads[1]);
     assert_ne!(threads[0], threads[2]);
+}
+
+#[tokio::test]
+async fn an_answer_stands_in_its_thread_and_asks_to_be_answered_at_its_own_address() {
+    let (dir, email) = outbox_with(|config| {
+        config.reply_to = Some("help@shop.example".into());
+        config.reply_tokens = true;
+        config.reply_secret = "a key".into();
+    });
+    let mut answer = message(Content {
+        subject: Some("Your order".to_owned()),
+        unsubscribe: Some("https://shop.example/stop?t=1".to_owned()),
+        ..Content::text("It is on its way.")
+    });
+    answer.in_reply_to = Some(InboundMessageId(answer.id.0));
+    answer.thread = Thread {
+        answers: Some("a1@example.com".to_owned()),
+        subject: Some("AW: Where is it?".to_owned()),
+        last_inbound_at: None,
+    };
+    email.send(&to("ana@example.com"), &answer).await.unwrap();
+    let raw = only_file(&dir);
+    let mail = MessageParser::default().parse(&raw).unwrap();
+    assert_eq!(mail.subject(), Some("Re: Where is it?"));
+    assert_eq!(header(&mail, "In-Reply-To"), "<a1@example.com>");
+    assert!(header(&mail, "References").ends_with("<a1@example.com>"));
+    let reply_to = header(&mail, "Reply-To");
+    assert!(reply_to.starts_with("help+") && reply_to.ends_with("@shop.example"), "{reply_to}");
+    assert_eq!(header(&mail, "List-Unsubscribe"), "<https://shop.example/stop?t=1>");
+    assert_eq!(header(&mail, "List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
+    assert!(mail.body_text(0).unwrap().contains("https://shop.example/stop?t=1"));
+
+    // A message of our own accord begins a thread, whatever was written before.
+    answer.in_reply_to = None;
+    let preview = email.preview(&answer).unwrap().remove(0);
+    assert!(preview.text.contains("It is on its way."));
+    assert!(preview.payload.contains("Subject: Your order\r\n"));
+    assert!(preview.payload.contains("Auto-Submitted: auto-generated"));
+    assert!(!preview.payload.contains("In-Reply-To"));
+}
+
+#[tokio::test]
+async fn hostile_thread_facts_add_no_header() {
+    let (dir, email) = outbox();
+    let mut answer = message(Content {
+        unsubscribe: Some("https://shop.example/>\r\nBcc: all@shop.example".to_owned()),
+        ..Content::text("x")
+    });
+    answer.in_reply_to = Some(InboundMessageId(answer.id.0));
+    answer.thread = Thread {
+        answers: Some("a@b>\r\nBcc: all@shop.example".to_owned()),
+        subject: Some("Hi\r\nBcc: all@shop.example".to_owned()),
+        last_inbound_at: None,
+    };
+    email.send(&to("ana@example.com"), &answer).await.unwrap();
+    let raw = only_file(&dir);
+    let mail = MessageParser::default().parse(&raw).unwrap();
+    assert!(mail.bcc().is_none());
+    assert_eq!(header(&mail, "List-Unsubscribe"), "");
+    assert_eq!(mail.subject(), Some("Re: Hi Bcc: all@shop.example"));
+}
+
+#[test]
+fn a_signed_mail_names_what_is_signed_and_a_wrong_key_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key");
+    // The private key of RFC 8463, appendix A.2.
+    std::fs::write(&key, "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=\n").unwrap();
+    let signed = |config: &mut Config| {
+        config.dkim = Some(Dkim {
+            selector: "shop1".to_owned(),
+            domain: None,
+            key_path: key.clone(),
+        });
+    };
+    let (_dir, email) = outbox_with(signed);
+    let mail = email.preview(&message(Content::text("Hello"))).unwrap().remove(0).payload;
+    let unfolded = mail.replace("\r\n ", " ");
+    let signature = unfolded.lines().find(|line| line.starts_with("DKIM-Signature:")).unwrap();
+    for part in ["a=ed25519-sha256", "d=shop.example", "s=shop1", "c=relaxed/relaxed", "from:to:subject", "list-unsubscribe-post"] {
+        assert!(signature.contains(part), "{part} in {signature}");
+    }
+    std::fs::write(&key, "-----BEGIN PRIVATE KEY-----\nx\n").unwrap();
+    let mut wrong = config();
+    signed(&mut wrong);
+    let error = check(&wrong).unwrap_err();
+    assert_eq!(error.field, "channels.email.dkim.key_path");
+    assert!(error.message.contains("PKCS#1"), "{error}");
 }
 
 #[tokio::test]
@@ -268,6 +356,14 @@ fn wrong_settings_are_named() {
     };
     assert!(refused(|c| c.from_address = "nobody".into()).starts_with("channels.email.from_address"));
     assert!(refused(|c| c.reply_to = Some("".into())).contains("reply_to"));
+    assert!(refused(|c| c.reply_tokens = true).starts_with("channels.email.reply_secret"));
+    assert!(
+        refused(|c| {
+            c.reply_tokens = true;
+            c.reply_to = Some(format!("{}@shop.example", "x".repeat(30)));
+        })
+        .contains("reply_tokens")
+    );
     assert!(refused(|c| c.domain = Some("a b".into())).contains("domain"));
     assert!(refused(|c| c.smtp = Some(smtp(25, |s| s.user = Some("u".into())))).contains("password"));
 }
@@ -279,6 +375,7 @@ fn smtp(port: u16, change: impl FnOnce(&mut Smtp)) -> Smtp {
         host: "127.0.0.1".to_owned(),
         port: Some(port),
         tls: Tls::None,
+        ca_path: None,
         user: None,
         password: None,
         timeout_seconds: 5,
@@ -468,7 +565,7 @@ async fn what_was_certainly_not_sent_is_tried_again() {
 async fn a_refused_mail_has_failed_for_good() {
     for (to, answer) in [
         ("MAIL", "550 not you"),
-        ("RCPT", "550 no such user"),
+        ("RCPT", "552 5.2.2 mailbox full"),
         ("DATA", "554 no"),
         (MESSAGE, "552 too large"),
     ] {
@@ -478,6 +575,14 @@ async fn a_refused_mail_has_failed_for_good() {
         };
         let text = answer.split_once(' ').unwrap().1;
         assert!(reason.contains(text), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_mailbox_that_is_no_more_is_gone() {
+    for answer in ["550 5.1.1 unknown", "550 no such user"] {
+        let sent = send_to(Behaviour::Says { to: "RCPT", answer }).await;
+        assert!(matches!(sent, Err(SendError::Gone { .. })), "{answer}: {sent:?}");
     }
 }
 
