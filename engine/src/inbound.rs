@@ -12,14 +12,22 @@ use std::{
 
 use async_trait::async_trait;
 use doorstep_core::{
-    ChannelName, ConversationId, Language, Timestamp,
+    Ambient, AttachmentId, ChannelName, ConversationId, Language, Timestamp,
+    attachment::Attachment,
     channel::{AdmitError, Capabilities, Inbox, ReceiptUpdate},
     customer::Proof,
     message::{Address, Admission, InboundMessage},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Store, StoreError, router::Router, store::TurnOutcome, turn::Waiting};
+use crate::{
+    Store, StoreError,
+    attachments::{self, Attachments},
+    link::{self, LinkKey},
+    router::Router,
+    store::{NewAttachment, TurnOutcome},
+    turn::Waiting,
+};
 
 /// Admits messages and has them answered.
 #[derive(Clone)]
@@ -30,6 +38,8 @@ pub struct Inbound {
 struct Inner {
     store: Store,
     router: Arc<Router>,
+    links: LinkKey,
+    attachments: Attachments,
     /// Set once: channels are opened after the inbox that they hand their messages into.
     capabilities: OnceLock<HashMap<ChannelName, Capabilities>>,
     /// Conversations that are being handled; `true` when news came meanwhile.
@@ -39,11 +49,18 @@ struct Inner {
 }
 
 impl Inbound {
-    /// The inbound road over a store and a router.
-    pub fn new(store: Store, router: Arc<Router>) -> Self {
+    /// The inbound road over a store and a router; `links` signs link tokens, `attachments` keeps files.
+    pub fn new(
+        store: Store,
+        router: Arc<Router>,
+        links: LinkKey,
+        attachments: Attachments,
+    ) -> Self {
         let inner = Inner {
             store,
             router,
+            links,
+            attachments,
             capabilities: OnceLock::new(),
             lanes: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -77,11 +94,48 @@ impl Inbound {
         Ok(left_behind.len())
     }
 
+    /// A link token for the customer of an address: whoever brings it from elsewhere soon is the same customer.
+    ///
+    /// # Errors
+    /// It could not be stored.
+    pub async fn make_link(&self, address: &Address) -> Result<String, StoreError> {
+        let Inner { store, links, .. } = &*self.inner;
+        let token = links.make(&*store.ambient().entropy);
+        if let Some(hash) = links.hash(&token) {
+            store.keep_link(hash, address, link::LIFETIME).await?;
+        }
+        Ok(token)
+    }
+
     /// Finishes the turns that are under way and starts no more. What is admitted but not handled waits in the store.
     pub async fn shut_down(&self) {
         self.inner.stop.cancel();
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
+    }
+
+    /// Files as they are admitted; those whose bytes came with the message are stored first.
+    async fn keep_files(&self, files: Vec<Attachment>) -> Result<Vec<NewAttachment>, AdmitError> {
+        let Ambient { clock, entropy } = self.inner.store.ambient();
+        let mut kept = Vec::with_capacity(files.len());
+        for mut attachment in files {
+            let id = AttachmentId::new(&**clock, &**entropy);
+            let fetched = match attachments::inline_bytes(&mut attachment) {
+                Some(bytes) => {
+                    let kept = self.inner.attachments.keep(id, bytes).await;
+                    Some(kept.map_err(|error| {
+                        AdmitError::Unavailable(format!("the storage of attachments: {error}"))
+                    })?)
+                }
+                None => None,
+            };
+            kept.push(NewAttachment {
+                id,
+                attachment,
+                fetched,
+            });
+        }
+        Ok(kept)
     }
 
     /// Has the conversation's unhandled messages handled, here.
@@ -202,11 +256,20 @@ impl Drop for Lane<'_> {
 
 #[async_trait]
 impl Inbox for Inbound {
-    async fn admit(&self, message: InboundMessage) -> Result<Admission, AdmitError> {
-        let Inner { store, router, .. } = &*self.inner;
+    async fn admit(&self, mut message: InboundMessage) -> Result<Admission, AdmitError> {
+        let Inner {
+            store,
+            router,
+            links,
+            ..
+        } = &*self.inner;
+        message.link = message.link.and_then(|token| links.hash(&token));
+        let files = self
+            .keep_files(std::mem::take(&mut message.attachments))
+            .await?;
         let text = message.button.is_none().then(|| message.text.clone());
         // In this order: the write is short and must not stand behind the model for a processor.
-        let (admission, ()) = tokio::join!(store.admit_message(message), async {
+        let (admission, ()) = tokio::join!(store.admit_message(message, files), async {
             if let Some(text) = text {
                 router.expect(&text);
             }

@@ -16,6 +16,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod actions;
+pub mod attachments;
 pub mod delivery;
 pub mod dialogue;
 pub mod enrich;
@@ -24,6 +25,7 @@ pub mod flows;
 pub mod inbound;
 pub mod intents;
 pub mod knowledge;
+pub mod link;
 pub mod notify;
 pub mod queue;
 pub mod router;

@@ -1,7 +1,7 @@
 //! What the engine asks of the job queue. The `jobs` room implements it with apalis.
 
 use async_trait::async_trait;
-use doorstep_core::{ChannelName, CommerceEventId, DeliveryId, Timestamp};
+use doorstep_core::{AttachmentId, ChannelName, CommerceEventId, DeliveryId, Timestamp};
 use sea_orm::DbErr;
 
 use crate::store::Transaction;
@@ -13,12 +13,23 @@ pub enum Job {
     EnrichEvent(CommerceEventId),
     /// Decide who hears of an event.
     Notify(CommerceEventId),
+    /// Fetch a file that a customer sent.
+    FetchAttachment {
+        /// Which.
+        attachment: AttachmentId,
+        /// How many attempts were made before.
+        attempt: i32,
+        /// Not before this.
+        not_before: Timestamp,
+    },
     /// Attempt a delivery.
     Deliver {
         /// Which.
         delivery: DeliveryId,
-        /// Where to: each channel has its own queue, so that a slow provider holds up nobody else.
+        /// Where to: each channel has its own queues, so that a slow provider holds up nobody else.
         channel: ChannelName,
+        /// Whether we write first. Notifications have a queue of their own, so that a thousand of them hold up no answer.
+        news: bool,
         /// How many attempts were made before; names the job, so that it is enqueued once.
         attempt: i32,
         /// Not before this.
@@ -33,8 +44,15 @@ pub enum QueueName<'a> {
     EnrichEvent,
     /// Of [`Job::Notify`].
     Notify,
-    /// Of [`Job::Deliver`] to this channel.
-    Deliver(&'a ChannelName),
+    /// Of [`Job::FetchAttachment`].
+    FetchAttachment,
+    /// Of [`Job::Deliver`] to this channel: its notifications, or its answers.
+    Deliver {
+        /// The channel.
+        channel: &'a ChannelName,
+        /// Whether we write first.
+        news: bool,
+    },
 }
 
 /// The job queue. It lives in the same database, so that an enqueue rides the transaction of the fact it follows from:

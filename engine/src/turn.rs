@@ -50,6 +50,10 @@ pub struct Waiting {
     pub proof: Option<Proof>,
     /// When it was written.
     pub sent_at: Timestamp,
+    /// Whether it begins another matter: the dialogue's memory no longer counts.
+    pub new_topic: bool,
+    /// How many files came with it.
+    pub files: i64,
     /// The conversation before this turn.
     pub conversation: Conversation,
 }

@@ -9,7 +9,7 @@ use doorstep_engine::{
 use sea_orm::DbErr;
 
 use crate::{
-    JobsError, deliver, enrich_event, notify,
+    JobsError, deliver, enrich_event, fetch_attachment, notify,
     schema::{self, NewRow},
     wake::Wake,
 };
@@ -57,13 +57,24 @@ impl Queue {
                 notify::payload(*event),
                 now,
             ),
-            Job::Deliver {
-                delivery,
-                channel,
+            Job::FetchAttachment {
+                attachment,
                 attempt,
                 not_before,
             } => (
-                delivery_queue(channel),
+                fetch_attachment::QUEUE.to_owned(),
+                format!("{attachment}:{attempt}"),
+                fetch_attachment::payload(*attachment, *attempt),
+                *not_before,
+            ),
+            Job::Deliver {
+                delivery,
+                channel,
+                news,
+                attempt,
+                not_before,
+            } => (
+                delivery_queue(channel, *news),
                 format!("{delivery}:{attempt}"),
                 deliver::payload(*delivery, *attempt),
                 *not_before,
@@ -92,8 +103,9 @@ pub(crate) fn decode(payload: &[u8]) -> Result<String, serde_json::Error> {
 }
 
 /// The queue of a channel's deliveries.
-pub(crate) fn delivery_queue(channel: &ChannelName) -> String {
-    format!("{}:{channel}", deliver::QUEUE)
+pub(crate) fn delivery_queue(channel: &ChannelName, news: bool) -> String {
+    let kind = if news { ":news" } else { "" };
+    format!("{}:{channel}{kind}", deliver::QUEUE)
 }
 
 /// When a job becomes due, in apalis's whole seconds: never early, and at once when it is due now.
@@ -125,7 +137,10 @@ impl JobQueue for Queue {
         match queue {
             QueueName::EnrichEvent => self.wake.one(enrich_event::QUEUE),
             QueueName::Notify => self.wake.one(notify::QUEUE),
-            QueueName::Deliver(channel) => self.wake.one(&delivery_queue(channel)),
+            QueueName::FetchAttachment => self.wake.one(fetch_attachment::QUEUE),
+            QueueName::Deliver { channel, news } => {
+                self.wake.one(&delivery_queue(channel, news));
+            }
         }
     }
 }

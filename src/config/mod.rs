@@ -65,6 +65,10 @@ pub struct Config {
     pub delivery: DeliverySection,
     /// Looking for what a crash left behind.
     pub sweep: SweepSection,
+    /// Files that customers send.
+    pub attachments: AttachmentsSection,
+    /// Links with which a customer goes on on another channel.
+    pub links: LinksSection,
     /// Logging.
     pub log: LogSection,
     /// Channels, each by its own section.
@@ -102,6 +106,8 @@ impl Config {
         let nlu = read.value("nlu");
         let delivery = read.value("delivery");
         let sweep = read.value("sweep");
+        let attachments = read.value("attachments");
+        let links = read.value("links");
         let log = read.value("log");
         let channels = read.value("channels");
         let commerce = read.named("commerce");
@@ -115,6 +121,8 @@ impl Config {
                 nlu: nlu?,
                 delivery: delivery?,
                 sweep: sweep?,
+                attachments: attachments?,
+                links: links?,
                 log: log?,
                 channels: channels?,
                 commerce,

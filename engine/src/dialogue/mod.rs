@@ -57,6 +57,21 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Whether the customer sent files without a word.
+    fn is_files_alone(&self) -> bool {
+        self.waiting.files > 0 && self.waiting.text.trim().is_empty()
+    }
+
+    /// The message as the person reads it who takes over.
+    fn line(&self) -> String {
+        match self.waiting.files {
+            0 => self.waiting.text.clone(),
+            files => format!("{} [+{files}]", self.waiting.text)
+                .trim()
+                .to_owned(),
+        }
+    }
+
     fn needs_a_person(&self) -> bool {
         self.understanding.escalation >= Escalation::Escalate
     }
@@ -99,7 +114,10 @@ pub(crate) struct Heard {
 impl Heard {
     /// Recalls the conversation and sees whether a button was pressed, or its label typed.
     pub(crate) fn new(waiting: &Waiting, now: Timestamp) -> Self {
-        let memory = Memory::of(&waiting.conversation, now);
+        let mut memory = Memory::of(&waiting.conversation, now);
+        if waiting.new_topic {
+            memory = memory.for_another_matter();
+        }
         let pressed = waiting.button.as_deref().and_then(Press::parse);
         let press = pressed.or_else(|| typed_label(&memory, &waiting.text));
         Self { memory, press }

@@ -16,7 +16,7 @@ use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, Transaction, execute,
+    NewAttachment, Store, StoreError, Transaction, attachments, execute, links,
     mailbox::announce,
     people, query, query_one,
     row::{Row, at, json, optional_json, optional_text, optional_uuid},
@@ -28,9 +28,10 @@ use crate::{
 };
 
 /// What the customer's message waits for, joined with its conversation and its customer.
-const WAITING: &str = "SELECT m.id, m.external_id, m.ordinal, m.position, m.text, m.button, m.language_hint, m.proof, m.sent_at,
+const WAITING: &str = "SELECT m.id, m.external_id, m.ordinal, m.position, m.text, m.button, m.language_hint, m.proof, m.sent_at, m.new_topic,
         c.id AS conversation_id, c.channel, c.address, c.language, c.state, c.state_at, c.handled_count,
         p.id AS customer_id, p.shop_id, p.name, p.email, p.language AS customer_language, p.time_zone,
+        (SELECT COUNT(*) FROM attachments a WHERE a.inbound_id = m.id) AS files,
         EXISTS (SELECT 1 FROM handoffs h WHERE h.conversation_id = c.id AND h.closed_at IS NULL) AS handed_over
     FROM inbound_messages m
     JOIN conversations c ON c.id = m.conversation_id
@@ -50,11 +51,16 @@ pub enum TurnOutcome {
 }
 
 impl Store {
-    /// Stores a message, or finds it stored before (G1, G2). Card numbers are masked first (G9).
+    /// Stores a message, or finds it stored before (G1, G2). Card numbers are masked first (G9). Its `link` is the hash of
+    /// a token of ours.
     ///
     /// # Errors
     /// Nothing was stored.
-    pub async fn admit_message(&self, message: InboundMessage) -> Result<Admission, StoreError> {
+    pub async fn admit_message(
+        &self,
+        message: InboundMessage,
+        attachments: Vec<NewAttachment>,
+    ) -> Result<Admission, StoreError> {
         let ambient = self.ambient();
         let write = AdmitMessage {
             id: InboundMessageId::new(&*ambient.clock, &*ambient.entropy),
@@ -66,8 +72,12 @@ impl Store {
                     .map(|value| mask_card_numbers(&value).into_owned()),
                 ..message
             },
+            attachments,
+            queue: self.queue().clone(),
+            ambient: ambient.clone(),
             now: ambient.now(),
         };
+        let files_wait = write.attachments.iter().any(|file| file.fetched.is_none());
         let address = write.message.from.clone();
         let admission = match self.write(write.clone()).await {
             // Another instance admitted the same message at the same time: it is there now.
@@ -76,6 +86,9 @@ impl Store {
         };
         if !admission.duplicate {
             self.bus().announce(&address, admission.position);
+            if files_wait {
+                self.queue().wake_one(QueueName::FetchAttachment);
+            }
         }
         Ok(admission)
     }
@@ -178,7 +191,10 @@ impl Store {
             self.bus().hand_out(address, answers);
         }
         if !committed.deliveries.is_empty() {
-            self.queue().wake_one(QueueName::Deliver(&address.channel));
+            self.queue().wake_one(QueueName::Deliver {
+                channel: &address.channel,
+                news: false,
+            });
         }
         Ok(TurnOutcome::Committed {
             deliveries: committed.deliveries,
@@ -235,7 +251,11 @@ fn placed(mut entries: Vec<MailboxEntry>, last: i64) -> Vec<MailboxEntry> {
 struct AdmitMessage {
     id: InboundMessageId,
     new_conversation: ConversationId,
+    /// With the hash of a known link token in place of the token.
     message: InboundMessage,
+    attachments: Vec<NewAttachment>,
+    queue: std::sync::Arc<dyn JobQueue>,
+    ambient: Ambient,
     now: Timestamp,
 }
 
@@ -264,6 +284,9 @@ impl Write for AdmitMessage {
             )
             .await?;
         }
+        if let Some(hash) = &message.link {
+            links::redeem(transaction, &self.ambient, hash, &message.from, self.now).await?;
+        }
         // The conversation's row is locked from here on, so that numbers have no gaps on PostgreSQL either.
         let counted = query_one(
             transaction,
@@ -278,8 +301,8 @@ impl Write for AdmitMessage {
         let inserted = execute(
             transaction,
             "INSERT INTO inbound_messages (id, conversation_id, position, ordinal, channel, external_id, text, button,
-                    language_hint, proof, sent_at, admitted_at, subject)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                    language_hint, proof, sent_at, admitted_at, subject, edits, new_topic)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
                 ON CONFLICT (channel, external_id) DO NOTHING",
             [
                 self.id.0.into(),
@@ -295,12 +318,18 @@ impl Write for AdmitMessage {
                 at(message.sent_at),
                 at(self.now),
                 optional_text(message.subject.as_deref()),
+                optional_text(message.edits.as_deref()),
+                message.new_topic.into(),
             ],
         )
         .await?;
         if inserted == 0 {
             // Another instance admitted it between our look and our insert; the roll-back undoes the count.
             return Err(DbErr::RecordNotInserted);
+        }
+        let jobs = attachments::admit(transaction, self.id, &self.attachments, self.now).await?;
+        if !jobs.is_empty() {
+            self.queue.enqueue(transaction, &jobs).await?;
         }
         announce(transaction, &message.from, position).await?;
         Ok(Admission {
@@ -435,6 +464,7 @@ impl Write for CommitTurn {
             .map(|&delivery| Job::Deliver {
                 delivery,
                 channel: self.address.channel.clone(),
+                news: false,
                 attempt: 0,
                 not_before: now,
             })
@@ -642,6 +672,8 @@ fn read_waiting(row: &Row) -> Result<Waiting, DbErr> {
         language_hint: row.optional_parsed("language_hint")?,
         proof: row.optional_json("proof")?,
         sent_at: row.time("sent_at")?,
+        new_topic: row.get("new_topic")?,
+        files: row.get("files")?,
         conversation: Conversation {
             id: ConversationId(row.get("conversation_id")?),
             address: Address::new(row.get::<String>("channel")?, row.get::<String>("address")?),

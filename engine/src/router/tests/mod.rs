@@ -153,6 +153,8 @@ impl Chat {
             language_hint: None,
             proof: self.proof.clone(),
             sent_at: now,
+            new_topic: false,
+            files: 0,
             conversation: self.conversation.clone(),
         };
         let turn = self.router.answer(&waiting).await;
