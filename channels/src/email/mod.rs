@@ -11,6 +11,8 @@ mod inbound;
 mod layout;
 mod listen;
 pub mod outbox;
+#[cfg(test)]
+pub(crate) mod receiving_tests;
 pub mod simulator;
 mod smtp;
 mod subject;

@@ -173,6 +173,50 @@ async fn a_signed_in_customer_needs_neither_number_nor_second_factor() {
 }
 
 #[tokio::test]
+async fn a_proven_mailbox_opens_the_orders_with_its_address_and_no_others() {
+    let marta = Proof::mailbox("Marta.Ruiz@example.com", None);
+    let mut chat = Chat::new();
+    chat.proof = Some(marta);
+    let text = chat
+        .asks("en", "where is my order 10234", "order_status")
+        .await;
+    assert!(text.contains("Order 10234 is on its way"), "{text}");
+    let asked = chat
+        .asks("en", "where is my order 10235", "order_status")
+        .await;
+    assert!(
+        asked.contains("the e-mail address or the postcode"),
+        "{asked}"
+    );
+}
+
+#[tokio::test]
+async fn whoever_forges_a_customers_address_opens_nothing() {
+    let mut chat = Chat::new();
+    chat.sign_in("C-1004");
+    chat.asks("en", "where is 10234, my postcode is 28012", "order_status")
+        .await;
+    // The same address, and this time its server did not vouch for it.
+    chat.proof = Some(Proof::nobody());
+    for question in ["where is my order 10234", "where is my order"] {
+        let text = chat.asks("en", question, "order_status").await;
+        assert!(!text.contains("Correos"), "{text}");
+    }
+    // Order number and second factor open it to anyone, but link nobody's address.
+    chat.conversation.customer = None;
+    chat.teach(
+        "en",
+        "where is 10234, my postcode is 28012",
+        &[("order_status", 0.9)],
+    );
+    let turn = chat
+        .turn("where is 10234, my postcode is 28012", None)
+        .await;
+    assert!(said(&turn).contains("Correos"), "{}", said(&turn));
+    assert!(turn.effects.is_empty(), "{:?}", turn.effects);
+}
+
+#[tokio::test]
 async fn several_open_orders_are_a_choice_by_buttons() {
     let mut chat = Chat::new();
     chat.sign_in("C-1004");
