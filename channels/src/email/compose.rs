@@ -74,12 +74,17 @@ impl Composer {
             return Err(InvalidSetting::new(
                 NAME,
                 "reply_tokens",
-                format!("`{}` with a token would be longer than addresses may be", answered_at.user()),
+                format!(
+                    "`{}` with a token would be longer than addresses may be",
+                    answered_at.user()
+                ),
                 "choose a shorter `reply_to`, or leave the tokens out",
             ));
         }
         let signer = config.dkim.as_ref();
-        let signer = signer.map(|section| Signer::new(section, from.domain())).transpose()?;
+        let signer = signer
+            .map(|section| Signer::new(section, from.domain()))
+            .transpose()?;
         let name = one_line(&config.from_name);
         Ok(Self {
             domain: domain.to_owned(),
@@ -120,7 +125,11 @@ impl Composer {
         let line = subject_of(message);
         let message_id = ids::message_id(&message.id, subject::topic(&line), &self.domain);
         let answers = message.in_reply_to.is_some();
-        let parent = message.thread.answers.as_deref().filter(|id| answers && is_message_id(id));
+        let parent = message
+            .thread
+            .answers
+            .as_deref()
+            .filter(|id| answers && is_message_id(id));
         let parent = parent.map(|id| format!("<{id}>"));
         let thread = self.thread_of(address);
 
@@ -141,7 +150,10 @@ impl Composer {
             builder = builder.reply_to(reply_to);
         }
         for (name, value) in headers(message, &message_id) {
-            builder = builder.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value));
+            builder = builder.raw_header(HeaderValue::new(
+                HeaderName::new_from_ascii_str(name),
+                value,
+            ));
         }
         let html = match &content.html {
             Some(html) => html.clone(),
@@ -218,7 +230,10 @@ fn headers(message: &OutboundMessage, message_id: &str) -> Vec<(&'static str, St
         headers.push(("List-Unsubscribe", format!("<{page}>")));
         // RFC 8058, section 3.1: by HTTPS only.
         if page.starts_with("https://") {
-            headers.push(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()));
+            headers.push((
+                "List-Unsubscribe-Post",
+                "List-Unsubscribe=One-Click".to_owned(),
+            ));
         }
     }
     headers
@@ -227,18 +242,28 @@ fn headers(message: &OutboundMessage, message_id: &str) -> Vec<(&'static str, St
 /// Whether an address can stand between angle brackets in a header field.
 fn is_web_address(text: &str) -> bool {
     (text.starts_with("https://") || text.starts_with("http://"))
-        && text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>' | ',' | '"'))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>' | ',' | '"'))
 }
 
 /// Whether the identifier of a customer's message is a `Message-ID` (mails without one are named otherwise).
 fn is_message_id(id: &str) -> bool {
-    id.contains('@') && id.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>'))
+    id.contains('@')
+        && id
+            .chars()
+            .all(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>'))
 }
 
 /// In an answer, the subject that is answered; else the message's own, or the beginning of its text; on one line.
 fn subject_of(message: &OutboundMessage) -> String {
     let content = &message.content;
-    let answered = message.thread.subject.as_deref().map(one_line).unwrap_or_default();
+    let answered = message
+        .thread
+        .subject
+        .as_deref()
+        .map(one_line)
+        .unwrap_or_default();
     if message.in_reply_to.is_some() && !subject::base(&answered).is_empty() {
         return shortened(&subject::reply_to(&answered), MAX_SUBJECT_CHARS);
     }
@@ -252,7 +277,10 @@ fn subject_of(message: &OutboundMessage) -> String {
 
 /// Without line breaks and other control characters, which would begin a header of their own.
 fn one_line(text: &str) -> String {
-    let plain = text.replace(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'), " ");
+    let plain = text.replace(
+        |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'),
+        " ",
+    );
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

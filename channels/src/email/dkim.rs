@@ -44,7 +44,8 @@ impl Signer {
                 "make one with `openssl genrsa -traditional -out dkim.pem 2048`",
             )
         };
-        let text = std::fs::read_to_string(&config.key_path).map_err(|error| wrong(error.to_string()))?;
+        let text =
+            std::fs::read_to_string(&config.key_path).map_err(|error| wrong(error.to_string()))?;
         let text = text.trim();
         let algorithm = match text.starts_with("-----BEGIN") {
             true => DkimSigningAlgorithm::Rsa,
@@ -55,7 +56,10 @@ impl Signer {
         }
         let key = DkimSigningKey::new(text, algorithm).map_err(|error| wrong(error.to_string()))?;
         let domain = config.domain.as_deref().unwrap_or(from_domain);
-        for (field, value) in [("dkim.selector", config.selector.as_str()), ("dkim.domain", domain)] {
+        for (field, value) in [
+            ("dkim.selector", config.selector.as_str()),
+            ("dkim.domain", domain),
+        ] {
             if !super::compose::is_domain(value) {
                 return Err(InvalidSetting::new(
                     NAME,

@@ -64,9 +64,9 @@ pub(super) fn find_all<'a>(
     let part_of_id = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
     text.match_indices('@').filter_map(move |(at, _)| {
         let before = &text[..at];
-        let start = before
-            .rfind(|c| !part_of_id(c))
-            .map_or(0, |last| last + before[last..].chars().next().map_or(1, char::len_utf8));
+        let start = before.rfind(|c| !part_of_id(c)).map_or(0, |last| {
+            last + before[last..].chars().next().map_or(1, char::len_utf8)
+        });
         let after = &text[at + 1..];
         let end = after.find(|c| !part_of_id(c)).unwrap_or(after.len());
         let named = text[start..at + 1 + end].trim_end_matches('.');
@@ -106,7 +106,8 @@ impl ReplyTokens {
 
     fn mac(&self, message: &Uuid, recipient: &str) -> [u8; MAC_BYTES] {
         let key = self.key.expose_secret().as_bytes();
-        #[allow(clippy::expect_used)] // RFC 2104: keys of every length are taken, the crate's error is never made
+        #[allow(clippy::expect_used)]
+        // RFC 2104: keys of every length are taken, the crate's error is never made
         let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");
         mac.update(CONTEXT);
         mac.update(message.as_bytes());
@@ -168,7 +169,10 @@ mod tests {
     #[test]
     fn a_message_id_is_found_again_wherever_it_stands() {
         let own = message_id(&id(), 0xabcd, "shop.example");
-        assert_eq!(own, "01936c00-0000-7000-8000-000000000001.0000abcd@shop.example");
+        assert_eq!(
+            own,
+            "01936c00-0000-7000-8000-000000000001.0000abcd@shop.example"
+        );
         let text = format!("é<{own}>, x@shop.example <{}@other.example>\n{own}.", id());
         let found: Vec<_> = find_all(&text, "Shop.example").collect();
         let mail = OwnMail {
@@ -183,10 +187,15 @@ mod tests {
         let tokens = ReplyTokens::new("a key".into());
         let token = tokens.make(&id(), "Ana@example.com");
         assert_eq!(token.len(), 42);
-        let read = tokens.read(&token.to_uppercase(), "ana@example.com").unwrap();
+        let read = tokens
+            .read(&token.to_uppercase(), "ana@example.com")
+            .unwrap();
         assert_eq!(read.message, id());
         assert_eq!(tokens.read(&token, "ben@example.com"), None);
-        assert_eq!(ReplyTokens::new("other".into()).read(&token, "ana@example.com"), None);
+        assert_eq!(
+            ReplyTokens::new("other".into()).read(&token, "ana@example.com"),
+            None
+        );
         for wrong in ["", "a", "é", &token[1..], &token.replace(&token[..1], "1")] {
             assert_eq!(tokens.read(wrong, "ana@example.com"), None);
         }

@@ -272,7 +272,8 @@ mod tests {
 
     fn content() -> Content {
         Content {
-            text: "Hi <Ana> & co,\nit is here: https://shop.example/a?b=1&c=\"x.\n\nBye.".to_owned(),
+            text: "Hi <Ana> & co,\nit is here: https://shop.example/a?b=1&c=\"x.\n\nBye."
+                .to_owned(),
             buttons: vec![
                 Button {
                     label: "Track".to_owned(),

@@ -15,6 +15,8 @@ pub mod outbox;
 pub(crate) mod receiving_tests;
 pub mod simulator;
 mod smtp;
+#[cfg(test)]
+mod smtp_tests;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -148,7 +150,9 @@ impl Channel for Email {
         address: &Address,
         message: &OutboundMessage,
     ) -> Result<Receipt, SendError> {
-        let mail = self.composer.compose(address, message, self.ambient.now())?;
+        let mail = self
+            .composer
+            .compose(address, message, self.ambient.now())?;
         match &self.transport {
             Transport::Outbox(outbox) => outbox.write(&message.id, &mail.bytes).await?,
             Transport::Smtp(smtp) => smtp.send(&mail).await?,
@@ -160,7 +164,9 @@ impl Channel for Email {
 
     fn preview(&self, message: &OutboundMessage) -> Result<Vec<Preview>, SendError> {
         let somebody = Address::new(self.name.clone(), "customer@example.com");
-        let mail = self.composer.compose(&somebody, message, self.ambient.now())?;
+        let mail = self
+            .composer
+            .compose(&somebody, message, self.ambient.now())?;
         Ok(vec![Preview {
             text: mail.text,
             payload: String::from_utf8_lossy(&mail.bytes).into_owned(),
@@ -192,7 +198,8 @@ impl Channel for Email {
             None => found.push(Diagnosis {
                 what: "mail is received".to_owned(),
                 health: Health::Degraded {
-                    reason: "neither `imap` nor `maildir` is set: answers go to `reply_to` unread".to_owned(),
+                    reason: "neither `imap` nor `maildir` is set: answers go to `reply_to` unread"
+                        .to_owned(),
                 },
             }),
         }
@@ -210,7 +217,12 @@ pub(crate) fn check(config: &Config) -> Result<(), InvalidSetting> {
     ] {
         if bytes == 0 {
             let message = "with 0 nothing could be received";
-            return Err(InvalidSetting::new(NAME, field, message, "leave it out for the default"));
+            return Err(InvalidSetting::new(
+                NAME,
+                field,
+                message,
+                "leave it out for the default",
+            ));
         }
     }
     match &config.smtp {
@@ -225,11 +237,7 @@ pub(crate) fn open(
     surroundings: &Surroundings,
     channels: &mut Channels,
 ) -> Result<(), InvalidSetting> {
-    let email = Email::new(
-        config,
-        &surroundings.data_dir,
-        surroundings.ambient.clone(),
-    )?;
+    let email = Email::new(config, &surroundings.data_dir, surroundings.ambient.clone())?;
     channels.add(Arc::new(email));
     Ok(())
 }

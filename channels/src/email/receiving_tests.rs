@@ -73,7 +73,14 @@ pub(crate) async fn stage() -> Stage {
     let provider = provider(&dir, &clock).await;
     let email = Arc::new(simulated(&provider, &dir, &clock));
     let nobody = format!("nobody@{}", simulator::DOMAIN);
-    Stage::open(email, Arc::new(provider), front, (inbox, clock), &nobody, dir)
+    Stage::open(
+        email,
+        Arc::new(provider),
+        front,
+        (inbox, clock),
+        &nobody,
+        dir,
+    )
 }
 
 /// A listening channel and what it hands in.
@@ -120,8 +127,10 @@ impl Listening {
 
     async fn admitted(&self, number: usize) -> InboundMessage {
         let what = format!("message {number} is admitted");
-        self.until(&what, |inbox| inbox.admitted.lock().unwrap().get(number).cloned())
-            .await
+        self.until(&what, |inbox| {
+            inbox.admitted.lock().unwrap().get(number).cloned()
+        })
+        .await
     }
 }
 
@@ -146,23 +155,35 @@ async fn a_conversation_by_mail_keeps_its_thread_and_its_proof() {
     let dir = tempfile::tempdir().unwrap();
     let provider = provider(&dir, &clock).await;
     let shop = listen(simulated(&provider, &dir, &clock), &Memory::new(&clock));
-    provider.act("ada", Act::Write("Where is it?".to_owned())).await.unwrap();
+    provider
+        .act("ada", Act::Write("Where is it?".to_owned()))
+        .await
+        .unwrap();
     let asked = shop.admitted(0).await;
     assert!(asked.new_topic);
     assert_eq!(
         asked.proof,
-        Some(Proof::mailbox("ada@customers.example", Some("ada".to_owned())))
+        Some(Proof::mailbox(
+            "ada@customers.example",
+            Some("ada".to_owned())
+        ))
     );
     let answer = message(Content::text("Near Madrid."), Some(&asked));
     let receipt = shop.email.send(&asked.from, &answer).await.unwrap();
-    provider.act("ada", Act::Write("And when?".to_owned())).await.unwrap();
+    provider
+        .act("ada", Act::Write("And when?".to_owned()))
+        .await
+        .unwrap();
     let again = shop.admitted(1).await;
     assert_eq!(again.text, "And when?", "what she quoted is cut off");
     assert_eq!(again.answers, Some(receipt.provider_id));
     assert!(!again.new_topic);
     assert_eq!(shop.email.healthcheck().await, Health::Ok);
     let found = shop.email.diagnose().await;
-    assert!(found.iter().all(|one| one.health == Health::Ok), "{found:?}");
+    assert!(
+        found.iter().all(|one| one.health == Health::Ok),
+        "{found:?}"
+    );
 }
 
 #[tokio::test]
@@ -175,24 +196,43 @@ async fn broken_mails_bounces_and_a_store_that_is_away_stop_nothing() {
     let bounce = format!(
         "Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example\r\nSubject: failure notice\r\n\r\n<x@y.example>: 550 5.1.1 user unknown\r\n\r\nMessage-ID: <{ours}>\r\n"
     );
-    for raw in [&b""[..], b"\xff\xfe\x00", b"Content-Type: multipart/mixed\r\n\r\n--", bounce.as_bytes()] {
+    for raw in [
+        &b""[..],
+        b"\xff\xfe\x00",
+        b"Content-Type: multipart/mixed\r\n\r\n--",
+        bounce.as_bytes(),
+    ] {
         provider.deliver(raw).unwrap();
     }
     let settled = shop
-        .until("the bounce is settled", |inbox| inbox.receipts.lock().unwrap().first().cloned())
+        .until("the bounce is settled", |inbox| {
+            inbox.receipts.lock().unwrap().first().cloned()
+        })
         .await;
     assert_eq!(settled.provider_id.as_deref(), Some(ours));
-    assert!(matches!(settled.status, ReceiptStatus::Failed { gone: true, .. }));
+    assert!(matches!(
+        settled.status,
+        ReceiptStatus::Failed { gone: true, .. }
+    ));
 
-    shop.inbox.away.store(true, std::sync::atomic::Ordering::Relaxed);
-    provider.act("ada", Act::Write("Now?".to_owned())).await.unwrap();
+    shop.inbox
+        .away
+        .store(true, std::sync::atomic::Ordering::Relaxed);
+    provider
+        .act("ada", Act::Write("Now?".to_owned()))
+        .await
+        .unwrap();
     let down = async {
         while shop.email.healthcheck().await == Health::Ok {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(LONG, down).await.expect("it is told that nothing is received");
-    shop.inbox.away.store(false, std::sync::atomic::Ordering::Relaxed);
+    tokio::time::timeout(LONG, down)
+        .await
+        .expect("it is told that nothing is received");
+    shop.inbox
+        .away
+        .store(false, std::sync::atomic::Ordering::Relaxed);
     assert_eq!(shop.admitted(0).await.text, "Now?");
     assert_eq!(shop.inbox.admitted.lock().unwrap().len(), 1);
 }
@@ -225,7 +265,11 @@ fn servers() -> Option<Servers> {
     })();
     if found.is_none() {
         let skipped = "skipped: Dovecot and SMTP (DOORSTEP_TEST_IMAP and others are not set; see scripts/services)";
-        assert_ne!(read("DOORSTEP_TEST_STRICT").as_deref(), Some("1"), "{skipped}");
+        assert_ne!(
+            read("DOORSTEP_TEST_STRICT").as_deref(),
+            Some("1"),
+            "{skipped}"
+        );
         #[allow(clippy::print_stderr)]
         {
             eprintln!("{skipped}");
@@ -237,7 +281,12 @@ fn servers() -> Option<Servers> {
 impl Servers {
     /// A mailbox name that no other test and no other run has.
     fn new_name(what: &str, dir: &TempDir) -> String {
-        let random = dir.path().file_name().unwrap().to_string_lossy().to_lowercase();
+        let random = dir
+            .path()
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .to_lowercase();
         let random: String = random.chars().filter(char::is_ascii_alphanumeric).collect();
         format!("{what}-{}-{random}", std::process::id())
     }
@@ -256,7 +305,11 @@ impl Servers {
     }
 
     fn imap(&self, user: &str, tls: Tls) -> Imap {
-        let (host, port) = if tls == Tls::Tls { &self.imaps } else { &self.imap };
+        let (host, port) = if tls == Tls::Tls {
+            &self.imaps
+        } else {
+            &self.imap
+        };
         // The certificate is for both names.
         Imap {
             host: host.clone(),
@@ -288,7 +341,8 @@ impl Servers {
     /// A person's mail program hands a mail to the server.
     async fn write(&self, from: &str, to: &str, id: &str, rest: &str) {
         let transport = SmtpTransport::new(self.smtp(), "customer.example").unwrap();
-        let text = format!("From: {from}\nTo: {to}\nMessage-ID: <{id}>\n{rest}").replace('\n', "\r\n");
+        let text =
+            format!("From: {from}\nTo: {to}\nMessage-ID: <{id}>\n{rest}").replace('\n', "\r\n");
         let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
         let mail = Mail {
             message_id: id.to_owned(),
@@ -306,12 +360,28 @@ async fn mail_goes_out_and_comes_in_through_servers_that_are_not_ours() {
     for tls in [Tls::None, Tls::Starttls, Tls::Tls] {
         let dir = tempfile::tempdir().unwrap();
         let clock = TestClock::new();
-        let (name, ana) = (Servers::new_name("shop", &dir), Servers::new_name("ana", &dir));
-        let (at_shop, at_home) = (format!("{name}@shop.example"), format!("{ana}@customer.example"));
+        let (name, ana) = (
+            Servers::new_name("shop", &dir),
+            Servers::new_name("ana", &dir),
+        );
+        let (at_shop, at_home) = (
+            format!("{name}@shop.example"),
+            format!("{ana}@customer.example"),
+        );
         let shop = listen(servers.shop(&name, tls, &dir), &Memory::new(&clock));
-        servers.write(&at_home, &at_shop, "a1@customer.example", "Subject: Hi\n\nWhere is it?\n").await;
+        servers
+            .write(
+                &at_home,
+                &at_shop,
+                "a1@customer.example",
+                "Subject: Hi\n\nWhere is it?\n",
+            )
+            .await;
         let asked = shop.admitted(0).await;
-        assert_eq!((asked.text.as_str(), asked.from.id.as_str()), ("Where is it?", at_home.as_str()));
+        assert_eq!(
+            (asked.text.as_str(), asked.from.id.as_str()),
+            ("Where is it?", at_home.as_str())
+        );
 
         // Ana's mailbox is read by a channel of its own, which skips what programs wrote: the mail is in the maildir, and
         // what she answers goes to the address in it.
@@ -319,14 +389,22 @@ async fn mail_goes_out_and_comes_in_through_servers_that_are_not_ours() {
         let receipt = shop.email.send(&asked.from, &answer).await.unwrap();
         let token = ids::ReplyTokens::new("a key of the tests".into()).make(&answer.id, &at_home);
         let reply_to = format!("{name}+{token}@shop.example");
-        let reply = format!("Subject: Re: Hi\nIn-Reply-To: <{}>\n\nThanks\n", receipt.provider_id);
-        servers.write(&at_home, &reply_to, "a2@customer.example", &reply).await;
+        let reply = format!(
+            "Subject: Re: Hi\nIn-Reply-To: <{}>\n\nThanks\n",
+            receipt.provider_id
+        );
+        servers
+            .write(&at_home, &reply_to, "a2@customer.example", &reply)
+            .await;
         let again = shop.admitted(1).await;
         assert_eq!(again.text, "Thanks");
         assert_eq!(again.answers, Some(receipt.provider_id));
         assert_eq!((again.new_topic, again.proof), (false, None));
         let found = shop.email.diagnose().await;
-        assert!(found.iter().all(|one| one.health == Health::Ok), "{found:?}");
+        assert!(
+            found.iter().all(|one| one.health == Health::Ok),
+            "{found:?}"
+        );
     }
 }
 
@@ -355,7 +433,14 @@ async fn mail_is_received_once_over_restarts_and_when_the_server_numbers_anew() 
         write("b3@customer.example", "Three").await;
         assert_eq!(shop.admitted(2).await.text, "Three");
     }
-    let cursor = inbox.cursors.lock().unwrap().values().next().cloned().unwrap();
+    let cursor = inbox
+        .cursors
+        .lock()
+        .unwrap()
+        .values()
+        .next()
+        .cloned()
+        .unwrap();
     let (_, rest) = cursor.split_once(' ').unwrap();
     let renumbered = format!("1 {rest}");
     for cursor in inbox.cursors.lock().unwrap().values_mut() {
@@ -364,7 +449,11 @@ async fn mail_is_received_once_over_restarts_and_when_the_server_numbers_anew() 
     write("b4@customer.example", "Four").await;
     let shop = listen(servers.shop(&name, Tls::None, &dir), &inbox);
     assert_eq!(shop.admitted(3).await.text, "Four");
-    assert_eq!(inbox.admitted.lock().unwrap().len(), 4, "nothing came twice");
+    assert_eq!(
+        inbox.admitted.lock().unwrap().len(),
+        4,
+        "nothing came twice"
+    );
 }
 
 #[tokio::test]
@@ -385,8 +474,13 @@ async fn a_wrong_login_and_an_unknown_recipient_are_told() {
     let Health::Down { reason } = &found[1].health else {
         panic!("{found:?}")
     };
-    assert!(reason.contains("LOGIN") && !reason.contains("wrong"), "{reason}");
+    assert!(
+        reason.contains("LOGIN") && !reason.contains("wrong"),
+        "{reason}"
+    );
     let nobody = Address::new(NAME, "nobody@shop.example");
-    let sent = email.send(&nobody, &message(Content::text("x"), None)).await;
+    let sent = email
+        .send(&nobody, &message(Content::text("x"), None))
+        .await;
     assert!(matches!(sent, Err(SendError::Gone { .. })), "{sent:?}");
 }

@@ -190,7 +190,11 @@ impl SmtpTransport {
             .step(connecting)
             .await
             .map_err(|error| retry("connecting", error))?;
-        if let Some(tls) = self.tls.clone().filter(|_| self.config.tls == Tls::Starttls) {
+        if let Some(tls) = self
+            .tls
+            .clone()
+            .filter(|_| self.config.tls == Tls::Starttls)
+        {
             self.step(connection.starttls(tls, &self.hello))
                 .await
                 .map_err(|error| retry("STARTTLS", error))?;
@@ -287,7 +291,10 @@ mod tests {
     #[test]
     fn a_time_to_wait_is_read_from_words() {
         let seconds = |text: &str| time_to_wait(text).map(|time| time.as_secs());
-        assert_eq!(seconds("451 4.7.1 Greylisted, try again in 300 seconds"), Some(300));
+        assert_eq!(
+            seconds("451 4.7.1 Greylisted, try again in 300 seconds"),
+            Some(300)
+        );
         assert_eq!(seconds("450 come back in 5 minutes"), Some(300));
         assert_eq!(seconds("451 try later"), None);
     }

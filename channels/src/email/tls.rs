@@ -21,7 +21,8 @@ pub(super) fn for_smtp(host: &str, ca: Option<&Path>) -> Result<TlsParameters, I
     if let Some(path) = ca {
         for certificate in read_certificates("smtp.ca_path", path)? {
             let certificate = Certificate::from_der(certificate.to_vec());
-            let certificate = certificate.map_err(|error| unusable("smtp.ca_path", path, &error))?;
+            let certificate =
+                certificate.map_err(|error| unusable("smtp.ca_path", path, &error))?;
             parameters = parameters.add_root_certificate(certificate);
         }
     }
@@ -72,7 +73,10 @@ fn unusable(field: &str, path: &Path, error: &impl std::fmt::Display) -> Invalid
     InvalidSetting::new(
         NAME,
         field,
-        format!("no certificates can be read from `{}` ({error})", path.display()),
+        format!(
+            "no certificates can be read from `{}` ({error})",
+            path.display()
+        ),
         "name a file with the certificates in PEM, or leave it out",
     )
 }

@@ -30,8 +30,10 @@ pub(super) fn vouches_for(fields: &Fields<'_>, authserv_id: &str, domain: &str) 
         };
         return dmarc.iter().all(|finding| passes(finding) && same(finding));
     }
-    of(&results, "dkim").any(|finding| passes(finding) && aligned(finding, &["header.d", "header.i"]))
-        || of(&results, "spf").any(|finding| passes(finding) && aligned(finding, &["smtp.mailfrom"]))
+    of(&results, "dkim")
+        .any(|finding| passes(finding) && aligned(finding, &["header.d", "header.i"]))
+        || of(&results, "spf")
+            .any(|finding| passes(finding) && aligned(finding, &["smtp.mailfrom"]))
 }
 
 /// The results that the server put above everything else: from its first header field on, until the next hop.
@@ -70,7 +72,9 @@ struct Finding {
 }
 
 fn of<'a>(findings: &'a [Finding], method: &'static str) -> impl Iterator<Item = &'a Finding> {
-    findings.iter().filter(move |finding| finding.method == method)
+    findings
+        .iter()
+        .filter(move |finding| finding.method == method)
 }
 
 fn findings(value: &str) -> Vec<Finding> {
@@ -108,7 +112,10 @@ fn belongs_to(domain: &str, value: &str) -> bool {
     if !by.contains('.') {
         return false;
     }
-    domain == by || domain.strip_suffix(&by).is_some_and(|rest| rest.ends_with('.'))
+    domain == by
+        || domain
+            .strip_suffix(&by)
+            .is_some_and(|rest| rest.ends_with('.'))
 }
 
 /// Comments in parentheses go, nested ones too (RFC 5322, section 3.2.2).

@@ -82,7 +82,8 @@ pub(super) fn find(fields: &Fields<'_>, sender: &str, subject: &str) -> Option<A
             "auto-submitted" if !value.is_empty() && !value.starts_with("no") => {
                 Some(Automatic::Autoresponder)
             }
-            "x-autoreply" | "x-autorespond" | "x-autoresponder" | "x-auto-reply-from" | "x-mail-autoreply"
+            "x-autoreply" | "x-autorespond" | "x-autoresponder" | "x-auto-reply-from"
+            | "x-mail-autoreply"
                 if value != "no" =>
             {
                 Some(Automatic::Autoresponder)
@@ -115,7 +116,10 @@ pub(super) fn find(fields: &Fields<'_>, sender: &str, subject: &str) -> Option<A
         }
     }
     let local = sender.split('@').next().unwrap_or_default().to_lowercase();
-    if DEAF.contains(&local.as_str()) || local.starts_with("mailer-daemon") || local.starts_with("bounce+") {
+    if DEAF.contains(&local.as_str())
+        || local.starts_with("mailer-daemon")
+        || local.starts_with("bounce+")
+    {
         return Some(Automatic::NoReturn);
     }
     let subject = subject.trim().to_lowercase();
@@ -137,24 +141,39 @@ mod tests {
     fn what_no_person_wrote_is_told_apart() {
         use Automatic::*;
         for (name, value, expected) in [
-            ("Auto-Submitted", "auto-replied; owner-email=x", Some(Autoresponder)),
+            (
+                "Auto-Submitted",
+                "auto-replied; owner-email=x",
+                Some(Autoresponder),
+            ),
             ("auto-submitted", "auto-generated", Some(Autoresponder)),
             ("Auto-Submitted", "no", None),
             ("X-Autoreply", "yes", Some(Autoresponder)),
-            ("X-Auto-Response-Suppress", "DR, OOF, AutoReply", Some(Autoresponder)),
+            (
+                "X-Auto-Response-Suppress",
+                "DR, OOF, AutoReply",
+                Some(Autoresponder),
+            ),
             ("X-Auto-Response-Suppress", "DR", None),
             ("Precedence", "bulk", Some(Bulk)),
             ("Precedence", "first-class", None),
             ("List-Id", "<a.example>", Some(Bulk)),
             ("Return-Path", "<>", Some(NoReturn)),
             ("Return-Path", "<ana@example.com>", None),
-            ("Content-Type", "multipart/report; report-type=disposition-notification", Some(Report)),
+            (
+                "Content-Type",
+                "multipart/report; report-type=disposition-notification",
+                Some(Report),
+            ),
             ("Subject", "x", None),
         ] {
             assert_eq!(judged(name, value), expected, "{name}: {value}");
         }
         assert_eq!(find(&[], "No-Reply@shop.example", "x"), Some(NoReturn));
-        assert_eq!(find(&[], "a@b.example", "Respuesta automática: Re: x"), Some(Autoresponder));
+        assert_eq!(
+            find(&[], "a@b.example", "Respuesta automática: Re: x"),
+            Some(Autoresponder)
+        );
         assert_eq!(find(&[], "bob@b.example", "Where is my answer?"), None);
     }
 }

@@ -63,12 +63,7 @@ pub(in crate::email) fn is_gone(text: &str) -> bool {
     let permanent = |status: regex::Captures<'_>| {
         let number = |index: usize| status[index].parse::<u16>().unwrap_or_default();
         // X.1.1 no such mailbox, X.1.2 no such system, X.1.3 no address, X.1.6 moved, X.1.10 takes no mail, X.2.1 disabled.
-        (number(1) == 5).then(|| {
-            matches!(
-                (number(2), number(3)),
-                (1, 1 | 2 | 3 | 6 | 10) | (2, 1)
-            )
-        })
+        (number(1) == 5).then(|| matches!((number(2), number(3)), (1, 1 | 2 | 3 | 6 | 10) | (2, 1)))
     };
     let mut codes = STATUS.captures_iter(text).filter_map(permanent).peekable();
     match codes.peek() {
@@ -140,7 +135,11 @@ fn read_status(mail: &Message<'_>, status: &str, domain: &str, now: Timestamp) -
     } else if action("relayed").is_some() || action("expanded").is_some() {
         ReceiptStatus::Sent
     } else if let Some(failed) = action("failed") {
-        let reason = format!("{} {}", field(failed, "status"), field(failed, "diagnostic-code"));
+        let reason = format!(
+            "{} {}",
+            field(failed, "status"),
+            field(failed, "diagnostic-code")
+        );
         ReceiptStatus::Failed {
             gone: is_gone(&reason),
             reason: short(&reason),
@@ -151,7 +150,12 @@ fn read_status(mail: &Message<'_>, status: &str, domain: &str, now: Timestamp) -
     settles(named, message, status, now)
 }
 
-fn settles(named: String, message: OutboundMessageId, status: ReceiptStatus, now: Timestamp) -> Report {
+fn settles(
+    named: String,
+    message: OutboundMessageId,
+    status: ReceiptStatus,
+    now: Timestamp,
+) -> Report {
     Report::Settles(vec![ReceiptUpdate {
         provider_id: Some(named),
         message: Some(message),
@@ -232,10 +236,12 @@ fn own_mail(mail: &Message<'_>, domain: &str) -> Option<(String, OutboundMessage
 
 /// A reason of a length fit for logs, without addresses of customers.
 fn short(reason: &str) -> String {
-    let words = reason.split_whitespace().map(|word| match word.contains('@') {
-        true => "…",
-        false => word,
-    });
+    let words = reason
+        .split_whitespace()
+        .map(|word| match word.contains('@') {
+            true => "…",
+            false => word,
+        });
     let text: Vec<&str> = words.collect();
     text.join(" ").chars().take(300).collect()
 }

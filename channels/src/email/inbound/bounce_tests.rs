@@ -13,7 +13,10 @@ fn report(raw: &str) -> Option<Report> {
         .headers_raw()
         .map(|(name, value)| (name, value.trim().to_owned()))
         .collect();
-    let sender = mail.from().and_then(|from| from.first()?.address()).unwrap_or_default();
+    let sender = mail
+        .from()
+        .and_then(|from| from.first()?.address())
+        .unwrap_or_default();
     let now = "2026-11-21T10:00:00Z".parse().unwrap();
     super::read(&mail, &fields, sender, "shop.example", now)
 }
@@ -153,7 +156,12 @@ fn answers_of_servers_tell_whether_anybody_is_there() {
     ] {
         assert!(is_gone(gone), "{gone}");
     }
-    for there in ["552 5.2.2 mailbox full", "550 not you", "554 5.7.1 spam", "450 4.2.1 mailbox unavailable"] {
+    for there in [
+        "552 5.2.2 mailbox full",
+        "550 not you",
+        "554 5.7.1 spam",
+        "450 4.2.1 mailbox unavailable",
+    ] {
         assert!(!is_gone(there), "{there}");
     }
 }

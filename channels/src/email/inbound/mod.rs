@@ -160,9 +160,9 @@ impl Reader {
         if text.trim().is_empty() && attachments.is_empty() {
             return None;
         }
-        let changed = answers
-            .and_then(|own| own.topic)
-            .is_some_and(|topic| !subject::base(&line).is_empty() && topic != subject::topic(&line));
+        let changed = answers.and_then(|own| own.topic).is_some_and(|topic| {
+            !subject::base(&line).is_empty() && topic != subject::topic(&line)
+        });
         let text: String = text.trim().chars().take(MAX_TEXT_CHARS).collect();
         let sent_at = mail
             .date()
@@ -214,7 +214,10 @@ impl Reader {
             .filter_map(|name| mail.header_raw(*name))
             .map(|value| value.trim().trim_matches(['<', '>']).to_owned());
         let to = mail.all_to().chain(mail.all_cc());
-        let to = to.flat_map(|list| list.iter().filter_map(|one| one.address().map(str::to_owned)));
+        let to = to.flat_map(|list| {
+            list.iter()
+                .filter_map(|one| one.address().map(str::to_owned))
+        });
         to.chain(other).take(100).find_map(|address| {
             let (local, _) = address.rsplit_once('@')?;
             let (_, token) = local.rsplit_once('+')?;
@@ -244,7 +247,10 @@ impl Reader {
             .collect();
         if taken.len() < count || !whole {
             let left_out = count - taken.len() + usize::from(!whole);
-            tracing::info!(left_out, "files of a mail are left out: too large or too many");
+            tracing::info!(
+                left_out,
+                "files of a mail are left out: too large or too many"
+            );
         }
         taken
     }
@@ -263,7 +269,9 @@ impl Sender {
     /// Answers go to `From` and never to `Reply-To`: whoever forges a customer's name must not get the answer.
     fn of(mail: &Message<'_>) -> Option<Self> {
         let fields = mail.headers().iter();
-        let count = fields.filter(|field| field.name == mail_parser::HeaderName::From).count();
+        let count = fields
+            .filter(|field| field.name == mail_parser::HeaderName::From)
+            .count();
         let from = mail.from()?;
         let first = from.first()?;
         let address = first.address()?.trim().to_lowercase();
@@ -311,7 +319,8 @@ fn has_ids(value: &HeaderValue<'_>) -> bool {
 /// What makes the mail unique: its `Message-ID`, else its content.
 fn external_id(mail: &Message<'_>) -> String {
     let id = mail.message_id().unwrap_or_default().trim();
-    let usable = id.contains('@') && id.len() <= MAX_ID_BYTES && id.chars().all(|c| c.is_ascii_graphic());
+    let usable =
+        id.contains('@') && id.len() <= MAX_ID_BYTES && id.chars().all(|c| c.is_ascii_graphic());
     if usable {
         return id.to_owned();
     }
@@ -326,7 +335,11 @@ fn external_id(mail: &Message<'_>) -> String {
     }
     let body = mail.parts.first().map_or(0, |part| part.offset_body) as usize;
     hash.update(mail.raw_message.get(body..).unwrap_or_default());
-    let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash: String = hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("sha256:{hash}")
 }
 

@@ -74,7 +74,10 @@ pattern!(
         | inizio\s+messaggio\s+inoltrato: | início\s+da\s+mensagem\s+encaminhada:
         | начало\s+переадресованного\s+сообщения: )"
 );
-pattern!(HEADER_FROM, r"(?i)^[\s*]*(?:from|de|von|da|от|от кого|expéditeur)\s*:[\s*]*\S");
+pattern!(
+    HEADER_FROM,
+    r"(?i)^[\s*]*(?:from|de|von|da|от|от кого|expéditeur)\s*:[\s*]*\S"
+);
 pattern!(
     HEADER_OTHER,
     r"(?ix)^[\s*]*(?: sent|date|to|cc|subject | enviado(?:\s+el|\s+em)?|fecha|para|asunto | gesendet|datum|an|betreff
@@ -185,7 +188,11 @@ fn attribution(lines: &[&str], at: usize) -> Option<usize> {
         return None;
     }
     let mut text = first.to_owned();
-    for (more, line) in lines[at + 1..].iter().take(ATTRIBUTION_LINES - 1).enumerate() {
+    for (more, line) in lines[at + 1..]
+        .iter()
+        .take(ATTRIBUTION_LINES - 1)
+        .enumerate()
+    {
         let line = line.trim();
         if line.is_empty() || is_quoted(line) || text.len() + line.len() > ATTRIBUTION_BYTES {
             return None;
@@ -245,7 +252,10 @@ fn cut_signature(own: &mut Vec<&str>) {
     let closing = last.rev().find(|at| {
         let line = own[**at].trim();
         let closes = CLOSING.is_match(line) || CLOSING_WITH_NAME.is_match(line);
-        closes && own[**at + 1..].iter().all(|line| line.chars().count() <= 80)
+        closes
+            && own[**at + 1..]
+                .iter()
+                .all(|line| line.chars().count() <= 80)
     });
     if let Some(at) = closing.copied().filter(|at| wordy(&own[..*at])) {
         own.truncate(at);

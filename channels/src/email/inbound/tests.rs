@@ -48,9 +48,16 @@ fn a_mail_is_a_message() {
     assert_eq!(found.external_id, "a1@example.com");
     assert_eq!(found.text, "Where is it?");
     assert_eq!(found.subject.as_deref(), Some("My order"));
-    assert_eq!(found.sent_at, "2026-11-21T09:00:00Z".parse::<Timestamp>().unwrap());
+    assert_eq!(
+        found.sent_at,
+        "2026-11-21T09:00:00Z".parse::<Timestamp>().unwrap()
+    );
     assert!(found.new_topic);
-    assert_eq!(found.proof, Some(Proof::nobody()), "anyone can write a From");
+    assert_eq!(
+        found.proof,
+        Some(Proof::nobody()),
+        "anyone can write a From"
+    );
     let only_subject = message(&mail("Subject: Where is order 10234?\n", "\n"));
     assert_eq!(only_subject.text, "Where is order 10234?");
     assert_eq!(read(&mail("", " \n")), Mail::Skipped(Skip::Empty));
@@ -68,7 +75,10 @@ fn charsets_and_transfer_encodings_are_read() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(plain("iso-8859-1", b"\xbfD\xf3nde est\xe1?"), "¿Dónde está?");
+    assert_eq!(
+        plain("iso-8859-1", b"\xbfD\xf3nde est\xe1?"),
+        "¿Dónde está?"
+    );
     assert_eq!(plain("windows-1252", b"12 \x80"), "12 €");
     assert_eq!(plain("koi8-r", b"\xe7\xc4\xc5?"), "Где?");
     assert_eq!(plain("windows-1251", b"\xc3\xe4\xe5?"), "Где?");
@@ -101,24 +111,41 @@ fn html_mail_is_read_as_text() {
         "Content-Type: multipart/alternative; boundary=b\n",
         "--b\nContent-Type: text/plain\n\n \n--b\nContent-Type: text/html\n\n<div>Only here</div>\n--b--\n",
     );
-    assert_eq!(message(&both).text, "Only here", "an empty text part is nothing");
+    assert_eq!(
+        message(&both).text,
+        "Only here",
+        "an empty text part is nothing"
+    );
 }
 
 #[test]
 fn an_answer_is_threaded_and_another_subject_is_another_matter() {
-    let ours = ids::message_id(&OURS.parse().unwrap(), subject::topic("Your order 10234"), "shop.example");
+    let ours = ids::message_id(
+        &OURS.parse().unwrap(),
+        subject::topic("Your order 10234"),
+        "shop.example",
+    );
     let answer = |headers: String, line: &str| {
-        message(&mail(&format!("Subject: {line}\n{headers}\n"), "Thanks, and when?"))
+        message(&mail(
+            &format!("Subject: {line}\n{headers}\n"),
+            "Thanks, and when?",
+        ))
     };
     let reply = answer(format!("In-Reply-To: <{ours}>"), "AW: Your order 10234");
     assert_eq!(reply.answers.as_ref(), Some(&ours));
     assert!(!reply.new_topic);
-    let references = answer(format!("References: <x@y.example>\n <{ours}> <z@y.example>"), "Re: your  order 10234");
+    let references = answer(
+        format!("References: <x@y.example>\n <{ours}> <z@y.example>"),
+        "Re: your  order 10234",
+    );
     assert_eq!(references.answers.as_ref(), Some(&ours));
     assert!(!references.new_topic);
     let other = answer(format!("In-Reply-To: <{ours}>"), "A bag");
     assert!(other.new_topic, "the same thread, another matter");
-    let strange = answer("In-Reply-To: <x@y.example>".to_owned(), "Re: Your order 10234");
+    let strange = answer(
+        "In-Reply-To: <x@y.example>".to_owned(),
+        "Re: Your order 10234",
+    );
     assert_eq!((strange.answers, strange.new_topic), (None, false));
     assert!(answer(String::new(), "A bag").new_topic);
 }
@@ -127,7 +154,8 @@ fn an_answer_is_threaded_and_another_subject_is_another_matter() {
 fn the_token_in_the_address_is_as_good_as_a_reference() {
     let token = ReplyTokens::new("a key".into()).make(&OURS.parse().unwrap(), "ana@example.com");
     let to = |token: &str| {
-        let mail = mail("Subject: Order\n", "M, please").replace("To: hello@", &format!("To: x@y.example, hello+{token}@"));
+        let mail = mail("Subject: Order\n", "M, please")
+            .replace("To: hello@", &format!("To: x@y.example, hello+{token}@"));
         message(&mail)
     };
     let found = to(&token);
@@ -148,7 +176,9 @@ fn only_the_receiving_server_proves_a_sender() {
     for forged in [
         "Authentication-Results: mx.evil.example; dmarc=pass header.from=example.com\n".to_owned(),
         "Authentication-Results: mx.shop.example; dmarc=fail header.from=example.com\n".to_owned(),
-        format!("Received: from x\nAuthentication-Results: mx.shop.example; dmarc=fail\nReceived: from y\n{pass}"),
+        format!(
+            "Received: from x\nAuthentication-Results: mx.shop.example; dmarc=fail\nReceived: from y\n{pass}"
+        ),
         format!("From: Eve <eve@evil.example>\n{pass}"),
     ] {
         assert!(proof(&forged).is_nobody(), "{forged}");
@@ -171,11 +201,17 @@ fn mail_that_no_person_wrote_is_skipped_and_so_is_our_own() {
     assert_eq!(skipped("Precedence: list\n"), "bulk");
     assert_eq!(skipped("List-Unsubscribe: <https://a.example>\n"), "bulk");
     assert_eq!(skipped("Return-Path: <>\n"), "no_return");
-    assert_eq!(skipped("Subject: Abwesenheitsnotiz: Ihre Bestellung\n"), "autoresponder");
+    assert_eq!(
+        skipped("Subject: Abwesenheitsnotiz: Ihre Bestellung\n"),
+        "autoresponder"
+    );
     let own = mail("", "x").replace("Ana@example.com", "HELLO@shop.example");
     assert_eq!(read(&own), Mail::Skipped(Skip::Automatic(Automatic::Own)));
     let looped = mail("", "x").replace("a1@example.com", &format!("{OURS}.0000abcd@shop.example"));
-    assert_eq!(read(&looped), Mail::Skipped(Skip::Automatic(Automatic::Own)));
+    assert_eq!(
+        read(&looped),
+        Mail::Skipped(Skip::Automatic(Automatic::Own))
+    );
     let nobody = "Subject: x\n\nHello\n";
     assert_eq!(read(nobody), Mail::Skipped(Skip::NoSender));
 }
@@ -183,7 +219,10 @@ fn mail_that_no_person_wrote_is_skipped_and_so_is_our_own() {
 #[test]
 fn files_come_along_within_limits() {
     let file = |size: usize| {
-        format!("--b\nContent-Type: image/jpeg; name=\"../a b.jpg\"\nContent-Disposition: attachment\nContent-Transfer-Encoding: 8bit\n\n{}\n", "x".repeat(size))
+        format!(
+            "--b\nContent-Type: image/jpeg; name=\"../a b.jpg\"\nContent-Disposition: attachment\nContent-Transfer-Encoding: 8bit\n\n{}\n",
+            "x".repeat(size)
+        )
     };
     let with = |files: &str| {
         mail(
@@ -248,7 +287,9 @@ fn collected() -> Vec<(PathBuf, Vec<u8>)> {
     if found.is_empty() {
         #[allow(clippy::print_stderr)]
         {
-            eprintln!("skipped: mails of other projects (DOORSTEP_SHARED names no folder with `mail`)");
+            eprintln!(
+                "skipped: mails of other projects (DOORSTEP_SHARED names no folder with `mail`)"
+            );
         }
     }
     found.sort();
@@ -288,8 +329,14 @@ fn every_collected_mail_is_a_message_or_a_skip_and_the_same_one_when_read_again(
 /// Seeds of the mutations: one mail of each kind.
 fn seeds() -> Vec<Vec<u8>> {
     let bounce = "Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example\r\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x\r\n\r\nFinal-Recipient: rfc822; a@b.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <01936c00-0000-7000-8000-000000000001.0000abcd@shop.example>\r\n\r\nx\r\n--b--\r\n";
-    let html = mail("Authentication-Results: mx.shop.example; dkim=pass (\"x\") header.d=example.com\nContent-Type: text/html; charset=koi8-r\nContent-Transfer-Encoding: base64\n", "PHA+V2hlcmU/PC9wPjxibG9ja3F1b3RlPm9sZDwvYmxvY2txdW90ZT4=\n");
-    let mixed = mail("Subject: =?utf-8?q?=C2=BFD=C3=B3nde?=\nTo: hello+abcdefghijklmnopqrstuvwxyz234567abcdefghij@shop.example\nContent-Type: multipart/mixed; boundary=\"b\"\n", "--b\nContent-Type: text/plain; format=flowed; delsp=yes\n\nOn Sat, 21 Nov 2026 at 10:00, A <a@b.example> \nwrote:\n> x\n\nFrom: a\nSent: b\nTo: c\nSubject: d\n\n--b\nContent-Type: image/png; name*=utf-8''%e2%82%ac.png\nContent-Disposition: attachment\n\nx\n--b--\n");
+    let html = mail(
+        "Authentication-Results: mx.shop.example; dkim=pass (\"x\") header.d=example.com\nContent-Type: text/html; charset=koi8-r\nContent-Transfer-Encoding: base64\n",
+        "PHA+V2hlcmU/PC9wPjxibG9ja3F1b3RlPm9sZDwvYmxvY2txdW90ZT4=\n",
+    );
+    let mixed = mail(
+        "Subject: =?utf-8?q?=C2=BFD=C3=B3nde?=\nTo: hello+abcdefghijklmnopqrstuvwxyz234567abcdefghij@shop.example\nContent-Type: multipart/mixed; boundary=\"b\"\n",
+        "--b\nContent-Type: text/plain; format=flowed; delsp=yes\n\nOn Sat, 21 Nov 2026 at 10:00, A <a@b.example> \nwrote:\n> x\n\nFrom: a\nSent: b\nTo: c\nSubject: d\n\n--b\nContent-Type: image/png; name*=utf-8''%e2%82%ac.png\nContent-Disposition: attachment\n\nx\n--b--\n",
+    );
     vec![bounce.into(), html.into_bytes(), mixed.into_bytes()]
 }
 

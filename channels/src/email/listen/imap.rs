@@ -74,14 +74,21 @@ impl ImapMailbox {
     pub(super) fn new(config: Imap, max_bytes: u32) -> Result<Self, InvalidSetting> {
         let tls = match config.tls {
             Tls::None => None,
-            Tls::Starttls | Tls::Tls => Some(tls::for_imap(&config.host, config.ca_path.as_deref())?),
+            Tls::Starttls | Tls::Tls => {
+                Some(tls::for_imap(&config.host, config.ca_path.as_deref())?)
+            }
         };
         for (field, value) in [
             ("imap.poll_seconds", config.poll_seconds),
             ("imap.timeout_seconds", config.timeout_seconds),
         ] {
             if value == 0 {
-                return Err(InvalidSetting::new(NAME, field, "0 would never wait", "write 1 or more"));
+                return Err(InvalidSetting::new(
+                    NAME,
+                    field,
+                    "0 would never wait",
+                    "write 1 or more",
+                ));
             }
         }
         if config.user.is_empty() || config.password.expose_secret().is_empty() {
@@ -136,7 +143,8 @@ impl ImapMailbox {
         let mut cursor = self.begin(listener, inbox, &folder, &mut session).await?;
         listener.works();
         loop {
-            self.receive_new(listener, inbox, &mut session, &mut cursor).await?;
+            self.receive_new(listener, inbox, &mut session, &mut cursor)
+                .await?;
             if can_idle {
                 session = self.idle(session).await?;
             } else {
@@ -155,7 +163,9 @@ impl ImapMailbox {
         session: &mut Connection,
     ) -> Result<Cursor, Interruption> {
         let validity = folder.uid_validity.unwrap_or_default();
-        let stored = inbox.cursor(&listener.hand.channel, &self.cursor_name()).await?;
+        let stored = inbox
+            .cursor(&listener.hand.channel, &self.cursor_name())
+            .await?;
         let cursor = match stored.as_deref().and_then(Cursor::parse) {
             Some(cursor) if cursor.validity == validity => return Ok(cursor),
             Some(old) => {
@@ -183,7 +193,11 @@ impl ImapMailbox {
         Ok(cursor)
     }
 
-    async fn last_uid(&self, folder: &Mailbox, session: &mut Connection) -> Result<u32, Interruption> {
+    async fn last_uid(
+        &self,
+        folder: &Mailbox,
+        session: &mut Connection,
+    ) -> Result<u32, Interruption> {
         if let Some(next) = folder.uid_next {
             return Ok(next.saturating_sub(1));
         }
@@ -235,10 +249,21 @@ impl ImapMailbox {
     }
 
     /// One mail, or its beginning; `None` when it was deleted meanwhile.
-    async fn fetch(&self, session: &mut Connection, uid: u32) -> Result<Option<Fetch>, Interruption> {
-        let query = format!("(UID INTERNALDATE RFC822.SIZE BODY.PEEK[]<0.{}>)", self.max_bytes);
+    async fn fetch(
+        &self,
+        session: &mut Connection,
+        uid: u32,
+    ) -> Result<Option<Fetch>, Interruption> {
+        let query = format!(
+            "(UID INTERNALDATE RFC822.SIZE BODY.PEEK[]<0.{}>)",
+            self.max_bytes
+        );
         let fetching = async {
-            let mails: Vec<Fetch> = session.uid_fetch(uid.to_string(), query).await?.try_collect().await?;
+            let mails: Vec<Fetch> = session
+                .uid_fetch(uid.to_string(), query)
+                .await?
+                .try_collect()
+                .await?;
             Ok(mails)
         };
         let mails = self.step("UID FETCH", fetching).await?;
@@ -259,7 +284,12 @@ impl ImapMailbox {
     }
 
     fn cursor_name(&self) -> String {
-        let Imap { host, user, mailbox, .. } = &self.config;
+        let Imap {
+            host,
+            user,
+            mailbox,
+            ..
+        } = &self.config;
         format!("imap:{user}@{host}/{mailbox}")
     }
 
@@ -290,7 +320,8 @@ impl ImapMailbox {
     }
 
     async fn open(&self, session: &mut Connection) -> Result<Mailbox, Interruption> {
-        self.step("EXAMINE", session.examine(&self.config.mailbox)).await
+        self.step("EXAMINE", session.examine(&self.config.mailbox))
+            .await
     }
 
     /// A logged-in connection.
@@ -303,7 +334,12 @@ impl ImapMailbox {
         }
         let user = &self.config.user;
         let password = self.config.password.expose_secret();
-        let login = async { client.login(user, password).await.map_err(|(error, _)| error) };
+        let login = async {
+            client
+                .login(user, password)
+                .await
+                .map_err(|(error, _)| error)
+        };
         self.step("LOGIN", login).await
     }
 
@@ -337,7 +373,10 @@ impl ImapMailbox {
     async fn start_tls(&self, plain: TcpStream) -> Result<TcpStream, Interruption> {
         let mut client = Client::new(plain);
         let starting = async {
-            client.read_response().await?.ok_or(ImapError::ConnectionLost)?;
+            client
+                .read_response()
+                .await?
+                .ok_or(ImapError::ConnectionLost)?;
             client.run_command_and_check_ok("STARTTLS", None).await?;
             Ok(client.into_inner())
         };

@@ -66,7 +66,10 @@ impl MaildirMailbox {
     }
 
     pub(super) async fn diagnose(&self) -> Diagnosed {
-        let new = self.new_names(&HashSet::new()).await.map_err(|error| self.failed(&error))?;
+        let new = self
+            .new_names(&HashSet::new())
+            .await
+            .map_err(|error| self.failed(&error))?;
         let what = format!("the maildir can be read ({} waiting)", new.len());
         Ok((what, None))
     }
@@ -77,7 +80,10 @@ impl MaildirMailbox {
         inbox: &dyn Inbox,
         stuck: &mut HashSet<String>,
     ) -> Result<usize, Interruption> {
-        let names = self.new_names(stuck).await.map_err(|error| self.failed(&error))?;
+        let names = self
+            .new_names(stuck)
+            .await
+            .map_err(|error| self.failed(&error))?;
         for name in &names {
             let path = self.dir.join("new").join(name);
             let (raw, whole) = match self.read(&path).await {

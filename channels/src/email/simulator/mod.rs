@@ -17,10 +17,7 @@ use std::{
 
 use async_trait::async_trait;
 use doorstep_core::{Ambient, message::Address};
-use lettre::message::{
-    Attachment, Mailbox, Message, MultiPart, SinglePart,
-    header::ContentType,
-};
+use lettre::message::{Attachment, Mailbox, Message, MultiPart, SinglePart, header::ContentType};
 use mail_parser::MessageParser;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
@@ -149,7 +146,11 @@ impl Simulator for EmailSimulator {
 
     fn address_of(&self, customer: &str) -> Address {
         let mailbox = mailbox_of(customer);
-        self.state.world().customers.entry(mailbox.clone()).or_default();
+        self.state
+            .world()
+            .customers
+            .entry(mailbox.clone())
+            .or_default();
         Address::new(NAME, mailbox)
     }
 
@@ -170,8 +171,12 @@ impl Simulator for EmailSimulator {
             Act::DoSomethingElse => Ok(self.reading_receipt(&from)),
             Act::Edit(_) => return Err(not_there("change a mail they sent")),
             Act::Press(_) => return Err(not_there("press buttons")),
-            Act::Follow(_) => return Err(not_there("follow a link with a token into a conversation")),
-            Act::Block | Act::Unblock => return Err(not_there("block the shop so that it is told")),
+            Act::Follow(_) => {
+                return Err(not_there("follow a link with a token into a conversation"));
+            }
+            Act::Block | Act::Unblock => {
+                return Err(not_there("block the shop so that it is told"));
+            }
         }?;
         self.state.tell(mail).map_err(|error| failed(&error))
     }
@@ -179,7 +184,9 @@ impl Simulator for EmailSimulator {
     fn shown(&self, customer: &str) -> Vec<Shown> {
         let world = self.state.world();
         let customer = world.customers.get(&mailbox_of(customer));
-        customer.map(|customer| customer.shown.clone()).unwrap_or_default()
+        customer
+            .map(|customer| customer.shown.clone())
+            .unwrap_or_default()
     }
 
     fn inject(&self, faults: Faults) {
@@ -211,7 +218,10 @@ impl EmailSimulator {
     ) -> Result<Vec<u8>, SimulatorError> {
         let last = {
             let world = self.state.world();
-            world.customers.get(from).and_then(|customer| customer.last.clone())
+            world
+                .customers
+                .get(from)
+                .and_then(|customer| customer.last.clone())
         };
         let options = &self.state.options;
         let to = last.as_ref().map_or(&options.shop, |last| &last.answer_to);
@@ -235,7 +245,11 @@ impl EmailSimulator {
             None => builder = builder.subject("A question"),
         }
         let mail = match file {
-            Some(file) => builder.multipart(MultiPart::mixed().singlepart(SinglePart::plain(text)).singlepart(file)),
+            Some(file) => builder.multipart(
+                MultiPart::mixed()
+                    .singlepart(SinglePart::plain(text))
+                    .singlepart(file),
+            ),
             None => builder.singlepart(SinglePart::plain(text)),
         };
         let mail = mail.map_err(|error| failed(&error))?;
@@ -335,7 +349,11 @@ impl State {
 /// A mail as a mail program without HTML shows it, and the pictures that one with HTML would load.
 fn read(raw: &[u8]) -> Option<(Shown, Received)> {
     let mail = MessageParser::default().parse(raw)?;
-    let text = mail.body_text(0)?.replace("\r\n", "\n").trim_end().to_owned();
+    let text = mail
+        .body_text(0)?
+        .replace("\r\n", "\n")
+        .trim_end()
+        .to_owned();
     let html = mail.body_html(0).unwrap_or_default();
     let sources = html.split("<img src=\"").skip(1);
     let images = sources
@@ -359,7 +377,13 @@ fn read(raw: &[u8]) -> Option<(Shown, Received)> {
 }
 
 fn mailbox_of(customer: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
     let local: String = customer.chars().map(plain).take(60).collect();
     format!("{local}@{DOMAIN}")
 }

@@ -84,12 +84,18 @@ impl Dialogue {
     }
 
     async fn answer(&mut self, line: &str) -> Option<Answer> {
-        let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
+        let verb = line
+            .split([' ', ':'])
+            .next()
+            .unwrap_or_default()
+            .to_ascii_uppercase();
         if self.revoked() && !matches!(verb.as_str(), "EHLO" | "HELO" | "AUTH" | "QUIT") {
             return Some(Answer::Bye("421 4.7.0 your login is no longer valid"));
         }
         Some(match verb.as_str() {
-            "EHLO" => Answer::line("250-mx.simulator.example\r\n250-AUTH PLAIN LOGIN\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES"),
+            "EHLO" => Answer::line(
+                "250-mx.simulator.example\r\n250-AUTH PLAIN LOGIN\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES",
+            ),
             "HELO" => Answer::line("250 mx.simulator.example"),
             "AUTH" => self.login(line).await?,
             "NOOP" => Answer::line("250 2.0.0 ok"),
@@ -123,7 +129,10 @@ impl Dialogue {
                 };
                 let text = decoded(&text);
                 let mut parts = text.split('\0').skip(1).map(str::to_owned);
-                (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+                (
+                    parts.next().unwrap_or_default(),
+                    parts.next().unwrap_or_default(),
+                )
             }
             "LOGIN" => {
                 let user = self.ask("VXNlcm5hbWU6").await?;
@@ -156,7 +165,9 @@ impl Dialogue {
             let seconds = wait.as_secs().max(1);
             drop(guard);
             self.state.changed();
-            return Answer::Line(format!("451 4.7.1 too many mails, try again in {seconds} seconds"));
+            return Answer::Line(format!(
+                "451 4.7.1 too many mails, try again in {seconds} seconds"
+            ));
         }
         drop(guard);
         self.recipient = None;
@@ -164,7 +175,11 @@ impl Dialogue {
     }
 
     fn rcpt(&mut self, line: &str) -> Answer {
-        let address = line.split(['<', '>']).nth(1).unwrap_or_default().to_lowercase();
+        let address = line
+            .split(['<', '>'])
+            .nth(1)
+            .unwrap_or_default()
+            .to_lowercase();
         if !self.state.world().customers.contains_key(&address) {
             return Answer::line("550 5.1.1 no such user here");
         }
@@ -218,7 +233,10 @@ impl Dialogue {
     }
 
     async fn say(&mut self, text: &str) -> Option<()> {
-        self.write.write_all(format!("{text}\r\n").as_bytes()).await.ok()
+        self.write
+            .write_all(format!("{text}\r\n").as_bytes())
+            .await
+            .ok()
     }
 
     /// The next line without its end; `None` when the other side hung up.
