@@ -120,7 +120,12 @@ pub(super) fn own_words(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(|line| line.trim_end()).collect();
     let mut own = without_quotes(&lines);
     cut_signature(&mut own);
-    while own.last().is_some_and(|line| line.trim().is_empty()) {
+    // Blank lines, and the rule that parted the quote from the answer.
+    let rule = |line: &str| line.len() >= 5 && line.chars().all(|c| matches!(c, '-' | '_' | '*'));
+    while own
+        .last()
+        .is_some_and(|line| line.trim().is_empty() || rule(line.trim()))
+    {
         own.pop();
     }
     joined(&own)

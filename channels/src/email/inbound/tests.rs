@@ -262,8 +262,13 @@ fn a_mail_without_an_identifier_is_known_by_its_content() {
 
 // --- real mails --------------------------------------------------------------------------
 
-/// The mails beside the repository; none, said visibly, where they are not.
+/// The mails beside the repository.
 fn collected() -> Vec<(PathBuf, Vec<u8>)> {
+    collected_as(&[".eml", ".raw"])
+}
+
+/// Files beside the repository with these endings; none, said visibly, where they are not.
+fn collected_as(endings: &[&str]) -> Vec<(PathBuf, Vec<u8>)> {
     let shared = std::env::var("DOORSTEP_SHARED").map_or_else(
         |_| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")),
         PathBuf::from,
@@ -279,7 +284,7 @@ fn collected() -> Vec<(PathBuf, Vec<u8>)> {
             let name = path.to_string_lossy().into_owned();
             if path.is_dir() {
                 folders.push(path);
-            } else if name.ends_with(".eml") || name.ends_with(".raw") {
+            } else if endings.iter().any(|ending| name.ends_with(ending)) {
                 found.push((path.clone(), std::fs::read(path).unwrap()));
             }
         }
@@ -321,6 +326,21 @@ fn every_collected_mail_is_a_message_or_a_skip_and_the_same_one_when_read_again(
     #[allow(clippy::print_stderr)]
     {
         eprintln!("collected mails: {counts:?}");
+    }
+}
+
+#[test]
+fn collected_answers_lose_what_they_quote() {
+    for (path, raw) in collected_as(&[".txt"]) {
+        if !path.to_string_lossy().contains("reply-github") || path.ends_with("SOURCE.txt") {
+            continue;
+        }
+        let own = reply::own_words(&String::from_utf8_lossy(&raw));
+        let name = path.display();
+        assert!(!own.lines().any(|line| line.starts_with('>')), "{name}");
+        let quotes = |line: &str| line.ends_with("wrote:") && line.contains('@');
+        assert!(!own.lines().any(quotes), "{name}");
+        assert!(!own.ends_with("---"), "{name}");
     }
 }
 
