@@ -1,7 +1,7 @@
 //! E-mail: out by SMTP or into a local outbox directory, in from an IMAP server or a maildir.
 //!
 //! What comes in is either a customer's message, news about a mail of ours (a bounce), or mail that no person wrote, which
-//! is never answered ([`inbound`]). Its simulator is in [`simulator`].
+//! is never answered (`inbound`). Its simulator is in [`simulator`].
 
 mod compose;
 mod config;
