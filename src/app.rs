@@ -398,6 +398,10 @@ pub(crate) fn with_kept_secrets(
         let identity = webchat.identity_secret.clone().unwrap_or_default();
         webchat.identity_secret = Some(find("webchat_identity_secret", &identity)?);
     }
+    let email = config.channels.email.as_mut();
+    if let Some(email) = email.filter(|email| email.reply_tokens) {
+        email.reply_secret = find("email_reply_secret", &email.reply_secret)?;
+    }
     for (name, source) in &mut config.commerce {
         source.secret = find(&format!("commerce_{name}_secret"), &source.secret)?;
     }

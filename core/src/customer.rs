@@ -23,14 +23,43 @@ pub struct Customer {
 }
 
 /// What a channel proved about a sender. Only a proof (or order number plus second factor) opens an order (G5).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Proof {
-    /// The shop's identifier of the customer.
-    pub customer: ShopCustomerId,
+    /// The shop's identifier of the customer; `None` when only an e-mail address was proven, or nothing
+    /// ([`Self::nobody`]).
+    #[serde(default)]
+    pub customer: Option<ShopCustomerId>,
     /// E-mail address, when the proof carries one.
     pub email: Option<String>,
     /// Name, when the proof carries one.
     pub name: Option<String>,
+}
+
+impl Proof {
+    /// The sender holds this mailbox; who they are at the shop is not said.
+    pub fn mailbox(email: impl Into<String>, name: Option<String>) -> Self {
+        Self {
+            customer: None,
+            email: Some(email.into()),
+            name,
+        }
+    }
+
+    /// The address was written by anyone, as senders of mail can: what is known of it counts for nothing in this
+    /// message.
+    pub fn nobody() -> Self {
+        Self::default()
+    }
+
+    /// Whether this is [`Self::nobody`].
+    pub fn is_nobody(&self) -> bool {
+        self.customer.is_none() && self.email.is_none()
+    }
+
+    /// The e-mail address, when that alone was proven.
+    pub fn proven_mailbox(&self) -> Option<&str> {
+        self.email.as_deref().filter(|_| self.customer.is_none())
+    }
 }
 
 /// An address that is proven to be a customer's.

@@ -392,7 +392,7 @@ impl Road {
     pub(crate) async fn open_chat(&self) -> Address {
         let visitor = Address::new("webchat", "visitor-1");
         let ada = Proof {
-            customer: "C-1".into(),
+            customer: Some("C-1".into()),
             email: None,
             name: None,
         };

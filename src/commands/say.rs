@@ -64,7 +64,7 @@ impl Conversation<'_> {
             .admit(InboundMessage {
                 language_hint: self.arguments.language.clone(),
                 proof: self.arguments.customer.as_ref().map(|customer| Proof {
-                    customer: ShopCustomerId(customer.clone()),
+                    customer: Some(ShopCustomerId(customer.clone())),
                     email: None,
                     name: None,
                 }),

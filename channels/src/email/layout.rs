@@ -7,12 +7,13 @@ use std::fmt::Write;
 
 use doorstep_core::{
     Language,
-    message::{Button, Card, Content},
+    message::{Button, Card, Content, Image},
 };
 
 const FONT: &str = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;";
 
-const DARK_MODE: &str = "@media (prefers-color-scheme:dark){\
+const DARK_MODE: &str = ":root{color-scheme:light dark;supported-color-schemes:light dark}\
+@media (prefers-color-scheme:dark){\
 body,.page{background:#121417!important}\
 .card{background:#1d2126!important;border-color:#30363d!important}\
 .ink{color:#e8eaed!important}.soft{color:#a6adb7!important}\
@@ -20,7 +21,7 @@ body,.page{background:#121417!important}\
 .chip{background:#2a3038!important;color:#e8eaed!important}}";
 
 /// The complete message in plain text.
-pub(super) fn plain(content: &Content) -> String {
+pub(super) fn plain(language: &Language, content: &Content) -> String {
     let mut text = content.text.trim_end().to_owned();
     for card in &content.cards {
         text.push_str("\n\n- ");
@@ -39,6 +40,14 @@ pub(super) fn plain(content: &Content) -> String {
         text.push('\n');
     }
     push_plain_buttons(&mut text, "", &content.buttons);
+    for image in &content.images {
+        let alt = image.alt.trim();
+        let gap = if alt.is_empty() { "" } else { ": " };
+        let _ = write!(text, "\n\n{alt}{gap}{}", image.url);
+    }
+    if let Some(page) = unsubscribe_page(content).filter(|page| !text.contains(*page)) {
+        let _ = write!(text, "\n\n{}: {page}", unsubscribe_label(language));
+    }
     text.push('\n');
     text
 }
@@ -49,6 +58,25 @@ fn push_plain_buttons(text: &mut String, indent: &str, buttons: &[Button]) {
         if is_link(&button.value) {
             let _ = write!(text, ": {}", button.value);
         }
+    }
+}
+
+/// Where such messages are stopped, where they can be.
+fn unsubscribe_page(content: &Content) -> Option<&str> {
+    content.unsubscribe.as_deref().filter(|page| is_link(page))
+}
+
+/// What the link to that page says.
+fn unsubscribe_label(language: &Language) -> &'static str {
+    let language = language.to_string();
+    match language.split('-').next().unwrap_or_default() {
+        "de" => "Abbestellen",
+        "es" => "Darse de baja",
+        "fr" => "Se désabonner",
+        "it" => "Annulla l'iscrizione",
+        "pt" => "Cancelar a subscrição",
+        "ru" => "Отписаться",
+        _ => "Unsubscribe",
     }
 }
 
@@ -77,12 +105,37 @@ style=\"max-width:560px;background:#ffffff;border:1px solid #e3e6ea;border-radiu
     for paragraph in paragraphs(&content.text) {
         let _ = writeln!(page, "<p style=\"margin:12px 0;\">{paragraph}</p>");
     }
+    for image in &content.images {
+        push_image(&mut page, image);
+    }
     for card in &content.cards {
         push_card(&mut page, card);
     }
     push_buttons(&mut page, &content.buttons);
+    if let Some(url) = unsubscribe_page(content).filter(|url| !content.text.contains(*url)) {
+        let _ = writeln!(
+            page,
+            "<p class=\"soft\" style=\"margin:24px 0 0;color:#5b6470;font-size:13px;\">{}</p>",
+            link(url, unsubscribe_label(language))
+        );
+    }
     page.push_str("</td></tr></table></td></tr></table></body></html>\n");
     page
+}
+
+fn push_image(page: &mut String, image: &Image) {
+    let alt = escape(image.alt.trim());
+    if !is_link(&image.url) {
+        let _ = writeln!(page, "<p style=\"margin:12px 0;\">{alt}</p>");
+        return;
+    }
+    // Old programs read the attribute, new ones the style.
+    let _ = writeln!(
+        page,
+        "<p style=\"margin:12px 0;\"><img src=\"{}\" width=\"504\" alt=\"{alt}\" \
+style=\"display:block;width:100%;max-width:504px;height:auto;border:0;border-radius:8px;\"></p>",
+        escape(&image.url)
+    );
 }
 
 fn push_card(page: &mut String, card: &Card) {
@@ -93,9 +146,10 @@ style=\"margin:12px 0;background:#ffffff;border:1px solid #e3e6ea;border-radius:
     if let Some(image) = card.image.as_deref().filter(|image| is_link(image)) {
         let _ = write!(
             page,
-            "<td width=\"96\" valign=\"top\" style=\"padding:12px;\"><img src=\"{}\" width=\"96\" alt=\"\" \
+            "<td width=\"96\" valign=\"top\" style=\"padding:12px;\"><img src=\"{}\" width=\"96\" alt=\"{}\" \
 style=\"display:block;width:96px;height:auto;border:0;border-radius:8px;\"></td>",
-            escape(image)
+            escape(image),
+            escape(&card.title)
         );
     }
     page.push_str(
@@ -218,7 +272,8 @@ mod tests {
 
     fn content() -> Content {
         Content {
-            text: "Hi <Ana> & co,\nit is here: https://shop.example/a?b=1&c=\"x.\n\nBye.".to_owned(),
+            text: "Hi <Ana> & co,\nit is here: https://shop.example/a?b=1&c=\"x.\n\nBye."
+                .to_owned(),
             buttons: vec![
                 Button {
                     label: "Track".to_owned(),
@@ -262,7 +317,7 @@ mod tests {
 
     #[test]
     fn the_plain_text_is_complete() {
-        let text = plain(&content());
+        let text = plain(&Language::ENGLISH, &content());
         for part in [
             "Jacket \"X\"",
             "€ 12,95",
@@ -272,6 +327,27 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
+    }
+
+    #[test]
+    fn pictures_have_words_and_news_that_can_be_stopped_says_how() {
+        let content = Content {
+            images: vec![Image {
+                url: "https://shop.example/a.png".to_owned(),
+                alt: "The \"jacket\"".to_owned(),
+            }],
+            unsubscribe: Some("https://shop.example/stop?t=1&u=2".to_owned()),
+            ..Content::text("Look:")
+        };
+        let spanish = "es".parse().unwrap();
+        assert_eq!(
+            plain(&spanish, &content),
+            "Look:\n\nThe \"jacket\": https://shop.example/a.png\n\nDarse de baja: https://shop.example/stop?t=1&u=2\n"
+        );
+        let page = html("Shop", &spanish, &content);
+        assert!(page.contains("alt=\"The &quot;jacket&quot;\""), "{page}");
+        assert!(page.contains("href=\"https://shop.example/stop?t=1&amp;u=2\""));
+        assert!(page.contains(">Darse de baja</a>"));
     }
 
     #[test]

@@ -115,10 +115,7 @@ impl Outbox {
         match self.probe().await {
             Ok(()) => Health::Ok,
             Err(error) => Health::Down {
-                reason: format!(
-                    "the outbox {} is not writable: {error}",
-                    self.dir.display()
-                ),
+                reason: format!("the outbox {} is not writable: {error}", self.dir.display()),
             },
         }
     }

@@ -4,7 +4,12 @@
 //! message was handed over it certainly was not sent, afterwards nobody knows (G2). So the conversation is held here,
 //! with lettre's connection and commands, and a small pool.
 
-use std::{fmt::Display, future::Future, sync::PoisonError, time::Duration};
+use std::{
+    fmt::Display,
+    future::Future,
+    sync::{LazyLock, PoisonError},
+    time::Duration,
+};
 
 use doorstep_core::{Health, channel::SendError};
 use lettre::transport::smtp::{
@@ -14,6 +19,7 @@ use lettre::transport::smtp::{
     commands::{Data, Mail as MailFrom, Rcpt},
     extension::ClientId,
 };
+use regex::Regex;
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
@@ -21,6 +27,8 @@ use super::{
     NAME,
     compose::Mail,
     config::{Smtp, Tls},
+    inbound::bounce::is_gone,
+    tls,
 };
 use crate::InvalidSetting;
 
@@ -69,7 +77,9 @@ impl SmtpTransport {
     pub(super) fn new(config: Smtp, hello: &str) -> Result<Self, InvalidSetting> {
         let tls = match config.tls {
             Tls::None => None,
-            Tls::Starttls | Tls::Tls => Some(tls_parameters(&config.host)?),
+            Tls::Starttls | Tls::Tls => {
+                Some(tls::for_smtp(&config.host, config.ca_path.as_deref())?)
+            }
         };
         if config.user.is_some() != config.password.is_some() {
             return Err(InvalidSetting::new(
@@ -86,7 +96,7 @@ impl SmtpTransport {
                 .map(|password| password.expose_secret().to_owned()),
         );
         Ok(Self {
-            port: config.port.unwrap_or(config.tls.default_port()),
+            port: config.port.unwrap_or(config.tls.smtp_port()),
             tls,
             credentials: credentials.map(|(user, password)| Credentials::new(user, password)),
             hello: ClientId::Domain(hello.to_owned()),
@@ -138,7 +148,7 @@ impl SmtpTransport {
         for recipient in mail.envelope.to() {
             let recipient = Rcpt::new(recipient.clone(), Vec::new());
             let recipient = self.step(connection.command(recipient)).await;
-            recipient.map_err(|error| self.not_sent("RCPT TO", &error))?;
+            recipient.map_err(|error| self.not_taken(&error))?;
         }
         let data = self.step(connection.command(Data)).await;
         data.map_err(|error| self.not_sent("DATA", &error))?;
@@ -180,7 +190,11 @@ impl SmtpTransport {
             .step(connecting)
             .await
             .map_err(|error| retry("connecting", error))?;
-        if let Some(tls) = self.tls.clone().filter(|_| self.config.tls == Tls::Starttls) {
+        if let Some(tls) = self
+            .tls
+            .clone()
+            .filter(|_| self.config.tls == Tls::Starttls)
+        {
             self.step(connection.starttls(tls, &self.hello))
                 .await
                 .map_err(|error| retry("STARTTLS", error))?;
@@ -218,13 +232,21 @@ impl SmtpTransport {
         Duration::from_secs(self.config.timeout_seconds.into())
     }
 
+    /// The server does not take mail for this recipient.
+    fn not_taken(&self, error: &StepError) -> SendError {
+        match self.not_sent("RCPT TO", error) {
+            SendError::Fail { reason } if is_gone(&error.to_string()) => SendError::Gone { reason },
+            other => other,
+        }
+    }
+
     fn not_sent(&self, what: &str, error: &StepError) -> SendError {
         let reason = self.told(what, error);
         if error.is_permanent() {
             SendError::Fail { reason }
         } else {
             SendError::Retry {
-                after: None,
+                after: time_to_wait(&error.to_string()),
                 reason,
             }
         }
@@ -245,13 +267,35 @@ async fn within<T>(
     }
 }
 
-fn tls_parameters(host: &str) -> Result<TlsParameters, InvalidSetting> {
-    TlsParameters::new(host.to_owned()).map_err(|error| {
-        InvalidSetting::new(
-            NAME,
-            "smtp.host",
-            format!("`{host}` cannot be checked against a certificate ({error})"),
-            "write the server's host name",
-        )
-    })
+/// The time that a server names when it asks to come back; SMTP has no field for it, only words ("greylisted, try again in
+/// 300 seconds").
+fn time_to_wait(answer: &str) -> Option<Duration> {
+    #[allow(clippy::expect_used)] // constant, and read by a test
+    static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)\b(?:in|for|after) (\d{1,5}) ?(s|sec|second|m|min|minute)s?\b")
+            .expect("a constant pattern")
+    });
+    let named = NAMED.captures(answer)?;
+    let number: u64 = named[1].parse().ok()?;
+    let seconds = match named[2].to_lowercase().starts_with('m') {
+        true => number * 60,
+        false => number,
+    };
+    Some(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_to_wait_is_read_from_words() {
+        let seconds = |text: &str| time_to_wait(text).map(|time| time.as_secs());
+        assert_eq!(
+            seconds("451 4.7.1 Greylisted, try again in 300 seconds"),
+            Some(300)
+        );
+        assert_eq!(seconds("450 come back in 5 minutes"), Some(300));
+        assert_eq!(seconds("451 try later"), None);
+    }
 }

@@ -108,15 +108,20 @@ fn named(call: &Call<'_>) -> Option<OrderLookup> {
 struct Identity {
     shop_id: Option<ShopCustomerId>,
     email: Option<String>,
+    /// The mailbox that the message was proven to come from.
+    mailbox: Option<String>,
 }
 
 impl Identity {
     fn of(call: &Call<'_>) -> Self {
         let proof = call.scene.waiting.proof.as_ref();
+        // Whoever forges a customer's address is not believed to be that customer.
         let customer = call.scene.waiting.conversation.customer.as_ref();
+        let customer = customer.filter(|_| !is_forgeable(call));
         Self {
+            mailbox: proof.and_then(|proof| proof.proven_mailbox().map(str::to_owned)),
             shop_id: proof
-                .map(|proof| proof.customer.clone())
+                .and_then(|proof| proof.customer.clone())
                 .or_else(|| customer.and_then(|customer| customer.shop_id.clone())),
             email: proof
                 .and_then(|proof| proof.email.clone())
@@ -124,27 +129,38 @@ impl Identity {
         }
     }
 
-    /// The order is theirs by the shop's own identifier; an order placed without an account, by its e-mail address.
+    /// The order is theirs by the shop's own identifier; an order placed without an account, by its e-mail address. One
+    /// who was proven to write from the order's own e-mail address owns it either way.
     fn owns(&self, order: &Order) -> bool {
+        let theirs = order.customer.email.as_deref();
+        let is = |own: &Option<String>| match (theirs, own) {
+            (Some(theirs), Some(own)) => theirs.trim().to_lowercase() == own.to_lowercase(),
+            _ => false,
+        };
         match (&order.customer.id, &self.shop_id) {
-            (Some(owner), Some(own)) => owner == own,
-            (Some(_), None) => false,
-            (None, _) => match (&order.customer.email, &self.email) {
-                (Some(theirs), Some(own)) => theirs.eq_ignore_ascii_case(own),
-                _ => false,
-            },
+            (Some(owner), Some(own)) if owner == own => true,
+            (Some(_), _) => is(&self.mailbox),
+            (None, _) => is(&self.mailbox) || is(&self.email),
         }
     }
 }
 
+/// Whether anyone could have written the message in the address's name.
+fn is_forgeable(call: &Call<'_>) -> bool {
+    let proof = call.scene.waiting.proof.as_ref();
+    proof.is_some_and(Proof::is_nobody)
+}
+
 async fn open_named(call: &mut Call<'_>, lookup: &OrderLookup) -> Result<Outcome, PortError> {
     let identity = Identity::of(call);
-    let proven = identity.shop_id.is_some() || identity.email.is_some();
+    let proven =
+        identity.shop_id.is_some() || identity.email.is_some() || identity.mailbox.is_some();
+    let trusted = !is_forgeable(call);
     if proven || opened_before(call, lookup) {
         let order = call.scene.parts.shop.find_order(lookup).await?;
-        if let Some(order) =
-            order.filter(|order| identity.owns(order) || call.memory.opened.contains(&order.number))
-        {
+        if let Some(order) = order.filter(|order| {
+            identity.owns(order) || (trusted && call.memory.opened.contains(&order.number))
+        }) {
             return Ok(found(call, order).await);
         }
     }
@@ -152,6 +168,9 @@ async fn open_named(call: &mut Call<'_>, lookup: &OrderLookup) -> Result<Outcome
 }
 
 fn opened_before(call: &Call<'_>, lookup: &OrderLookup) -> bool {
+    if is_forgeable(call) {
+        return false;
+    }
     match lookup {
         OrderLookup::Number(number) => call.memory.opened.contains(number),
         // Which order it belongs to is known only after the look-up.
@@ -242,13 +261,15 @@ fn missed(call: &mut Call<'_>) -> Outcome {
 
 /// An address that nobody is known by yet becomes the order's customer's.
 fn proof_of(call: &Call<'_>, order: &Order) -> Option<Effect> {
-    if call.scene.waiting.conversation.customer.is_some() || call.scene.waiting.proof.is_some() {
+    let proof = call.scene.waiting.proof.as_ref();
+    let known = proof.is_some_and(|proof| proof.customer.is_some() || proof.is_nobody());
+    if call.scene.waiting.conversation.customer.is_some() || known {
         return None;
     }
     Some(Effect::Prove {
         order: order.number.clone(),
         proof: Proof {
-            customer: order.customer.id.clone()?,
+            customer: Some(order.customer.id.clone()?),
             email: order.customer.email.clone(),
             name: order.customer.name.clone(),
         },

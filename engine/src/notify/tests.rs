@@ -110,7 +110,7 @@ const MARKETING: &str =
 async fn open_chat(test: &TestStore) -> Address {
     let visitor = Address::new("webchat", "visitor-1");
     let ada = Proof {
-        customer: "C-1".into(),
+        customer: Some("C-1".into()),
         email: None,
         name: None,
     };

@@ -229,7 +229,7 @@ mod tests {
             let telegram = Address::new("telegram", "7");
             let thief = Address::new("telegram", "8");
             let proof = Proof {
-                customer: "C-1".into(),
+                customer: Some("C-1".into()),
                 email: None,
                 name: None,
             };
@@ -251,6 +251,39 @@ mod tests {
             assert!(test.store.unlink(&telegram, "operator").await.unwrap());
             assert!(!test.store.unlink(&telegram, "operator").await.unwrap());
             assert_eq!(test.store.linked_to(&telegram).await.unwrap(), []);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_proven_mailbox_is_the_customer_whom_the_shop_knows_by_it() {
+        for test in stores().await {
+            let chat = Address::new("webchat", "visitor");
+            let ana = Proof {
+                customer: Some("C-1".into()),
+                email: Some("ana@example.com".into()),
+                name: None,
+            };
+            test.store.prove(&chat, &ana, None).await.unwrap();
+            let mail = |id: &str| Address::new("email", id.to_owned());
+            let now = test.store.ambient().now();
+            let write = async |from: &Address, id: &str, proof: Proof| {
+                let message = InboundMessage {
+                    proof: Some(proof),
+                    ..InboundMessage::text(from.clone(), id, "hello", now)
+                };
+                test.store.admit_message(message, Vec::new()).await.unwrap();
+            };
+            let (known, strange) = (mail("ana@example.com"), mail("eve@example.com"));
+            write(&known, "m1", Proof::nobody()).await;
+            assert_eq!(test.store.linked_to(&known).await.unwrap(), []);
+            write(&strange, "m2", Proof::mailbox("eve@example.com", None)).await;
+            assert_eq!(test.store.linked_to(&strange).await.unwrap(), []);
+            for id in ["m3", "m4"] {
+                write(&known, id, Proof::mailbox("Ana@example.com", None)).await;
+                let linked = test.store.linked_to(&known).await.unwrap();
+                let how: Vec<&str> = linked.iter().map(|(_, how)| how.as_str()).collect();
+                assert_eq!(how, ["signed_token", "proven_mailbox"]);
+            }
         }
     }
 
@@ -299,7 +332,7 @@ mod tests {
         for test in stores().await {
             let telegram = Address::new("telegram", "7");
             let proof = Proof {
-                customer: "C-1".into(),
+                customer: Some("C-1".into()),
                 email: None,
                 name: None,
             };

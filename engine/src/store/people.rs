@@ -11,7 +11,7 @@ use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, Transaction, execute, query_one,
+    Store, StoreError, Transaction, execute, query, query_one,
     row::{Row, at, json, optional_text},
     write::Write,
 };
@@ -117,7 +117,7 @@ impl Write for Prove {
     }
 }
 
-/// Makes an address the customer's who was proven to write from it.
+/// Makes an address the customer's who was proven to write from it; `None` when the proof names no customer that we know.
 pub(crate) async fn link(
     transaction: &Transaction<'_>,
     address: &Address,
@@ -125,7 +125,13 @@ pub(crate) async fn link(
     proven_by: &str,
     language: Option<&Language>,
     now: Timestamp,
-) -> Result<CustomerId, DbErr> {
+) -> Result<Option<CustomerId>, DbErr> {
+    let Some(shop_id) = &proof.customer else {
+        return match proof.proven_mailbox() {
+            Some(mailbox) => link_mailbox(transaction, address, mailbox, now).await,
+            None => Ok(None),
+        };
+    };
     let known = query_one(
         transaction,
         "SELECT p.id FROM identities i JOIN customers p ON p.id = i.customer_id
@@ -133,15 +139,15 @@ pub(crate) async fn link(
         [
             address.channel.as_str().into(),
             address.id.as_str().into(),
-            proof.customer.as_str().into(),
+            shop_id.as_str().into(),
         ],
     )
     .await?;
     if let Some(row) = known {
-        return Ok(CustomerId(row.get("id")?));
+        return Ok(Some(CustomerId(row.get("id")?)));
     }
     let customer = ShopCustomer {
-        shop_id: proof.customer.as_str(),
+        shop_id: shop_id.as_str(),
         name: proof.name.as_deref(),
         email: proof.email.as_deref(),
         language: language.map(ToString::to_string),
@@ -149,7 +155,37 @@ pub(crate) async fn link(
     };
     let customer = customer.upsert(transaction, now).await?;
     set_identity(transaction, address, customer, proven_by, now).await?;
-    Ok(customer)
+    Ok(Some(customer))
+}
+
+/// Makes an address the customer's whose e-mail address the shop says is the proven mailbox. Where several share it (a
+/// family's), it is nobody's in particular.
+async fn link_mailbox(
+    transaction: &Transaction<'_>,
+    address: &Address,
+    mailbox: &str,
+    now: Timestamp,
+) -> Result<Option<CustomerId>, DbErr> {
+    let holders = query(
+        transaction,
+        "SELECT p.id, EXISTS (SELECT 1 FROM identities i WHERE i.customer_id = p.id AND i.channel = $1
+                AND i.address = $2) AS linked
+            FROM customers p WHERE p.email = $3 AND p.shop_id IS NOT NULL LIMIT 2",
+        [
+            address.channel.as_str().into(),
+            address.id.as_str().into(),
+            mailbox.to_lowercase().into(),
+        ],
+    )
+    .await?;
+    let [only] = &holders[..] else {
+        return Ok(None);
+    };
+    let customer = CustomerId(only.get("id")?);
+    if !only.get::<bool>("linked")? {
+        set_identity(transaction, address, customer, "proven_mailbox", now).await?;
+    }
+    Ok(Some(customer))
 }
 
 /// Writes down whose an address is.

@@ -86,7 +86,7 @@ async fn a_signed_in_customer_is_proven_at_once_and_on_every_message() {
         let proven = fixture.store.proven.lock().unwrap();
         let (address, proof, language) = &proven[0];
         assert_eq!(*address, address_of(&session));
-        assert_eq!(proof.customer.as_str(), "C-17");
+        assert_eq!(proof.customer.as_ref().unwrap().as_str(), "C-17");
         assert_eq!(proof.email.as_deref(), Some("c-17@example.com"));
         assert_eq!(*language, Some("es".parse().unwrap()));
     }
@@ -99,7 +99,7 @@ async fn a_signed_in_customer_is_proven_at_once_and_on_every_message() {
     let mut socket = fixture.socket(&reloaded, None).await;
     write(&mut socket, json!({"text": "hi"})).await;
     let proof = fixture.admitted()[0].proof.clone().unwrap();
-    assert_eq!(proof.customer.as_str(), "C-17");
+    assert_eq!(proof.customer.as_ref().unwrap().as_str(), "C-17");
     assert_eq!(fixture.store.proven.lock().unwrap().len(), 1);
 
     // The proof has its own end, also on a socket that stays open.

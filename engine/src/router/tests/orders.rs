@@ -40,7 +40,7 @@ async fn where_is_my_order_asks_for_a_second_factor_and_tells_the_expected_day()
         panic!("the address is not proven: {:?}", turn.effects)
     };
     assert_eq!(
-        (order.as_str(), proof.customer.as_str()),
+        (order.as_str(), proof.customer.as_ref().unwrap().as_str()),
         ("10234", "C-1004")
     );
 }
@@ -158,7 +158,7 @@ async fn an_order_of_somebody_else_is_as_unknown_to_a_signed_in_customer_as_none
 async fn a_signed_in_customer_needs_neither_number_nor_second_factor() {
     let mut chat = Chat::new();
     chat.proof = Some(Proof {
-        customer: "C-1004".into(),
+        customer: Some("C-1004".into()),
         email: None,
         name: Some("Marta Ruiz".into()),
     });
@@ -169,6 +169,50 @@ async fn a_signed_in_customer_needs_neither_number_nor_second_factor() {
         "{}",
         said(&turn)
     );
+    assert!(turn.effects.is_empty(), "{:?}", turn.effects);
+}
+
+#[tokio::test]
+async fn a_proven_mailbox_opens_the_orders_with_its_address_and_no_others() {
+    let marta = Proof::mailbox("Marta.Ruiz@example.com", None);
+    let mut chat = Chat::new();
+    chat.proof = Some(marta);
+    let text = chat
+        .asks("en", "where is my order 10234", "order_status")
+        .await;
+    assert!(text.contains("Order 10234 is on its way"), "{text}");
+    let asked = chat
+        .asks("en", "where is my order 10235", "order_status")
+        .await;
+    assert!(
+        asked.contains("the e-mail address or the postcode"),
+        "{asked}"
+    );
+}
+
+#[tokio::test]
+async fn whoever_forges_a_customers_address_opens_nothing() {
+    let mut chat = Chat::new();
+    chat.sign_in("C-1004");
+    chat.asks("en", "where is 10234, my postcode is 28012", "order_status")
+        .await;
+    // The same address, and this time its server did not vouch for it.
+    chat.proof = Some(Proof::nobody());
+    for question in ["where is my order 10234", "where is my order"] {
+        let text = chat.asks("en", question, "order_status").await;
+        assert!(!text.contains("Correos"), "{text}");
+    }
+    // Order number and second factor open it to anyone, but link nobody's address.
+    chat.conversation.customer = None;
+    chat.teach(
+        "en",
+        "where is 10234, my postcode is 28012",
+        &[("order_status", 0.9)],
+    );
+    let turn = chat
+        .turn("where is 10234, my postcode is 28012", None)
+        .await;
+    assert!(said(&turn).contains("Correos"), "{}", said(&turn));
     assert!(turn.effects.is_empty(), "{:?}", turn.effects);
 }
 
