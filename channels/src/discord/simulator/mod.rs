@@ -1,0 +1,1 @@
+pub fn plain(text: &str) -> String { text.to_owned() }
