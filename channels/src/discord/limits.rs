@@ -89,15 +89,9 @@ impl Limits {
         known.buckets.insert(key, learnt);
     }
 
-    /// Learns that nothing may be sent for a while: on this route, or on all.
-    pub(super) fn limited(&self, route: &Route, after: Duration, global: bool, now: Instant) {
-        let mut known = self.known();
-        if global {
-            known.global_until = Some(now + after);
-        } else if let Some(bucket) = known.bucket(route) {
-            bucket.remaining = 0;
-            bucket.reset = now + after;
-        }
+    /// Learns that nothing at all may be sent for a while. What a single bucket has left, the headers tell.
+    pub(super) fn limited(&self, after: Duration, now: Instant) {
+        self.known().global_until = Some(now + after);
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -158,7 +152,7 @@ mod tests {
     fn a_global_limit_holds_all_but_interactions() {
         let limits = Limits::default();
         let start = Instant::now();
-        limits.limited(&route("1"), Duration::from_secs(3), true, start);
+        limits.limited(Duration::from_secs(3), start);
         assert_eq!(limits.take(&route("2"), start), Err(Duration::from_secs(3)));
         let interaction = Route { global: false, ..route("3") };
         limits.take(&interaction, start).unwrap();

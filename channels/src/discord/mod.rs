@@ -22,7 +22,7 @@ mod rest;
 mod signature;
 pub mod simulator;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wire;
 mod words;
 

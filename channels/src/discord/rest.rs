@@ -276,7 +276,9 @@ impl Rest {
             let global = refusal.global || headers.contains_key("x-ratelimit-global");
             metrics::counter!("doorstep_discord_rate_limited_total", "route" => route.name)
                 .increment(1);
-            self.limits.limited(route, after, global, Instant::now());
+            if global {
+                self.limits.limited(after, Instant::now());
+            }
             return CallError::Limited { after };
         }
         if status.is_server_error() {

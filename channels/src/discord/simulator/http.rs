@@ -46,8 +46,8 @@ enum Answer {
     Empty,
     /// The connection breaks instead.
     Lost,
-    /// With these headers.
-    Limited(Duration),
+    /// Too many: for how long, and whose limit it is (`user`, or `shared` by all who use the resource).
+    Limited(Duration, &'static str),
 }
 
 pub(super) async fn api(
@@ -84,7 +84,7 @@ pub(super) async fn api(
             let broken = stream::once(async { Err::<Bytes, _>(std::io::Error::other("lost")) });
             return Body::from_stream(broken).into_response();
         }
-        Ok(Answer::Limited(after)) => limited(after),
+        Ok(Answer::Limited(after, scope)) => limited(after, scope),
         Err(Refusal(status, code, words)) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
             (status, axum::Json(json!({ "code": code, "message": words }))).into_response()
@@ -98,14 +98,14 @@ pub(super) async fn api(
     response
 }
 
-fn limited(after: Duration) -> Response {
+fn limited(after: Duration, scope: &str) -> Response {
     let body = json!({
         "message": "You are being rate limited.",
         "retry_after": after.as_secs_f64(),
         "global": false,
     });
     let seconds = after.as_secs_f64().ceil().to_string();
-    let headers = [("retry-after", seconds.as_str()), ("x-ratelimit-scope", "user")];
+    let headers = [("retry-after", seconds.as_str()), ("x-ratelimit-scope", scope)];
     (StatusCode::TOO_MANY_REQUESTS, headers, axum::Json(body)).into_response()
 }
 
@@ -198,7 +198,7 @@ impl World {
     fn fault(&mut self) -> Option<Result<Answer, Refusal>> {
         if self.chance.happens(self.faults.rate_limited) {
             self.counts.rate_limited += 1;
-            return Some(Ok(Answer::Limited(self.faults.retry_after)));
+            return Some(Ok(Answer::Limited(self.faults.retry_after, "shared")));
         }
         if self.chance.happens(self.faults.server_error) {
             self.counts.server_errors += 1;
@@ -220,7 +220,7 @@ impl World {
         self.room(channel)?;
         if let Some(wait) = self.take_from_bucket(channel) {
             self.counts.rate_limited += 1;
-            return Ok(Answer::Limited(wait));
+            return Ok(Answer::Limited(wait, "user"));
         }
         if let Some(answer) = self.fault() {
             return answer;
