@@ -236,7 +236,9 @@ impl Rest {
     ) -> Result<(), CallError> {
         let path = format!("/applications/{application}/commands");
         let route = route("PUT /applications/{id}/commands", "");
-        let body = Body::Json(to_json(&commands)?);
+        let mut commands = to_json(&commands)?;
+        prune(&mut commands);
+        let body = Body::Json(commands);
         let _: Nothing = self.call(Method::PUT, route, &path, body).await?;
         Ok(())
     }
@@ -251,6 +253,23 @@ impl Rest {
         let path = format!("/guilds/{guild}/members/{user}");
         let route = route("GET /guilds/{id}/members/{id}", guild);
         self.call(Method::GET, route, &path, Body::Empty).await
+    }
+}
+
+/// Without what says nothing: serenity writes fields into commands and options that Discord's description knows of other
+/// kinds only.
+fn prune(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(prune),
+        Value::Object(fields) => {
+            let says_nothing = |value: &Value| {
+                matches!(value, Value::Null | Value::Bool(false))
+                    || value.as_array().is_some_and(Vec::is_empty)
+            };
+            fields.retain(|_, value| !says_nothing(value));
+            fields.values_mut().for_each(prune);
+        }
+        _ => {}
     }
 }
 

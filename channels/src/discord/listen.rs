@@ -2,12 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use doorstep_core::channel::{AdmitError, Inbox};
+use doorstep_core::{
+    channel::{AdmitError, Inbox},
+    message::Address,
+};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serenity::{
     builder::CreateInteractionResponse,
-    model::id::{ChannelId, InteractionId, MessageId, UserId},
+    model::id::{ChannelId, GuildId, InteractionId, MessageId, UserId},
 };
 use tokio::{
     sync::mpsc,
@@ -53,17 +56,46 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Kept {
     session: Option<Session>,
-    /// Conversations, newest first, each with its last message.
-    recent: Vec<(ChannelId, MessageId)>,
+    /// Conversations, newest first.
+    recent: Vec<Recent>,
+}
+
+/// A conversation that had news.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Recent {
+    channel: ChannelId,
+    /// The server that the channel is on.
+    guild: Option<GuildId>,
+    /// Its last message, or another identifier of the same moment.
+    last: MessageId,
 }
 
 impl Kept {
-    fn note(&mut self, channel: ChannelId, message: MessageId) {
-        let newest = self.recent.iter().find(|(known, _)| *known == channel);
-        let newest = newest.map_or(message, |(_, known)| message.max(*known));
-        self.recent.retain(|(known, _)| *known != channel);
-        self.recent.insert(0, (channel, newest));
+    fn note(&mut self, channel: ChannelId, guild: Option<GuildId>, last: MessageId) {
+        let known = self.recent.iter().find(|known| known.channel == channel);
+        let last = known.map_or(last, |known| last.max(known.last));
+        self.recent.retain(|known| known.channel != channel);
+        let newest = Recent {
+            channel,
+            guild,
+            last,
+        };
+        self.recent.insert(0, newest);
         self.recent.truncate(RECENT);
+    }
+
+    /// Notes where a message of a customer was, and where their next one will be.
+    fn note_inbound(
+        &mut self,
+        channel: ChannelId,
+        guild: Option<GuildId>,
+        last: MessageId,
+        from: &Address,
+    ) {
+        self.note(channel, guild, last);
+        if let Ok(Place::Thread { channel, .. }) = Place::of(from) {
+            self.note(channel, guild, last);
+        }
     }
 }
 
@@ -131,14 +163,24 @@ impl Discord {
             }
             unsaved += 1;
             if unsaved >= SAVE_EVERY || dispatches.is_empty() {
-                unsaved = 0;
-                let Ok(text) = serde_json::to_string(&kept) else { continue };
-                let save = || hands.inbox.set_cursor(&self.name, CURSOR, &text);
-                if self.until_stored(hands.stop, save).await.is_err() {
-                    return;
+                match self.save(&kept, hands.inbox).await {
+                    Ok(()) => unsaved = 0,
+                    // The next one saves it; what is read twice is found admitted.
+                    Err(error) => {
+                        tracing::warn!(%error, "how far Discord's gateway was read is not kept yet");
+                    }
                 }
             }
         }
+        if unsaved > 0 && let Err(error) = self.save(&kept, hands.inbox).await {
+            tracing::warn!(%error, "how far Discord's gateway was read is not kept");
+        }
+    }
+
+    async fn save(&self, kept: &Kept, inbox: &dyn Inbox) -> Result<(), AdmitError> {
+        let text = serde_json::to_string(kept)
+            .map_err(|error| AdmitError::Unavailable(error.to_string()))?;
+        inbox.set_cursor(&self.name, CURSOR, &text).await
     }
 
     async fn handle(
@@ -171,7 +213,9 @@ impl Discord {
                 let reading = self.until_placed(hands.stop, || self.read_edit(&message, me)).await?;
                 self.hand_in(reading, hands).await
             }
-            Event::Interaction(interaction) => self.handle_interaction(&interaction, hands).await,
+            Event::Interaction(interaction) => {
+                self.handle_interaction(&interaction, kept, hands).await
+            }
             Event::ChannelGone(channel) => self.close_thread(channel, hands).await,
             Event::Other => Ok(()),
         }
@@ -185,10 +229,13 @@ impl Discord {
     ) -> Result<(), Stopped> {
         let Some(me) = self.who_am_i(hands.stop).await? else { return Ok(()) };
         let reading = self.until_placed(hands.stop, || self.read_message(message, me)).await?;
-        let ours = matches!(reading, Some(Reading::Inbound(_) | Reading::Receipt(_)));
+        let from = match &reading {
+            Some(Reading::Inbound(inbound)) => Some(inbound.from.clone()),
+            _ => None,
+        };
         self.hand_in(reading, hands).await?;
-        if ours {
-            kept.note(message.channel_id, message.id);
+        if let Some(from) = from {
+            kept.note_inbound(message.channel_id, message.guild_id, message.id, &from);
         }
         Ok(())
     }
@@ -216,6 +263,7 @@ impl Discord {
     async fn handle_interaction(
         &self,
         interaction: &Interaction,
+        kept: &mut Kept,
         hands: &Hands<'_>,
     ) -> Result<(), Stopped> {
         let taken = match timeout(PLACE_TIMEOUT, self.read_interaction(interaction)).await {
@@ -245,9 +293,14 @@ impl Discord {
         let in_time = timeout(STORE_TIMEOUT, &mut admission).await;
         self.answer(interaction, taken.response, hands).await;
         match in_time {
-            Ok(admitted) => admitted.map(drop),
-            Err(_) => admission.await.map(drop),
+            Ok(admitted) => admitted?,
+            Err(_) => admission.await?,
+        };
+        if let Some(channel) = interaction.channel_id {
+            let last = MessageId::new(interaction.id.get());
+            kept.note_inbound(channel, interaction.guild_id, last, &message.from);
         }
+        Ok(())
     }
 
     async fn answer(
@@ -299,8 +352,9 @@ impl Discord {
     /// Between two sessions nothing is replayed: what was written meanwhile is asked for, in the conversations that were
     /// the last to have news.
     async fn catch_up(&self, kept: &mut Kept, hands: &Hands<'_>) -> Result<(), Stopped> {
-        for (channel, last) in kept.recent.clone().into_iter().rev() {
-            let missed = match self.rest.messages_after(channel, last).await {
+        for recent in kept.recent.clone().into_iter().rev() {
+            let channel = recent.channel;
+            let missed = match self.rest.messages_after(channel, recent.last).await {
                 Ok(missed) => missed,
                 Err(error) => {
                     tracing::warn!(%channel, %error, "what was missed here could not be asked for");
@@ -309,27 +363,16 @@ impl Discord {
             };
             for message in missed.into_iter().rev() {
                 match serde_json::from_value::<Message>(message) {
-                    Ok(message) => self.handle_missed(message, kept, hands).await?,
+                    Ok(mut message) => {
+                        // Over HTTP messages do not say where they were written.
+                        message.guild_id = recent.guild;
+                        self.handle_message(&message, kept, hands).await?;
+                    }
                     Err(error) => super::skipped("message", &error),
                 }
             }
         }
         Ok(())
-    }
-
-    /// Messages over HTTP do not say whether they were written on a server: in our threads they were.
-    async fn handle_missed(
-        &self,
-        mut message: Message,
-        kept: &mut Kept,
-        hands: &Hands<'_>,
-    ) -> Result<(), Stopped> {
-        let channel = message.channel_id;
-        let customer = self.until_stored(hands.stop, || self.places.customer_of(channel)).await?;
-        if customer.is_some() {
-            message.guild_id.get_or_insert(serenity::model::id::GuildId::new(1));
-        }
-        self.handle_message(&message, kept, hands).await
     }
 
     /// The customer is told once that what they write without a mention cannot be read there.

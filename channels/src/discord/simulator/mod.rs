@@ -258,9 +258,11 @@ impl DiscordSimulator {
         self.shared.change();
     }
 
-    /// Changes how it behaves from now on.
+    /// Changes how it behaves from now on; buckets are full again.
     pub fn set_options(&self, change: impl FnOnce(&mut Options)) {
-        change(&mut self.shared.world().options);
+        let mut world = self.shared.world();
+        change(&mut world.options);
+        world.buckets.clear();
     }
 
     /// A customer of the server writes in their thread without mentioning the bot.
