@@ -237,7 +237,10 @@ impl Rest {
         let path = format!("/applications/{application}/commands");
         let route = route("PUT /applications/{id}/commands", "");
         let mut commands = to_json(&commands)?;
-        prune(&mut commands);
+        prune(&mut commands, |value| {
+            matches!(value, Value::Null | Value::Bool(false))
+                || value.as_array().is_some_and(Vec::is_empty)
+        });
         let body = Body::Json(commands);
         let _: Nothing = self.call(Method::PUT, route, &path, body).await?;
         Ok(())
@@ -256,18 +259,13 @@ impl Rest {
     }
 }
 
-/// Without what says nothing: serenity writes fields into commands and options that Discord's description knows of other
-/// kinds only.
-fn prune(value: &mut Value) {
+/// Without the fields that say nothing: serenity writes some that Discord's description knows of other kinds only.
+pub(super) fn prune(value: &mut Value, says_nothing: fn(&Value) -> bool) {
     match value {
-        Value::Array(values) => values.iter_mut().for_each(prune),
+        Value::Array(values) => values.iter_mut().for_each(|value| prune(value, says_nothing)),
         Value::Object(fields) => {
-            let says_nothing = |value: &Value| {
-                matches!(value, Value::Null | Value::Bool(false))
-                    || value.as_array().is_some_and(Vec::is_empty)
-            };
             fields.retain(|_, value| !says_nothing(value));
-            fields.values_mut().for_each(prune);
+            fields.values_mut().for_each(|value| prune(value, says_nothing));
         }
         _ => {}
     }

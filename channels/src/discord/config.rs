@@ -118,3 +118,35 @@ fn check_id(field: &str, found: &str) -> Result<(), InvalidSetting> {
         "write the number of 17 to 20 digits that `Copy ID` gives in developer mode",
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn working() -> Config {
+        Config {
+            token: "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.x".into(),
+            application_id: "1100000000000000001".to_owned(),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn each_setting_that_cannot_work_is_named() {
+        working().check().unwrap();
+        let wrong = |field: &str, change: fn(&mut Config)| {
+            let mut config = working();
+            change(&mut config);
+            let found = config.check().unwrap_err();
+            assert_eq!(found.field, format!("channels.discord.{field}"));
+            assert!(!found.to_string().contains("MTk4"), "a secret is told");
+        };
+        wrong("token", |config| config.token = "".into());
+        wrong("token", |config| config.token = "MTk4\r\nX: y".into());
+        wrong("application_id", |config| config.application_id = "shop".to_owned());
+        wrong("support_channel", |config| config.support_channel = "#help".to_owned());
+        wrong("public_key", |config| config.public_key = "ff".to_owned());
+        wrong("timeout_seconds", |config| config.timeout_seconds = 0);
+        wrong("api_url", |config| config.api_url = "discord.com".to_owned());
+    }
+}

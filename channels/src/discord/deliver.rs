@@ -17,6 +17,7 @@ use serenity::model::id::{ChannelId, MessageId};
 use super::{
     Discord,
     address::Place,
+    calls::prune,
     files,
     render::{self, Part},
     rest::{Body, CallError, Upload},
@@ -179,8 +180,11 @@ impl Discord {
             part: part.clone(),
             files: Vec::new(),
         };
-        for (at, image) in part.images.iter().enumerate() {
-            match files::picture(&self.rest, at, image).await {
+        let pictures = part.images.iter().enumerate();
+        let pictures = pictures.map(|(at, image)| files::picture(&self.rest, at, image));
+        let pictures = futures::future::join_all(pictures).await;
+        for (image, picture) in part.images.iter().zip(pictures) {
+            match picture {
                 Some(file) => ready.files.push((file, image.alt.clone())),
                 None => ready.show_by_address(image),
             }
@@ -222,6 +226,8 @@ fn write(message: &impl serde::Serialize, files: &[(Upload, String)]) -> Result<
     let mut json = serde_json::to_value(message).map_err(|error| SendError::Fail {
         reason: format!("the message could not be written as JSON: {error}"),
     })?;
+    // Empty lists stay: they are what keeps a message from pinging, and what an edit takes away.
+    prune(&mut json, Value::is_null);
     let described = files.iter().enumerate().map(|(at, (file, alt))| {
         let alt: String = alt.chars().take(1024).collect();
         json!({ "id": at, "filename": file.name, "description": alt })

@@ -36,6 +36,9 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// How often the address that a session named is tried.
+const RESUME_URL_TRIES: u32 = 4;
+
 /// How soon is tried again what a person must put right.
 const REFUSED_PAUSE: Duration = Duration::from_secs(300);
 
@@ -153,8 +156,9 @@ impl Discord {
     ) -> Ended {
         let opening = async {
             let url = match session.as_ref() {
-                Some(session) => session.url.clone(),
-                None => self.new_session_url().await?,
+                Some(session) if *failures < RESUME_URL_TRIES => session.url.clone(),
+                // Sessions can be taken up anywhere; their own address is only the better one.
+                _ => self.new_session_url().await?,
             };
             let (socket, _) = connect_async(versioned(&url))
                 .await

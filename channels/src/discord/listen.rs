@@ -40,6 +40,10 @@ const SAVE_EVERY: u32 = 50;
 /// In so many conversations it is looked for what was missed between two sessions.
 const RECENT: usize = 50;
 
+/// How many messages are asked for at once (Discord's limit is 100), and how often in one conversation.
+const PAGE: usize = 100;
+const PAGES: usize = 20;
+
 /// How long a customer's place may take to be found before they are asked to try again: Discord waits 3 s in all.
 const PLACE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -353,23 +357,39 @@ impl Discord {
     /// the last to have news.
     async fn catch_up(&self, kept: &mut Kept, hands: &Hands<'_>) -> Result<(), Stopped> {
         for recent in kept.recent.clone().into_iter().rev() {
-            let channel = recent.channel;
-            let missed = match self.rest.messages_after(channel, recent.last).await {
-                Ok(missed) => missed,
+            self.catch_up_in(recent, kept, hands).await?;
+        }
+        Ok(())
+    }
+
+    async fn catch_up_in(
+        &self,
+        mut recent: Recent,
+        kept: &mut Kept,
+        hands: &Hands<'_>,
+    ) -> Result<(), Stopped> {
+        for _ in 0..PAGES {
+            let page = match self.rest.messages_after(recent.channel, recent.last).await {
+                Ok(page) => page,
                 Err(error) => {
-                    tracing::warn!(%channel, %error, "what was missed here could not be asked for");
-                    continue;
+                    tracing::warn!(channel = %recent.channel, %error, "what was missed here could not be asked for");
+                    return Ok(());
                 }
             };
-            for message in missed.into_iter().rev() {
+            let more = page.len() >= PAGE;
+            for message in page.into_iter().rev() {
                 match serde_json::from_value::<Message>(message) {
                     Ok(mut message) => {
+                        recent.last = recent.last.max(message.id);
                         // Over HTTP messages do not say where they were written.
                         message.guild_id = recent.guild;
                         self.handle_message(&message, kept, hands).await?;
                     }
                     Err(error) => super::skipped("message", &error),
                 }
+            }
+            if !more {
+                break;
             }
         }
         Ok(())

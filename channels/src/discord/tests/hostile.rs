@@ -79,6 +79,13 @@ fn read(fixture: &Fixture, name: &str, data: Value) {
     }
 }
 
+/// So many cases, or `PROPTEST_CASES` when that is more.
+fn cases(least: u32) -> ProptestConfig {
+    let mut config = ProptestConfig::default();
+    config.cases = config.cases.max(least);
+    config
+}
+
 fn fixture() -> Fixture {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let fixture = runtime.block_on(Fixture::with(|_| {}, |_| {}));
@@ -93,7 +100,7 @@ fn mutated_payloads_are_read_or_left_out() {
     for (name, payload) in &payloads {
         assert!(Event::read(name, payload.clone()).is_ok(), "{name}");
     }
-    proptest!(ProptestConfig::with_cases(4000), |(which in 0..payloads.len(), at in 0usize..40, by in anything())| {
+    proptest!(cases(4000), |(which in 0..payloads.len(), at in 0usize..40, by in anything())| {
         let (name, mut payload) = payloads[which].clone();
         let mut at = at;
         mutate(&mut payload, &mut at, &by);
@@ -112,7 +119,7 @@ fn captured_payloads_are_read_and_may_be_mutated() {
     for (name, data) in &frames {
         assert!(Event::read(name, data.clone()).is_ok(), "{name}");
     }
-    proptest!(ProptestConfig::with_cases(2000), |(which in 0..frames.len(), at in 0usize..120, by in anything())| {
+    proptest!(cases(2000), |(which in 0..frames.len(), at in 0usize..120, by in anything())| {
         let (name, mut payload) = frames[which].clone();
         let mut at = at;
         mutate(&mut payload, &mut at, &by);
