@@ -194,7 +194,7 @@ impl Channel for Discord {
     }
 
     async fn listen(&self, inbox: Arc<dyn Inbox>, stop: CancellationToken) {
-        self.receive(inbox, stop).await;
+        Box::pin(self.receive(inbox, stop)).await;
     }
 
     /// The endpoint for interactions; messages come over the gateway alone.

@@ -198,7 +198,7 @@ struct Choices {
 impl Choices {
     fn of(buttons: &[Button], language: &Language) -> Self {
         let (shown, mut unshown): (Vec<Button>, Vec<Button>) =
-            buttons.iter().cloned().partition(|button| can_be_pressed(button));
+            buttons.iter().cloned().partition(can_be_pressed);
         let as_buttons = shown.len() <= BUTTONS_PER_ROW;
         let fits = |button: &Button| {
             let max = if as_buttons { MAX_LABEL } else { MAX_OPTION_LABEL };

@@ -222,8 +222,8 @@ impl World {
                 if component["label"] == label && component["custom_id"].is_string() {
                     return Some((message.clone(), text(&component["custom_id"]), None));
                 }
-                let options = component["options"].as_array().into_iter().flatten();
-                for option in options.filter(|option| option["label"] == label) {
+                let mut options = component["options"].as_array().into_iter().flatten();
+                if let Some(option) = options.find(|option| option["label"] == label) {
                     let menu = Some(text(&component["custom_id"]));
                     return Some((message.clone(), text(&option["value"]), menu));
                 }

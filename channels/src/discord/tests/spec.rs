@@ -155,10 +155,10 @@ fn fits(spec: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     if !types.contains(&kind) {
         return Err(format!("{kind} instead of {types:?}"));
     }
-    if let Some(choices) = schema["enum"].as_array().filter(|_| !value.is_null()) {
-        if !choices.contains(value) {
-            return Err(format!("{value} is none of {choices:?}"));
-        }
+    if let Some(choices) = schema["enum"].as_array().filter(|_| !value.is_null())
+        && !choices.contains(value)
+    {
+        return Err(format!("{value} is none of {choices:?}"));
     }
     match value {
         Value::String(text) => within(schema, "Length", text.chars().count() as f64),
