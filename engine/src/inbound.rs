@@ -177,12 +177,18 @@ impl Inbound {
             let Some(waiting) = self.inner.store.next_waiting(conversation).await? else {
                 return Ok(());
             };
-            self.handle(&waiting).await?;
+            let is_last = !waiting.more;
+            let outcome = self.handle(&waiting).await?;
+            // What was admitted here meanwhile has woken this lane, elsewhere another instance's: nothing to look for,
+            // and the answer can leave at once.
+            if is_last && outcome != TurnOutcome::Stale {
+                return Ok(());
+            }
         }
         Ok(())
     }
 
-    async fn handle(&self, waiting: &Waiting) -> Result<(), StoreError> {
+    async fn handle(&self, waiting: &Waiting) -> Result<TurnOutcome, StoreError> {
         let Inner { store, router, .. } = &*self.inner;
         let address = &waiting.conversation.address;
         let started = Instant::now();
@@ -193,7 +199,8 @@ impl Inbound {
             .commit_turn(waiting, turn, self.delivers(&address.channel))
             .await;
         store.bus().set_typing(address, false);
-        match outcome? {
+        let outcome = outcome?;
+        match &outcome {
             TurnOutcome::Committed { .. } => {
                 let channel = address.channel.to_string();
                 metrics::histogram!("doorstep_turn_seconds", "channel" => channel.clone())
@@ -205,7 +212,7 @@ impl Inbound {
             }
             TurnOutcome::Stale => metrics::counter!("doorstep_turns_stale_total").increment(1),
         }
-        Ok(())
+        Ok(outcome)
     }
 
     fn delivers(&self, channel: &ChannelName) -> bool {

@@ -29,6 +29,7 @@ use doorstep_engine::{
     attachments::{Attachments, AttachmentsConfig, Fetcher},
     delivery::{Delivery, DeliveryConfig},
     enrich::Enricher,
+    eta::{EtaConfig, Forecasts},
     notify::{Notifier, NotifyConfig},
     store::{Database, DatabaseConfig, EventAdmission},
     templates::Templates,
@@ -366,6 +367,7 @@ impl Road {
             enricher: Arc::new(enricher),
             notifier: Arc::new(notifier),
             delivery: Arc::new(Delivery::new(self.store.clone(), channels, delivery)),
+            forecasts: Arc::new(Forecasts::new(self.store.clone(), EtaConfig::default())),
             inbound: None,
             config: self.config.clone(),
         }

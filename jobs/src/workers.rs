@@ -11,8 +11,8 @@ use std::{
 use apalis::prelude::{AbortError, Attempt, BoxDynError, TaskId, WorkerBuilder, WorkerBuilderExt};
 use doorstep_core::Timestamp;
 use doorstep_engine::{
-    Store, attachments::Fetcher, delivery::Delivery, enrich::Enricher, inbound::Inbound,
-    notify::Notifier,
+    Store, attachments::Fetcher, delivery::Delivery, enrich::Enricher, eta::Forecasts,
+    inbound::Inbound, notify::Notifier,
 };
 use futures::FutureExt;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -20,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     JobsError, Queue,
     backend::{Rows, Woken},
-    deliver, enrich_event, fetch_attachment, notify,
+    deliver, enrich_event, fetch_attachment, learn_eta, notify,
     queue::{decode, delivery_queue},
     schema::Tables,
     sweep::Sweep,
@@ -75,6 +75,8 @@ pub struct Parts {
     pub delivery: Arc<Delivery>,
     /// Fetches files that customers sent.
     pub fetcher: Arc<Fetcher>,
+    /// Learns how long parcels take.
+    pub forecasts: Arc<Forecasts>,
     /// Where every sweep has messages taken up that nobody handled; none for an instance that answers nobody.
     pub inbound: Option<Inbound>,
     /// How.
@@ -119,6 +121,10 @@ impl Workers {
             };
             tasks.spawn(supervise(Arc::new(slot), stop.clone()));
         }
+        tasks.spawn(learn_eta::repeat(
+            Arc::clone(&parts.forecasts),
+            stop.clone(),
+        ));
         tasks.spawn(sweep.repeat(stop));
         tasks.close();
         Ok(Self { tasks })

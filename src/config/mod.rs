@@ -63,6 +63,8 @@ pub struct Config {
     pub nlu: NluSection,
     /// Sending.
     pub delivery: DeliverySection,
+    /// When parcels are expected.
+    pub eta: EtaSection,
     /// Looking for what a crash left behind.
     pub sweep: SweepSection,
     /// Files that customers send.
@@ -105,6 +107,7 @@ impl Config {
         let database = read.value("database");
         let nlu = read.value("nlu");
         let delivery = read.value("delivery");
+        let eta = read.value("eta");
         let sweep = read.value("sweep");
         let attachments = read.value("attachments");
         let links = read.value("links");
@@ -120,6 +123,7 @@ impl Config {
                 database: database?,
                 nlu: nlu?,
                 delivery: delivery?,
+                eta: eta?,
                 sweep: sweep?,
                 attachments: attachments?,
                 links: links?,

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use chrono_tz::Tz;
 use doorstep_core::Language;
+use doorstep_engine::eta::Authority;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -95,6 +96,17 @@ pub struct DeliverySection {
     pub max_attempts: u32,
     pub timeout_s: u64,
     pub lease_s: u64,
+}
+
+/// `[eta]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct EtaSection {
+    pub trust: Vec<Authority>,
+    pub probability: f64,
+    pub min_deliveries: usize,
+    pub learn_every_h: u16,
 }
 
 /// `[sweep]`

@@ -155,6 +155,7 @@ impl Chat {
             sent_at: now,
             new_topic: false,
             files: 0,
+            more: false,
             conversation: self.conversation.clone(),
         };
         let turn = self.router.answer(&waiting).await;
