@@ -101,6 +101,7 @@ macro_rules! registry {
 }
 
 registry! {
+    "discord" => discord: "Discord: direct messages, and private threads below a support channel.";
     "email" => email: "E-mail: out by SMTP or into a local outbox.";
     "webchat" => webchat: "The widget on the shop's pages.";
 }

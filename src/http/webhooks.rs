@@ -4,7 +4,7 @@ use axum::{
     Json,
     body::Bytes,
     extract::{Path, RawQuery, State, rejection::BytesRejection},
-    http::{HeaderMap, Method, StatusCode},
+    http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
 use doorstep_core::{
@@ -88,7 +88,15 @@ pub(super) async fn channel(
     for (address, reason) in outcome.closed {
         app.inbox.close(&address, &reason).await?;
     }
-    Ok((StatusCode::OK, outcome.reply.unwrap_or_default()).into_response())
+    Ok(reply(outcome.reply.unwrap_or_default()))
+}
+
+/// What the provider wants to hear: JSON as such, else a word of its own (a verification challenge).
+fn reply(reply: String) -> Response {
+    if reply.starts_with('{') {
+        return ([(CONTENT_TYPE, "application/json")], reply).into_response();
+    }
+    reply.into_response()
 }
 
 /// The body, or a counted refusal of one that is too large.

@@ -16,6 +16,8 @@ async fn the_documented_matrix_is_what_the_channels_do() {
         "E-mail",
         super::play(crate::email::receiving_tests::stage).await,
     ));
+    #[cfg(feature = "discord")]
+    played.push(("Discord", super::play(crate::discord::tests::stage).await));
     let table = render(&played);
     println!("{table}");
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/channels/README.md");

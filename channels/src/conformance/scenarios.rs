@@ -292,16 +292,13 @@ pub(super) async fn receipts(stage: Stage) -> Outcome {
             || update.provider_id.as_ref() == Some(&receipt.provider_id)
     };
     stage
-        .until("the message is delivered", || {
+        .until("its provider says that it arrived", || {
             let receipts = stage.inbox.receipts.lock().unwrap();
-            let delivered = |update: &&doorstep_core::channel::ReceiptUpdate| {
-                of_this(update)
-                    && matches!(
-                        update.status,
-                        ReceiptStatus::Delivered | ReceiptStatus::Read
-                    )
+            // How far it came, the provider says as far as it knows: some only that it was passed on.
+            let arrived = |update: &&doorstep_core::channel::ReceiptUpdate| {
+                of_this(update) && !matches!(update.status, ReceiptStatus::Failed { .. })
             };
-            receipts.iter().find(delivered).map(drop)
+            receipts.iter().find(arrived).map(drop)
         })
         .await;
     Kept
