@@ -89,6 +89,7 @@ macro_rules! registry {
 registry! {
     "email" => email: "E-mail: out by SMTP or into a local outbox.";
     "webchat" => webchat: "The widget on the shop's pages.";
+    "whatsapp" => whatsapp: "WhatsApp by Meta's Cloud API.";
 }
 
 /// What channels are opened with.

@@ -1,0 +1,3 @@
+//! WhatsApp as the customer, the operator and Meta see it.
+
+use super::*;
