@@ -11,6 +11,8 @@ async fn the_documented_matrix_is_what_the_channels_do() {
     let mut played = Vec::new();
     #[cfg(feature = "webchat")]
     played.push(("Web chat", super::play(crate::webchat::tests::stage).await));
+    #[cfg(feature = "whatsapp")]
+    played.push(("WhatsApp", super::play(crate::whatsapp::tests::stage).await));
     let table = render(&played);
     println!("{table}");
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/channels/README.md");

@@ -21,7 +21,7 @@ mod send;
 pub mod simulator;
 mod template;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod webhook;
 mod words;
 

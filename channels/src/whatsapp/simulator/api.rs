@@ -224,9 +224,7 @@ fn take(world: &World, number: &Number, body: &Value) -> Result<(Value, bool), r
         })],
         None => vec![json!({ "status": "sent" }), json!({ "status": "delivered" })],
     };
-    for status in statuses {
-        world.tell_status(number, &contact, &id, body, &status);
-    }
+    world.tell_statuses(number, &contact, &id, body, statuses);
     world.changed();
     let mut input = json!({ "input": recipient });
     match by_phone {

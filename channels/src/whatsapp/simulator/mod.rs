@@ -38,7 +38,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use self::{
-    customers::{Customer, Customers},
+    customers::Customers,
     rules::Limits,
     webhooks::Courier,
 };
@@ -376,8 +376,9 @@ impl Simulator for WhatsAppSimulator {
         let options = &self.world.options;
         let numbers = Numbers::new(NAME.into(), options.numbers.clone());
         let first = &options.numbers[0].phone_number_id;
-        let customer = Customer::named(customer);
-        numbers.address_of(first, customer.id())
+        // From here on the number is theirs, also when they never write.
+        let mut state = self.world.state();
+        numbers.address_of(first, state.customers.named(customer).id())
     }
 
     async fn act(&self, customer: &str, act: Act) -> Result<(), SimulatorError> {
@@ -446,4 +447,13 @@ impl Simulator for WhatsAppSimulator {
         let changed = changes.wait_for(|count| *count != seen).await;
         changed.map_or(seen, |count| *count)
     }
+}
+
+/// What a device would show of a message, or why it is refused.
+#[cfg(test)]
+pub(super) fn render_for_tests(body: &Value) -> Result<String, (i64, String)> {
+    let sent = rules::render(body, &[], |_| false)?;
+    let labels = sent.replies.iter().flat_map(|reply| reply.labels.clone());
+    let all = std::iter::once(sent.shown.text).chain(sent.shown.buttons).chain(labels);
+    Ok(all.collect::<Vec<_>>().join("\n"))
 }

@@ -118,25 +118,26 @@ pub(super) fn messages(options: &Options, number: &Number, mut value: Value) -> 
 
 impl World {
     /// Tells what became of a message.
-    pub(super) fn tell_status(
+    pub(super) fn tell_statuses(
         &self,
         number: &Number,
         recipient: &Value,
         id: &str,
         body: &Value,
-        outcome: &Value,
+        mut statuses: Vec<Value>,
     ) {
-        let mut status = outcome.clone();
-        status["id"] = json!(id);
-        status["timestamp"] = json!(self.now().timestamp().to_string());
-        match recipient["wa_id"].as_str() {
-            Some(phone) => status["recipient_id"] = json!(phone),
-            None => status["recipient_user_id"] = recipient["user_id"].clone(),
+        for status in &mut statuses {
+            status["id"] = json!(id);
+            status["timestamp"] = json!(self.now().timestamp().to_string());
+            match recipient["wa_id"].as_str() {
+                Some(phone) => status["recipient_id"] = json!(phone),
+                None => status["recipient_user_id"] = recipient["user_id"].clone(),
+            }
+            if let Some(data) = body.get("biz_opaque_callback_data") {
+                status["biz_opaque_callback_data"] = data.clone();
+            }
         }
-        if let Some(data) = body.get("biz_opaque_callback_data") {
-            status["biz_opaque_callback_data"] = data.clone();
-        }
-        let value = json!({ "contacts": [recipient], "statuses": [status] });
+        let value = json!({ "contacts": [recipient], "statuses": statuses });
         self.courier.post(messages(&self.options, number, value));
     }
 }
