@@ -18,6 +18,8 @@ use crate::InvalidSetting;
 
 /// Answers are small; whoever sends more is not Meta.
 const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
+/// How long a customer's file may take; Meta takes files of up to 100 MB.
+const LONGEST_DOWNLOAD: Duration = Duration::from_mins(5);
 /// Hosts that Meta serves media from; the token goes nowhere else.
 const MEDIA_HOSTS: &[&str] = &["fbsbx.com", "facebook.com", "fbcdn.net", "whatsapp.net"];
 
@@ -101,7 +103,7 @@ impl Graph {
                 ..GraphError::default()
             })
         })?;
-        let response = self.send(self.http.get(url)).await?;
+        let response = self.send(self.http.get(url).timeout(LONGEST_DOWNLOAD)).await?;
         match response.status() {
             status if status.is_success() => Ok(response),
             status => Err(CallError::Refused(self.refused(status, &response, &[]))),

@@ -111,7 +111,14 @@ impl Uploads {
             Some(id) => id,
             None => {
                 let name = file_name(media_type);
-                graph.upload(number, bytes, media_type, name).await?
+                match graph.upload(number, bytes, media_type, name).await {
+                    Ok(id) => id,
+                    Err(CallError::Refused(error)) if error.step() == Step::Fail => {
+                        tracing::warn!(%error, "a picture was refused; its address is sent in words");
+                        return Ok(None);
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         };
         self.remember(number, address, hash, &id, now);

@@ -71,7 +71,7 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    fn read(value: &Value) -> Option<Self> {
+    pub(super) fn read(value: &Value) -> Option<Self> {
         let text = |field: &str| value[field].as_str().map(str::to_owned);
         let components = value["components"].as_array().map_or(&[][..], Vec::as_slice);
         let component = |kind: &str| {
@@ -125,12 +125,12 @@ impl Listed {
         let places = [
             ("header", self.header.len(), wanted.header),
             ("body", self.body.len(), wanted.body),
-            ("buttons", self.buttons.len(), wanted.buttons),
+            ("set of buttons", self.buttons.len(), wanted.buttons),
         ];
         let wrong = places.iter().find(|(_, theirs, ours)| theirs != ours)?;
         let (place, theirs, ours) = wrong;
         Some((
-            format!("its {place} takes {theirs} parameters at Meta and {ours} here"),
+            format!("its {place} has {theirs} parameters at Meta and {ours} here"),
             "make both alike: a changed template needs a new approval",
         ))
     }

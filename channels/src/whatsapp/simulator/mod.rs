@@ -299,7 +299,7 @@ impl WhatsAppSimulator {
         self.send_to(0, customer, message);
     }
 
-    /// The same, to another one of the shop's numbers than the first.
+    /// The same, to another one of the shop's numbers than the first, by its place in [`Options::numbers`].
     pub fn send_to(&self, number: usize, customer: &str, message: Value) {
         let event = self.written(number, customer, message);
         self.world.tell(event);
@@ -308,7 +308,8 @@ impl WhatsAppSimulator {
     /// A webhook with a message, and the customer's window opened.
     fn written(&self, number: usize, customer: &str, mut message: Value) -> Value {
         let now = self.world.now();
-        let number = &self.world.options.numbers[number];
+        let numbers = &self.world.options.numbers;
+        let number = &numbers[number.min(numbers.len() - 1)];
         let mut state = self.world.state();
         let id = state.next_message();
         let customer = state.customers.named(customer);

@@ -4,16 +4,15 @@ use doorstep_core::{
     attachment::{AttachmentKind, AttachmentPlace},
     channel::ReceiptStatus,
 };
-use proptest::prelude::*;
 
 use super::*;
 use crate::simulator::Act;
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     TestClock::new().now()
 }
 
-fn get(query: &str) -> WebhookRequest {
+pub(super) fn get(query: &str) -> WebhookRequest {
     WebhookRequest {
         method: Method::GET,
         query: query.to_owned(),
@@ -111,7 +110,7 @@ async fn a_redelivered_answer_is_not_the_answer_to_the_next_question() {
     assert_eq!(fixture.simulator.counts().duplicates, 1);
 }
 
-fn text_message(id: &str, body: &str) -> Value {
+pub(super) fn text_message(id: &str, body: &str) -> Value {
     json!({
         "from": "4915112345678",
         "id": format!("wamid.{id}"),
@@ -332,60 +331,3 @@ async fn a_link_carries_its_token_through_the_customers_message() {
     assert_eq!(admitted.text, "👋 and more");
     assert_eq!(fixture.channel.deep_link("not a token"), None);
 }
-
-/// Fixtures whose bytes are mutated below.
-fn seeds() -> Vec<Vec<u8>> {
-    let message = |message: Value| envelope(FIRST, json!({ "contacts": [{ "wa_id": "4915112345678" }], "messages": [message] }));
-    let all = [
-        message(text_message("1", "Hello [link:abc]")),
-        message(json!({ "id": "wamid.1", "from": "4915112345678", "timestamp": "1763719200", "type": "edit",
-            "edit": { "original_message_id": "wamid.0", "message": { "type": "image", "image": { "id": "1", "caption": "x" } } } })),
-        message(json!({ "id": "wamid.1", "from_user_id": "DE.12", "timestamp": 1_763_719_200, "type": "interactive",
-            "interactive": { "type": "nfm_reply", "nfm_reply": { "response_json": "{\"a\":1}" } } })),
-        message(json!({ "id": "wamid.1", "from": "4915112345678", "type": "order",
-            "order": { "product_items": [{ "product_retailer_id": "A", "quantity": 1, "item_price": 2, "currency": "EUR" }] } })),
-        envelope(FIRST, json!({ "statuses": [{ "id": "wamid.1", "status": "failed", "timestamp": "1763719200",
-            "biz_opaque_callback_data": "01936c00-0000-7000-8000-000000000001+0", "errors": [{ "code": 131_049 }] }] })),
-    ];
-    let own = all.iter().map(|body| body.to_string().into_bytes());
-    own.chain(super::payloads::shared_bodies()).collect()
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
-    /// DOORSTEP's own and the captured payloads, with bytes changed, cut and doubled: never a panic.
-    #[test]
-    fn no_payload_brings_it_down(
-        seed in any::<prop::sample::Index>(),
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u8..4), 1..8),
-    ) {
-        let seeds = SEEDS.get_or_init(seeds);
-        let mut body = seed.get(seeds).clone();
-        for (at, byte, kind) in changes {
-            if body.is_empty() {
-                break;
-            }
-            let at = at.index(body.len());
-            match kind {
-                0 => body[at] = byte,
-                1 => body.truncate(at),
-                2 => body.insert(at, byte),
-                _ => { body.remove(at); }
-            }
-        }
-        let channel = CHANNEL.get_or_init(|| deaf(&[FIRST, "1122334455667"]));
-        let request = signed("app-secret", &body, now());
-        let _ = futures::executor::block_on(channel.receive_webhook(&request));
-    }
-
-    /// Queries of a verification, whatever stands in them.
-    #[test]
-    fn no_query_brings_it_down(query in "\\PC{0,60}|hub\\.mode=subscribe&hub\\.verify_token=\\PC{0,20}&hub\\.challenge=\\PC{0,20}") {
-        let channel = CHANNEL.get_or_init(|| deaf(&[FIRST, "1122334455667"]));
-        let _ = futures::executor::block_on(channel.receive_webhook(&get(&query)));
-    }
-}
-
-static SEEDS: std::sync::OnceLock<Vec<Vec<u8>>> = std::sync::OnceLock::new();
-static CHANNEL: std::sync::OnceLock<WhatsApp> = std::sync::OnceLock::new();

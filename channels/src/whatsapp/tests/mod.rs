@@ -1,6 +1,7 @@
 //! WhatsApp as customers, operators and Meta see it, against the provider on loopback.
 
 mod errors;
+mod fuzz;
 mod incoming;
 mod payloads;
 mod sending;

@@ -135,7 +135,7 @@ async fn a_template_that_meta_would_refuse_is_not_sent() {
     let cases = [
         (approved("de"), "PAUSED"),
         (approved("fr"), "not in Meta's list"),
-        (short, "takes 2 parameters"),
+        (short, "body has 2 parameters"),
     ];
     for (template, why) in cases {
         let message = fixture.message(content(Some(template)), None);
@@ -174,7 +174,7 @@ async fn our_templates_are_held_against_metas() {
         [
             ("order_lost (en)", "Meta's list does not have it"),
             ("order_shipped (de)", "its status at Meta is PAUSED"),
-            ("order_shipped (en)", "its buttons takes 1 parameters at Meta and 0 here"),
+            ("order_shipped (en)", "its set of buttons has 1 parameters at Meta and 0 here"),
             ("order_shipped (it)", "Meta's list has it in other languages only"),
         ]
     );

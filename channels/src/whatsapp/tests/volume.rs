@@ -22,10 +22,6 @@ enum End {
 async fn every_message_arrives_once_on_a_bad_day() {
     let fixture = Fixture::new().await.open().await;
     let customers: Vec<String> = (0..100).map(|n| format!("customer {n}")).collect();
-    for customer in &customers {
-        let write = Act::Write("Hello".to_owned());
-        fixture.simulator.act(customer, write).await.unwrap();
-    }
     fixture.simulator.inject(Faults {
         rate_limited: 0.02,
         retry_after: Duration::ZERO,
@@ -34,6 +30,10 @@ async fn every_message_arrives_once_on_a_bad_day() {
         duplicate: 0.05,
         ..Faults::default()
     });
+    for customer in &customers {
+        let write = Act::Write("Hello".to_owned());
+        fixture.simulator.act(customer, write).await.unwrap();
+    }
     let send = async |n: usize| {
         let address = fixture.simulator.address_of(&customers[n % customers.len()]);
         let message = fixture.answer(Content::text(format!("Message {n}.")));
@@ -71,6 +71,8 @@ async fn every_message_arrives_once_on_a_bad_day() {
     assert!(times.values().all(|times| *times == 1), "none came twice");
     let counts = fixture.simulator.counts();
     assert_eq!(counts.lost_answers as usize, unknown.len());
+    let admitted = fixture.inbox.admitted.lock().unwrap().len();
+    assert_eq!(admitted, customers.len(), "what was told twice is one message");
     println!(
         "{MESSAGES} messages: {} sent, {} unknown and settled by a status; {counts:?}",
         MESSAGES - unknown.len(),
