@@ -30,7 +30,7 @@ pub(super) fn address(number: &str, greeting: &str, token: &str) -> Option<Strin
 pub(super) fn take(text: &str) -> (String, Option<String>) {
     let found = text.rsplit_once("[link:").and_then(|(before, rest)| {
         let (token, after) = rest.split_once(']')?;
-        is_token(token).then(|| (before, token, after))
+        is_token(token).then_some((before, token, after))
     });
     match found {
         Some((before, token, after)) => {

@@ -348,10 +348,11 @@ impl WhatsAppSimulator {
     }
 
     fn file(&self, name: &str, media_type: &str, bytes: Bytes, caption: Option<String>) -> Value {
-        let kind = match media_type.split('/').next() {
-            Some(kind @ ("image" | "video" | "audio")) => kind,
-            _ => "document",
-        };
+        let kind = media_type.split('/').next();
+        let kind = ["image", "video", "audio"]
+            .into_iter()
+            .find(|known| kind == Some(known))
+            .unwrap_or("document");
         let mut file = json!({ "mime_type": media_type });
         let media_type = media_type.to_owned();
         let id = self.world.state().keep(Media { media_type, bytes });
