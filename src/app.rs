@@ -19,6 +19,7 @@ use doorstep_core::{
 };
 use doorstep_engine::{
     Store, StoreError,
+    attachments::{Attachments, AttachmentsConfig, Fetcher},
     delivery::{Delivery, DeliveryConfig},
     enrich::Enricher,
     inbound::Inbound,
@@ -162,7 +163,15 @@ impl App {
             facts: Arc::new(store.clone()),
         }));
         let links = LinkKey::new(config.links.secret.clone());
-        let inbound = Inbound::new(store.clone(), router.clone(), links);
+        let attachments = Attachments::open(
+            &AttachmentsConfig {
+                url: config.attachments.url.clone(),
+                max_bytes: config.attachments.max_bytes,
+            },
+            &config.data_dir.join("attachments"),
+        )
+        .map_err(part("the storage of attachments"))?;
+        let inbound = Inbound::new(store.clone(), router.clone(), links, attachments.clone());
         let inbox: Arc<dyn Inbox> = Arc::new(inbound.clone());
         let mut channels = doorstep_channels::open(
             config.channels.clone(),
@@ -211,6 +220,11 @@ impl App {
                             store.clone(),
                             channels.all.values().cloned(),
                             delivery_config(&config),
+                        )),
+                        fetcher: Arc::new(Fetcher::new(
+                            store.clone(),
+                            attachments,
+                            channels.all.values().cloned(),
                         )),
                         inbound: Some(inbound.clone()),
                         config: workers_config(&config),

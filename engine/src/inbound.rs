@@ -12,7 +12,8 @@ use std::{
 
 use async_trait::async_trait;
 use doorstep_core::{
-    ChannelName, ConversationId, Language, Timestamp,
+    Ambient, AttachmentId, ChannelName, ConversationId, Language, Timestamp,
+    attachment::Attachment,
     channel::{AdmitError, Capabilities, Inbox, ReceiptUpdate},
     customer::Proof,
     message::{Address, Admission, InboundMessage},
@@ -21,9 +22,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Store, StoreError,
+    attachments::{self, Attachments},
     link::{self, LinkKey},
     router::Router,
-    store::TurnOutcome,
+    store::{NewAttachment, TurnOutcome},
     turn::Waiting,
 };
 
@@ -37,6 +39,7 @@ struct Inner {
     store: Store,
     router: Arc<Router>,
     links: LinkKey,
+    attachments: Attachments,
     /// Set once: channels are opened after the inbox that they hand their messages into.
     capabilities: OnceLock<HashMap<ChannelName, Capabilities>>,
     /// Conversations that are being handled; `true` when news came meanwhile.
@@ -46,12 +49,18 @@ struct Inner {
 }
 
 impl Inbound {
-    /// The inbound road over a store and a router; `links` signs link tokens.
-    pub fn new(store: Store, router: Arc<Router>, links: LinkKey) -> Self {
+    /// The inbound road over a store and a router; `links` signs link tokens, `attachments` keeps files.
+    pub fn new(
+        store: Store,
+        router: Arc<Router>,
+        links: LinkKey,
+        attachments: Attachments,
+    ) -> Self {
         let inner = Inner {
             store,
             router,
             links,
+            attachments,
             capabilities: OnceLock::new(),
             lanes: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -103,6 +112,30 @@ impl Inbound {
         self.inner.stop.cancel();
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
+    }
+
+    /// Files as they are admitted; those whose bytes came with the message are stored first.
+    async fn keep_files(&self, files: Vec<Attachment>) -> Result<Vec<NewAttachment>, AdmitError> {
+        let Ambient { clock, entropy } = self.inner.store.ambient();
+        let mut kept = Vec::with_capacity(files.len());
+        for mut attachment in files {
+            let id = AttachmentId::new(&**clock, &**entropy);
+            let fetched = match attachments::inline_bytes(&mut attachment) {
+                Some(bytes) => {
+                    let kept = self.inner.attachments.keep(id, bytes).await;
+                    Some(kept.map_err(|error| {
+                        AdmitError::Unavailable(format!("the storage of attachments: {error}"))
+                    })?)
+                }
+                None => None,
+            };
+            kept.push(NewAttachment {
+                id,
+                attachment,
+                fetched,
+            });
+        }
+        Ok(kept)
     }
 
     /// Has the conversation's unhandled messages handled, here.
@@ -231,9 +264,12 @@ impl Inbox for Inbound {
             ..
         } = &*self.inner;
         message.link = message.link.and_then(|token| links.hash(&token));
+        let files = self
+            .keep_files(std::mem::take(&mut message.attachments))
+            .await?;
         let text = message.button.is_none().then(|| message.text.clone());
         // In this order: the write is short and must not stand behind the model for a processor.
-        let (admission, ()) = tokio::join!(store.admit_message(message), async {
+        let (admission, ()) = tokio::join!(store.admit_message(message, files), async {
             if let Some(text) = text {
                 router.expect(&text);
             }

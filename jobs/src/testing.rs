@@ -26,6 +26,7 @@ use doorstep_core::{
 };
 use doorstep_engine::{
     Store,
+    attachments::{Attachments, AttachmentsConfig, Fetcher},
     delivery::{Delivery, DeliveryConfig},
     enrich::Enricher,
     notify::{Notifier, NotifyConfig},
@@ -352,7 +353,14 @@ impl Road {
             first_pause: Duration::from_millis(1),
             ..DeliveryConfig::default()
         };
+        let storage = AttachmentsConfig {
+            url: String::new(),
+            max_bytes: 1 << 20,
+        };
+        let attachments = Attachments::open(&storage, &std::env::temp_dir()).unwrap();
+        let fetcher = Fetcher::new(self.store.clone(), attachments, channels.clone());
         Parts {
+            fetcher: Arc::new(fetcher),
             store: self.store.clone(),
             queue: self.queue.clone(),
             enricher: Arc::new(enricher),

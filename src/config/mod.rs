@@ -65,6 +65,8 @@ pub struct Config {
     pub delivery: DeliverySection,
     /// Looking for what a crash left behind.
     pub sweep: SweepSection,
+    /// Files that customers send.
+    pub attachments: AttachmentsSection,
     /// Links with which a customer goes on on another channel.
     pub links: LinksSection,
     /// Logging.
@@ -104,6 +106,7 @@ impl Config {
         let nlu = read.value("nlu");
         let delivery = read.value("delivery");
         let sweep = read.value("sweep");
+        let attachments = read.value("attachments");
         let links = read.value("links");
         let log = read.value("log");
         let channels = read.value("channels");
@@ -118,6 +121,7 @@ impl Config {
                 nlu: nlu?,
                 delivery: delivery?,
                 sweep: sweep?,
+                attachments: attachments?,
                 links: links?,
                 log: log?,
                 channels: channels?,

@@ -108,6 +108,15 @@ pub struct SweepSection {
     pub jobs_at_once: usize,
 }
 
+/// `[attachments]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct AttachmentsSection {
+    pub url: String,
+    pub max_bytes: u64,
+}
+
 /// `[links]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

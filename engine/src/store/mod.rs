@@ -5,6 +5,7 @@
 //! compare-and-swap on `handled_count`), `ClaimDelivery`/`SettleDelivery` (G2: one attempt chain).
 //! Statements are plain SQL with `$n` parameters, which both databases take; rows are read by name.
 
+mod attachments;
 mod bookkeeping;
 mod database;
 mod deliveries;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use doorstep_core::Ambient;
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
+pub use attachments::{FetchedAttachment, NewAttachment, WaitingAttachment};
 pub use database::{Database, DatabaseConfig};
 pub use deliveries::{ClaimedDelivery, ReleasedClaims, Settlement};
 pub use events::{EventAdmission, StoredEvent};

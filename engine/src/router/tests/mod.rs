@@ -154,6 +154,7 @@ impl Chat {
             proof: self.proof.clone(),
             sent_at: now,
             new_topic: false,
+            files: 0,
             conversation: self.conversation.clone(),
         };
         let turn = self.router.answer(&waiting).await;
