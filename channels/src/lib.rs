@@ -104,6 +104,7 @@ registry! {
     "discord" => discord: "Discord: direct messages, and private threads below a support channel.";
     "email" => email: "E-mail: out by SMTP or into a local outbox.";
     "webchat" => webchat: "The widget on the shop's pages.";
+    "whatsapp" => whatsapp: "WhatsApp by Meta's Cloud API.";
 }
 
 /// What channels are opened with.

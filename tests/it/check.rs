@@ -192,6 +192,20 @@ fn a_secret_that_would_be_guessed_is_refused_before_the_start() {
 }
 
 #[test]
+fn a_channel_without_its_secrets_is_named_with_where_they_are_found() {
+    Broken {
+        files: &[
+            ("token", "a-token\n"),
+            ("doorstep.toml", "[channels.whatsapp]\naccess_token_file = \"token\"\napp_secret = \"\"\n"),
+        ],
+        said: &[
+            "doorstep.toml:3: channels.whatsapp.app_secret: it is empty; copy it from the app's page \"App settings, Basic\"",
+        ],
+    }
+    .check();
+}
+
+#[test]
 fn a_flow_that_is_not_yaml_is_named_with_the_line() {
     Broken {
         files: &[
