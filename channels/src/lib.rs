@@ -88,6 +88,7 @@ macro_rules! registry {
 
 registry! {
     "email" => email: "E-mail: out by SMTP or into a local outbox.";
+    "telegram" => telegram: "Telegram, by its Bot API.";
     "webchat" => webchat: "The widget on the shop's pages.";
 }
 
