@@ -11,6 +11,7 @@ use doorstep_commerce::SourceConfig;
 use doorstep_core::{
     Ambient, ChannelName, Health, Problem, SourceName,
     channel::{Capabilities, Inbox},
+    message::Address,
     nlu::Nlu,
     search::SearchIndex,
     shop::{EventSource, Shop},
@@ -21,6 +22,7 @@ use doorstep_engine::{
     delivery::{Delivery, DeliveryConfig},
     enrich::Enricher,
     inbound::Inbound,
+    link::LinkKey,
     notify::{Notifier, NotifyConfig},
     router::{Router, RouterParts, ShopProfile},
     store::{Database, DatabaseConfig},
@@ -159,7 +161,8 @@ impl App {
             ambient: ambient.clone(),
             facts: Arc::new(store.clone()),
         }));
-        let inbound = Inbound::new(store.clone(), router.clone());
+        let links = LinkKey::new(config.links.secret.clone());
+        let inbound = Inbound::new(store.clone(), router.clone(), links);
         let inbox: Arc<dyn Inbox> = Arc::new(inbound.clone());
         let mut channels = doorstep_channels::open(
             config.channels.clone(),
@@ -332,6 +335,23 @@ impl App {
         })
     }
 
+    /// Where the customer of an address can go on with the conversation: a link for each other channel that has one. All
+    /// carry the same token, so the first that is used counts.
+    ///
+    /// # Errors
+    /// The token could not be stored.
+    pub async fn make_links(
+        &self,
+        address: &Address,
+    ) -> Result<Vec<(ChannelName, String)>, StoreError> {
+        let token = self.inbound.make_link(address).await?;
+        let others = self.channels.all.iter();
+        Ok(others
+            .filter(|(name, _)| **name != address.channel)
+            .filter_map(|(name, channel)| Some((name.clone(), channel.deep_link(&token)?)))
+            .collect())
+    }
+
     /// A source as configured, with its secret: to sign as its sender would.
     pub fn source_config(&self, name: &str) -> Option<&SourceConfig> {
         self.source_configs.get(name)
@@ -347,6 +367,7 @@ fn with_kept_secrets(mut config: Config, ambient: &Ambient) -> Result<Config, St
     let find = |name: &str, configured: &secrecy::SecretString| {
         secrets.find(name, configured).map_err(part("a secret"))
     };
+    config.links.secret = find("link_secret", &config.links.secret)?;
     if let Some(webchat) = &mut config.channels.webchat {
         webchat.signing_secret = find("webchat_signing_secret", &webchat.signing_secret)?;
         let identity = webchat.identity_secret.clone().unwrap_or_default();

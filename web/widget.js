@@ -187,6 +187,7 @@
         proactive: frame.proactive === true,
         buttons: asList(frame.buttons),
         cards: asList(frame.cards),
+        images: asList(frame.images),
         status: "sent",
       });
       this.#saw(position, entry);
@@ -256,7 +257,7 @@
     }
 
     #add(entry) {
-      const full = { buttons: [], cards: [], language: "", error: "", ...entry, sequence: this.sequence++ };
+      const full = { buttons: [], cards: [], images: [], language: "", error: "", ...entry, sequence: this.sequence++ };
       this.entries.push(full);
       return full;
     }
@@ -754,6 +755,7 @@
   .failed .meta { color: var(--bad); justify-content: flex-end; text-align: end; }
   .meta button { text-decoration: underline; font-weight: 600; min-block-size: 24px; padding-inline: 4px; }
 
+  .picture { display: block; max-inline-size: 100%; max-block-size: 320px; margin-top: 8px; border-radius: 12px; }
   .cards { display: flex; gap: 10px; max-inline-size: calc(100% + 32px); margin: 8px -16px 0; padding: 2px 16px 8px; overflow-x: auto; scroll-snap-type: x proximity; scroll-padding-inline: 16px; scrollbar-width: thin; }
   .card { flex: 0 0 196px; display: flex; flex-direction: column; scroll-snap-align: start; border: 1px solid var(--line); border-radius: calc(var(--radius) - 4px); overflow: hidden; background: var(--surface); }
   .card:only-child { flex-basis: min(260px, 100%); }
@@ -1227,6 +1229,10 @@
           bubble.append(part.href ? make("a", { href: part.href, target: "_blank", rel: "noopener noreferrer nofollow" }, part.text) : part.text);
         }
         node.append(bubble);
+      }
+      for (const image of entry.images) {
+        const src = safeUrl(image.url, BASE);
+        if (src) node.append(make("img", { class: "picture", src, alt: asText(image.alt), loading: "lazy", referrerpolicy: "no-referrer" }));
       }
       if (entry.cards.length) {
         node.append(make("div", { class: "cards", role: "list", "aria-label": this.#t("products") }, ...entry.cards.map((card) => this.#card(card))));

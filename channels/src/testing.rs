@@ -89,6 +89,8 @@ pub(crate) struct Memory {
     pub(crate) reads: AtomicU64,
     /// Whether the store is away.
     pub(crate) away: AtomicBool,
+    /// Counts what was handed in.
+    changes: watch::Sender<u64>,
 }
 
 struct Conversation {
@@ -110,7 +112,29 @@ impl Memory {
             read: Mutex::default(),
             reads: AtomicU64::default(),
             away: AtomicBool::default(),
+            changes: watch::Sender::default(),
         })
+    }
+
+    /// Wakes whenever something was handed in.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn change(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Puts a message where its customer fetches it.
+    pub(crate) fn put(&self, address: &Address, message: OutboundMessage) {
+        self.with(address, |conversation| {
+            let message = MailboxMessage::Outbound {
+                message,
+                answers: None,
+            };
+            conversation.push(self.ambient.now(), message)
+        });
+        self.change();
     }
 
     /// What the shop says: in answer to the message `answers` (an external id), or on its own.
@@ -216,6 +240,7 @@ impl Inbox for Memory {
         if !admission.duplicate {
             self.admitted.lock().unwrap().push(message);
         }
+        self.change();
         Ok(admission)
     }
 
@@ -238,6 +263,7 @@ impl Inbox for Memory {
     ) -> Result<(), AdmitError> {
         self.there()?;
         self.receipts.lock().unwrap().push(receipt);
+        self.change();
         Ok(())
     }
 
@@ -245,6 +271,7 @@ impl Inbox for Memory {
         self.there()?;
         let closed = (address.clone(), reason.to_owned());
         self.closed.lock().unwrap().push(closed);
+        self.change();
         Ok(())
     }
 

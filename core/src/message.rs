@@ -120,6 +120,13 @@ pub struct OutboundMessage {
     pub thread: Thread,
 }
 
+impl OutboundMessage {
+    /// Whether we write first.
+    pub fn is_news(&self) -> bool {
+        self.in_reply_to.is_none()
+    }
+}
+
 /// What was said before a message at its address: providers thread by it (e-mail) and limit what may be sent (WhatsApp's
 /// window).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

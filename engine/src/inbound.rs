@@ -19,7 +19,13 @@ use doorstep_core::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Store, StoreError, router::Router, store::TurnOutcome, turn::Waiting};
+use crate::{
+    Store, StoreError,
+    link::{self, LinkKey},
+    router::Router,
+    store::TurnOutcome,
+    turn::Waiting,
+};
 
 /// Admits messages and has them answered.
 #[derive(Clone)]
@@ -30,6 +36,7 @@ pub struct Inbound {
 struct Inner {
     store: Store,
     router: Arc<Router>,
+    links: LinkKey,
     /// Set once: channels are opened after the inbox that they hand their messages into.
     capabilities: OnceLock<HashMap<ChannelName, Capabilities>>,
     /// Conversations that are being handled; `true` when news came meanwhile.
@@ -39,11 +46,12 @@ struct Inner {
 }
 
 impl Inbound {
-    /// The inbound road over a store and a router.
-    pub fn new(store: Store, router: Arc<Router>) -> Self {
+    /// The inbound road over a store and a router; `links` signs link tokens.
+    pub fn new(store: Store, router: Arc<Router>, links: LinkKey) -> Self {
         let inner = Inner {
             store,
             router,
+            links,
             capabilities: OnceLock::new(),
             lanes: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -75,6 +83,19 @@ impl Inbound {
             self.wake(*conversation);
         }
         Ok(left_behind.len())
+    }
+
+    /// A link token for the customer of an address: whoever brings it from elsewhere soon is the same customer.
+    ///
+    /// # Errors
+    /// It could not be stored.
+    pub async fn make_link(&self, address: &Address) -> Result<String, StoreError> {
+        let Inner { store, links, .. } = &*self.inner;
+        let token = links.make(&*store.ambient().entropy);
+        if let Some(hash) = links.hash(&token) {
+            store.keep_link(hash, address, link::LIFETIME).await?;
+        }
+        Ok(token)
     }
 
     /// Finishes the turns that are under way and starts no more. What is admitted but not handled waits in the store.
@@ -202,8 +223,14 @@ impl Drop for Lane<'_> {
 
 #[async_trait]
 impl Inbox for Inbound {
-    async fn admit(&self, message: InboundMessage) -> Result<Admission, AdmitError> {
-        let Inner { store, router, .. } = &*self.inner;
+    async fn admit(&self, mut message: InboundMessage) -> Result<Admission, AdmitError> {
+        let Inner {
+            store,
+            router,
+            links,
+            ..
+        } = &*self.inner;
+        message.link = message.link.and_then(|token| links.hash(&token));
         let text = message.button.is_none().then(|| message.text.clone());
         // In this order: the write is short and must not stand behind the model for a processor.
         let (admission, ()) = tokio::join!(store.admit_message(message), async {

@@ -24,6 +24,7 @@ pub mod flows;
 pub mod inbound;
 pub mod intents;
 pub mod knowledge;
+pub mod link;
 pub mod notify;
 pub mod queue;
 pub mod router;

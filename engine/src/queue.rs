@@ -17,8 +17,10 @@ pub enum Job {
     Deliver {
         /// Which.
         delivery: DeliveryId,
-        /// Where to: each channel has its own queue, so that a slow provider holds up nobody else.
+        /// Where to: each channel has its own queues, so that a slow provider holds up nobody else.
         channel: ChannelName,
+        /// Whether we write first. Notifications have a queue of their own, so that a thousand of them hold up no answer.
+        news: bool,
         /// How many attempts were made before; names the job, so that it is enqueued once.
         attempt: i32,
         /// Not before this.
@@ -33,8 +35,13 @@ pub enum QueueName<'a> {
     EnrichEvent,
     /// Of [`Job::Notify`].
     Notify,
-    /// Of [`Job::Deliver`] to this channel.
-    Deliver(&'a ChannelName),
+    /// Of [`Job::Deliver`] to this channel: its notifications, or its answers.
+    Deliver {
+        /// The channel.
+        channel: &'a ChannelName,
+        /// Whether we write first.
+        news: bool,
+    },
 }
 
 /// The job queue. It lives in the same database, so that an enqueue rides the transaction of the fact it follows from:

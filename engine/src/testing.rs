@@ -50,7 +50,8 @@ impl Clock for TestClock {
 }
 
 /// SplitMix64: other bytes on every call, the same in every run.
-struct TestEntropy(AtomicU64);
+#[derive(Default)]
+pub(crate) struct TestEntropy(AtomicU64);
 
 impl Entropy for TestEntropy {
     fn fill(&self, bytes: &mut [u8]) {

@@ -50,6 +50,8 @@ pub struct Waiting {
     pub proof: Option<Proof>,
     /// When it was written.
     pub sent_at: Timestamp,
+    /// Whether it begins another matter: the dialogue's memory no longer counts.
+    pub new_topic: bool,
     /// The conversation before this turn.
     pub conversation: Conversation,
 }

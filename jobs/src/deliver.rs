@@ -1,4 +1,5 @@
-//! Job: attempt a delivery. Each channel has a queue of its own, so that a slow provider holds up nobody else.
+//! Job: attempt a delivery. Each channel has two queues of its own, so that a slow provider holds up nobody else, and
+//! many notifications no answer.
 //!
 //! A send that is to be tried again is a new job of the delivery itself; this job only fails when the store does not
 //! answer.
@@ -8,7 +9,8 @@ use doorstep_engine::{StoreError, delivery::Delivery};
 
 use crate::queue;
 
-/// The first part of its queues' names; the channel is the second: `deliver:email`.
+/// The first part of its queues' names; the channel is the second: `deliver:email`, and `deliver:email:news` for
+/// notifications.
 pub const QUEUE: &str = "deliver";
 
 /// What the job carries: the delivery's identifier, and how many attempts were made before.

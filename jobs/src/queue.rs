@@ -60,10 +60,11 @@ impl Queue {
             Job::Deliver {
                 delivery,
                 channel,
+                news,
                 attempt,
                 not_before,
             } => (
-                delivery_queue(channel),
+                delivery_queue(channel, *news),
                 format!("{delivery}:{attempt}"),
                 deliver::payload(*delivery, *attempt),
                 *not_before,
@@ -92,8 +93,9 @@ pub(crate) fn decode(payload: &[u8]) -> Result<String, serde_json::Error> {
 }
 
 /// The queue of a channel's deliveries.
-pub(crate) fn delivery_queue(channel: &ChannelName) -> String {
-    format!("{}:{channel}", deliver::QUEUE)
+pub(crate) fn delivery_queue(channel: &ChannelName, news: bool) -> String {
+    let kind = if news { ":news" } else { "" };
+    format!("{}:{channel}{kind}", deliver::QUEUE)
 }
 
 /// When a job becomes due, in apalis's whole seconds: never early, and at once when it is due now.
@@ -125,7 +127,9 @@ impl JobQueue for Queue {
         match queue {
             QueueName::EnrichEvent => self.wake.one(enrich_event::QUEUE),
             QueueName::Notify => self.wake.one(notify::QUEUE),
-            QueueName::Deliver(channel) => self.wake.one(&delivery_queue(channel)),
+            QueueName::Deliver { channel, news } => {
+                self.wake.one(&delivery_queue(channel, news));
+            }
         }
     }
 }

@@ -8,6 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Parts, Queue, WorkersConfig, schema::Tables};
 
+/// How long the schedule of an address is kept that nobody sends to.
+const SCHEDULES_KEPT: Duration = Duration::from_hours(1);
 /// How much of each kind one sweep takes up.
 const LIMIT: u64 = 500;
 
@@ -103,6 +105,7 @@ impl Sweep {
         let jobs = self.store.overdue_jobs(now - patience, LIMIT).await?;
         swept.jobs = jobs.len();
         self.store.enqueue(jobs).await?;
+        self.store.forget_schedules(now - SCHEDULES_KEPT).await?;
         self.measure(now).await?;
         Ok(swept)
     }

@@ -136,8 +136,10 @@ fn queues(parts: &Parts) -> Vec<(String, Work)> {
         (notify::QUEUE.to_owned(), notify),
     ];
     for channel in parts.delivery.channels() {
-        let work = Work::Deliver(Arc::clone(&parts.delivery));
-        queues.push((delivery_queue(&channel), work));
+        for news in [false, true] {
+            let work = Work::Deliver(Arc::clone(&parts.delivery));
+            queues.push((delivery_queue(&channel, news), work));
+        }
     }
     queues
 }

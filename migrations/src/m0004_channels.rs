@@ -21,6 +21,23 @@ const UP: &[&str] = &[
     "ALTER TABLE conversations ADD COLUMN closed_at BIGINT",
     "ALTER TABLE conversations ADD COLUMN closed_reason TEXT",
     "ALTER TABLE inbound_messages ADD COLUMN subject TEXT",
+    "ALTER TABLE inbound_messages ADD COLUMN edits TEXT",
+    "ALTER TABLE inbound_messages ADD COLUMN new_topic BOOLEAN NOT NULL DEFAULT FALSE",
+    // When the next send of a limit would be on time, in microseconds since 1970.
+    "CREATE TABLE send_schedules (
+        scope TEXT PRIMARY KEY,
+        next_at BIGINT NOT NULL
+    )",
+    // Tokens with which a customer goes on elsewhere, by hash; each opens once.
+    "CREATE TABLE link_tokens (
+        hash TEXT PRIMARY KEY,
+        channel TEXT NOT NULL,
+        address TEXT NOT NULL,
+        expires_at BIGINT NOT NULL,
+        used_at BIGINT,
+        used_channel TEXT,
+        used_address TEXT
+    )",
     // How far a listening channel has read (`uid:INBOX`, `session`).
     "CREATE TABLE cursors (
         channel TEXT NOT NULL,
@@ -33,6 +50,10 @@ const UP: &[&str] = &[
 
 const DOWN: &[&str] = &[
     "DROP TABLE cursors",
+    "DROP TABLE link_tokens",
+    "DROP TABLE send_schedules",
+    "ALTER TABLE inbound_messages DROP COLUMN new_topic",
+    "ALTER TABLE inbound_messages DROP COLUMN edits",
     "ALTER TABLE inbound_messages DROP COLUMN subject",
     "ALTER TABLE conversations DROP COLUMN closed_reason",
     "ALTER TABLE conversations DROP COLUMN closed_at",

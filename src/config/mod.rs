@@ -65,6 +65,8 @@ pub struct Config {
     pub delivery: DeliverySection,
     /// Looking for what a crash left behind.
     pub sweep: SweepSection,
+    /// Links with which a customer goes on on another channel.
+    pub links: LinksSection,
     /// Logging.
     pub log: LogSection,
     /// Channels, each by its own section.
@@ -102,6 +104,7 @@ impl Config {
         let nlu = read.value("nlu");
         let delivery = read.value("delivery");
         let sweep = read.value("sweep");
+        let links = read.value("links");
         let log = read.value("log");
         let channels = read.value("channels");
         let commerce = read.named("commerce");
@@ -115,6 +118,7 @@ impl Config {
                 nlu: nlu?,
                 delivery: delivery?,
                 sweep: sweep?,
+                links: links?,
                 log: log?,
                 channels: channels?,
                 commerce,

@@ -108,6 +108,14 @@ pub struct SweepSection {
     pub jobs_at_once: usize,
 }
 
+/// `[links]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinksSection {
+    /// Signs link tokens; the same on every instance. Empty: made at the first start.
+    pub secret: SecretString,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -21,6 +21,7 @@ use doorstep_channels::webchat::{
 };
 use doorstep_core::Language;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{ApiError, Shared};
 
@@ -276,6 +277,23 @@ pub(super) async fn post_message(
         &caller,
         ([(header::CONTENT_TYPE, "application/json")], frame),
     ))
+}
+
+/// `POST /chat/links`: where the visitor can go on with this conversation.
+pub(super) async fn links(
+    State(app): State<Shared>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let chat = web_chat(&app)?;
+    chat.check_origin(caller.origin.as_deref(), caller.host.as_deref())?;
+    let address = chat.address_to_link(bearer(&headers)?)?;
+    let links = app.make_links(&address).await?;
+    let links: Vec<_> = links
+        .into_iter()
+        .map(|(channel, url)| json!({ "channel": channel, "url": url }))
+        .collect();
+    Ok(shared_with_page(&caller, Json(json!({ "links": links }))))
 }
 
 /// Query of `GET /chat/messages`.

@@ -49,6 +49,7 @@ pub fn router(app: Shared) -> Router {
                 .get(chat::poll)
                 .options(chat::preflight),
         )
+        .route("/chat/links", post(chat::links).options(chat::preflight))
         .route(
             "/webhooks/channels/{name}",
             post(webhooks::channel).get(webhooks::channel),

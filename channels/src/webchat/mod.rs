@@ -15,7 +15,7 @@ mod origin;
 mod protocol;
 mod session;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod token;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -157,6 +157,7 @@ impl WebChat {
                 mailbox: true,
                 buttons: true,
                 cards: true,
+                images: true,
                 html: false,
                 subject: false,
                 idempotent: true,
@@ -293,6 +294,17 @@ impl WebChat {
             Err(refusal) => Err(refusal),
         };
         receipt.map_err(|refusal| counted(refusal.error))
+    }
+
+    /// The address of a session's visitor, for a link to another channel. Counts as a message, so that nobody makes
+    /// thousands.
+    ///
+    /// # Errors
+    /// A session that is not ours any more, or too many messages.
+    pub fn address_to_link(&self, session: &str) -> Result<Address, WebChatError> {
+        let visitor = self.0.visitor_of(session, None)?;
+        self.0.take_message_token(&visitor).map_err(counted)?;
+        Ok(visitor.address)
     }
 
     /// Entries after `after` (or only what comes from now on), as the body of `GET /chat/messages`:

@@ -2,7 +2,7 @@
 
 use doorstep_core::{
     Entropy, Language, Timestamp,
-    message::{Button, Card, MailboxEntry, MailboxMessage},
+    message::{Button, Card, Image, MailboxEntry, MailboxMessage},
 };
 use serde::{Deserialize, Serialize};
 
@@ -212,6 +212,8 @@ pub(super) struct MessageFrame<'a> {
     in_reply_to: Option<&'a str>,
     buttons: &'a [Button],
     cards: &'a [Card],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    images: &'a [Image],
     at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     language: Option<&'a Language>,
@@ -235,6 +237,7 @@ impl<'a> MessageFrame<'a> {
                 in_reply_to: None,
                 buttons: &[],
                 cards: &[],
+                images: &[],
                 at: entry.at,
                 language: None,
                 proactive: false,
@@ -248,6 +251,7 @@ impl<'a> MessageFrame<'a> {
                 in_reply_to: answers.as_deref().and_then(|id| client_id(visitor, id)),
                 buttons: &message.content.buttons,
                 cards: &message.content.cards,
+                images: &message.content.images,
                 at: entry.at,
                 language: Some(&message.language),
                 proactive: message.in_reply_to.is_none(),

@@ -8,8 +8,11 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use doorstep_core::{
     ChannelName, DeliveryId, Timestamp,
-    channel::{Channel, SendError},
+    channel::{Channel, SendError, SendRates},
 };
+
+mod pace;
+pub use pace::Limit;
 
 use crate::store::{ClaimedDelivery, Settlement, Store, StoreError};
 
@@ -45,6 +48,8 @@ pub struct Delivery {
     store: Store,
     channels: HashMap<ChannelName, Arc<dyn Channel>>,
     config: DeliveryConfig,
+    /// Whether any channel has limits to keep to.
+    paced: bool,
 }
 
 impl Delivery {
@@ -54,11 +59,16 @@ impl Delivery {
         channels: impl IntoIterator<Item = Arc<dyn Channel>>,
         config: DeliveryConfig,
     ) -> Self {
-        let channels = channels
+        let channels: HashMap<_, _> = channels
             .into_iter()
             .map(|channel| (channel.name().clone(), channel))
             .collect();
+        let unlimited = SendRates::default();
+        let mut rates = channels
+            .values()
+            .map(|channel| channel.capabilities().rates);
         Self {
+            paced: rates.any(|rates| rates != unlimited),
             store,
             channels,
             config,
@@ -93,6 +103,7 @@ impl Delivery {
         delivery: DeliveryId,
         made: i32,
     ) -> Result<Option<Settlement>, StoreError> {
+        self.wait_for_its_place(delivery, made).await?;
         let Some(claimed) = self.store.claim_delivery(delivery, made).await? else {
             return Ok(None);
         };
@@ -100,6 +111,27 @@ impl Delivery {
         self.tell(&claimed, &settlement);
         let counted = self.store.settle_delivery(&claimed, &settlement).await?;
         Ok(counted.then_some(settlement))
+    }
+
+    /// Keeps to the provider's limits. Before the claim, so that whoever dies while waiting leaves nothing uncertain.
+    async fn wait_for_its_place(&self, delivery: DeliveryId, made: i32) -> Result<(), StoreError> {
+        if !self.paced {
+            return Ok(());
+        }
+        let Some((address, news)) = self.store.find_waiting_delivery(delivery, made).await? else {
+            return Ok(());
+        };
+        let Some(channel) = self.channels.get(&address.channel) else {
+            return Ok(());
+        };
+        let limits = pace::limits(&channel.capabilities().rates, &address, news);
+        let wait = self.store.take_places(limits).await?;
+        if !wait.is_zero() {
+            metrics::histogram!("doorstep_delivery_paced_seconds", "channel" => address.channel.to_string())
+                .record(wait.as_secs_f64());
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
     }
 
     async fn send(&self, claimed: &ClaimedDelivery) -> Settlement {

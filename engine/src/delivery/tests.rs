@@ -153,6 +153,7 @@ async fn a_busy_provider_is_tried_again_when_it_says() {
         let expected = Job::Deliver {
             delivery: id,
             channel: "email".into(),
+            news: true,
             attempt: 1,
             not_before: asked_at + Duration::from_secs(90),
         };
@@ -328,6 +329,7 @@ async fn a_delivery_whose_job_was_lost_is_found_by_the_sweep() {
         let expected = Job::Deliver {
             delivery: id,
             channel: "email".into(),
+            news: true,
             attempt: 0,
             not_before: due,
         };

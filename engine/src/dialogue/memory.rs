@@ -99,6 +99,19 @@ impl Memory {
         }
     }
 
+    /// What is kept when the customer begins another matter: what a person may need, what was proven, and how often it was
+    /// tried in vain, so that nobody gets more tries by changing the subject.
+    pub(crate) fn for_another_matter(self) -> Self {
+        Self {
+            opened: self.opened,
+            wrong_tries: self.wrong_tries,
+            locked_until: self.locked_until,
+            acknowledged: self.acknowledged,
+            lines: self.lines,
+            ..Self::default()
+        }
+    }
+
     /// The flow that waits for an answer to its question, with the question's slot.
     pub(crate) fn asking(&self) -> Option<(&Frame, &str)> {
         let frame = self.frames.last()?;

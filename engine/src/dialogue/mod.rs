@@ -99,7 +99,10 @@ pub(crate) struct Heard {
 impl Heard {
     /// Recalls the conversation and sees whether a button was pressed, or its label typed.
     pub(crate) fn new(waiting: &Waiting, now: Timestamp) -> Self {
-        let memory = Memory::of(&waiting.conversation, now);
+        let mut memory = Memory::of(&waiting.conversation, now);
+        if waiting.new_topic {
+            memory = memory.for_another_matter();
+        }
         let pressed = waiting.button.as_deref().and_then(Press::parse);
         let press = pressed.or_else(|| typed_label(&memory, &waiting.text));
         Self { memory, press }

@@ -144,14 +144,17 @@ impl Store {
                 delivery: claimed.id,
                 attempt: claimed.attempt,
                 address: claimed.address.clone(),
+                news: claimed.message.is_news(),
                 settlement: settlement.clone(),
                 ambient: self.ambient().clone(),
                 queue: self.queue().clone(),
             })
             .await?;
         if settled && retried {
-            self.queue()
-                .wake_one(QueueName::Deliver(&claimed.address.channel));
+            self.queue().wake_one(QueueName::Deliver {
+                channel: &claimed.address.channel,
+                news: claimed.message.is_news(),
+            });
         }
         Ok(settled)
     }
@@ -214,9 +217,10 @@ impl Store {
         }
         let deliveries = self
             .query(
-                "SELECT id, channel, attempts, next_attempt_at FROM deliveries
-                    WHERE settled_at IS NULL AND status = 'pending' AND next_attempt_at <= $1
-                    ORDER BY next_attempt_at LIMIT $2",
+                "SELECT d.id, d.channel, d.attempts, d.next_attempt_at, o.in_reply_to
+                    FROM deliveries d JOIN outbound_messages o ON o.id = d.outbound_id
+                    WHERE d.settled_at IS NULL AND d.status = 'pending' AND d.next_attempt_at <= $1
+                    ORDER BY d.next_attempt_at LIMIT $2",
                 [at(before), limit.into()],
             )
             .await?;
@@ -224,6 +228,7 @@ impl Store {
             jobs.push(Job::Deliver {
                 delivery: DeliveryId(row.get("id")?),
                 channel: ChannelName(row.get("channel")?),
+                news: row.get::<Option<Uuid>>("in_reply_to")?.is_none(),
                 attempt: row.get("attempts")?,
                 not_before: row.time("next_attempt_at")?,
             });
@@ -385,6 +390,7 @@ struct SettleDelivery {
     delivery: DeliveryId,
     attempt: i32,
     address: Address,
+    news: bool,
     settlement: Settlement,
     ambient: Ambient,
     queue: Arc<dyn JobQueue>,
@@ -442,6 +448,7 @@ impl Write for SettleDelivery {
                 let job = Job::Deliver {
                     delivery: self.delivery,
                     channel: self.address.channel.clone(),
+                    news: self.news,
                     attempt: self.attempt,
                     not_before: *at,
                 };
@@ -588,8 +595,9 @@ impl Write for ReleaseClaims {
         let mut jobs = Vec::new();
         let silent = query(
             transaction,
-            "SELECT id, channel, attempts FROM deliveries
-                WHERE settled_at IS NULL AND status = 'sending' AND claimed_at <= $1 ORDER BY id",
+            "SELECT d.id, d.channel, d.attempts, o.in_reply_to
+                FROM deliveries d JOIN outbound_messages o ON o.id = d.outbound_id
+                WHERE d.settled_at IS NULL AND d.status = 'sending' AND d.claimed_at <= $1 ORDER BY d.id",
             [at(self.before)],
         )
         .await?;
@@ -606,6 +614,7 @@ impl Write for ReleaseClaims {
                 jobs.push(Job::Deliver {
                     delivery,
                     channel,
+                    news: row.get::<Option<Uuid>>("in_reply_to")?.is_none(),
                     attempt,
                     not_before: self.now,
                 });

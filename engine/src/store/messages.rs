@@ -16,7 +16,7 @@ use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, Transaction, execute,
+    Store, StoreError, Transaction, execute, links,
     mailbox::announce,
     people, query, query_one,
     row::{Row, at, json, optional_json, optional_text, optional_uuid},
@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// What the customer's message waits for, joined with its conversation and its customer.
-const WAITING: &str = "SELECT m.id, m.external_id, m.ordinal, m.position, m.text, m.button, m.language_hint, m.proof, m.sent_at,
+const WAITING: &str = "SELECT m.id, m.external_id, m.ordinal, m.position, m.text, m.button, m.language_hint, m.proof, m.sent_at, m.new_topic,
         c.id AS conversation_id, c.channel, c.address, c.language, c.state, c.state_at, c.handled_count,
         p.id AS customer_id, p.shop_id, p.name, p.email, p.language AS customer_language, p.time_zone,
         EXISTS (SELECT 1 FROM handoffs h WHERE h.conversation_id = c.id AND h.closed_at IS NULL) AS handed_over
@@ -50,7 +50,8 @@ pub enum TurnOutcome {
 }
 
 impl Store {
-    /// Stores a message, or finds it stored before (G1, G2). Card numbers are masked first (G9).
+    /// Stores a message, or finds it stored before (G1, G2). Card numbers are masked first (G9). Its `link` is the hash of
+    /// a token of ours.
     ///
     /// # Errors
     /// Nothing was stored.
@@ -66,6 +67,7 @@ impl Store {
                     .map(|value| mask_card_numbers(&value).into_owned()),
                 ..message
             },
+            ambient: ambient.clone(),
             now: ambient.now(),
         };
         let address = write.message.from.clone();
@@ -178,7 +180,10 @@ impl Store {
             self.bus().hand_out(address, answers);
         }
         if !committed.deliveries.is_empty() {
-            self.queue().wake_one(QueueName::Deliver(&address.channel));
+            self.queue().wake_one(QueueName::Deliver {
+                channel: &address.channel,
+                news: false,
+            });
         }
         Ok(TurnOutcome::Committed {
             deliveries: committed.deliveries,
@@ -235,7 +240,9 @@ fn placed(mut entries: Vec<MailboxEntry>, last: i64) -> Vec<MailboxEntry> {
 struct AdmitMessage {
     id: InboundMessageId,
     new_conversation: ConversationId,
+    /// With the hash of a known link token in place of the token.
     message: InboundMessage,
+    ambient: Ambient,
     now: Timestamp,
 }
 
@@ -264,6 +271,9 @@ impl Write for AdmitMessage {
             )
             .await?;
         }
+        if let Some(hash) = &message.link {
+            links::redeem(transaction, &self.ambient, hash, &message.from, self.now).await?;
+        }
         // The conversation's row is locked from here on, so that numbers have no gaps on PostgreSQL either.
         let counted = query_one(
             transaction,
@@ -278,8 +288,8 @@ impl Write for AdmitMessage {
         let inserted = execute(
             transaction,
             "INSERT INTO inbound_messages (id, conversation_id, position, ordinal, channel, external_id, text, button,
-                    language_hint, proof, sent_at, admitted_at, subject)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                    language_hint, proof, sent_at, admitted_at, subject, edits, new_topic)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
                 ON CONFLICT (channel, external_id) DO NOTHING",
             [
                 self.id.0.into(),
@@ -295,6 +305,8 @@ impl Write for AdmitMessage {
                 at(message.sent_at),
                 at(self.now),
                 optional_text(message.subject.as_deref()),
+                optional_text(message.edits.as_deref()),
+                message.new_topic.into(),
             ],
         )
         .await?;
@@ -435,6 +447,7 @@ impl Write for CommitTurn {
             .map(|&delivery| Job::Deliver {
                 delivery,
                 channel: self.address.channel.clone(),
+                news: false,
                 attempt: 0,
                 not_before: now,
             })
@@ -642,6 +655,7 @@ fn read_waiting(row: &Row) -> Result<Waiting, DbErr> {
         language_hint: row.optional_parsed("language_hint")?,
         proof: row.optional_json("proof")?,
         sent_at: row.time("sent_at")?,
+        new_topic: row.get("new_topic")?,
         conversation: Conversation {
             id: ConversationId(row.get("conversation_id")?),
             address: Address::new(row.get::<String>("channel")?, row.get::<String>("address")?),

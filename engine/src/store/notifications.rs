@@ -342,6 +342,7 @@ impl CommitDecisions {
                 jobs.push(Job::Deliver {
                     delivery: message.delivery,
                     channel: recipient.address.channel.clone(),
+                    news: true,
                     attempt: 0,
                     not_before: now,
                 });

@@ -2,6 +2,7 @@
 
 mod access;
 mod conversation;
+mod stage;
 
 use std::{
     net::IpAddr,
@@ -12,6 +13,7 @@ use std::{
 use doorstep_core::{Clock, message::Address};
 use serde_json::Value;
 
+pub(crate) use self::stage::stage;
 use super::*;
 use crate::testing::{Memory, TestClock, ambient};
 

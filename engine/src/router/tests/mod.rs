@@ -153,6 +153,7 @@ impl Chat {
             language_hint: None,
             proof: self.proof.clone(),
             sent_at: now,
+            new_topic: false,
             conversation: self.conversation.clone(),
         };
         let turn = self.router.answer(&waiting).await;

@@ -1,4 +1,14 @@
-//! What every channel promises, whichever it is. Each channel's tests run it on each of its transports.
+//! What every channel promises, whichever it is.
+//!
+//! [`check`] needs no provider's customers and runs on each transport of a channel. [`play`] runs all scenarios against
+//! the channel's simulator; [`matrix`] says which channel keeps which, and the table in `docs/channels/README.md` is it.
+
+pub(crate) mod front;
+mod matrix;
+mod scenarios;
+pub(crate) mod stage;
+
+use std::future::Future;
 
 use std::time::Duration;
 
@@ -13,6 +23,54 @@ use http::{HeaderMap, Method};
 use tokio_util::sync::CancellationToken;
 
 use crate::testing::{Memory, TestClock, TestEntropy};
+
+pub(crate) use scenarios::Outcome;
+pub(crate) use stage::Stage;
+
+/// Runs every scenario, each on a stage of its own, and says how each ended, by name. A broken promise panics.
+pub(crate) async fn play<F: Future<Output = Stage>>(
+    mut stage: impl FnMut() -> F,
+) -> Vec<(&'static str, Outcome)> {
+    let mut outcomes = Vec::new();
+    macro_rules! scenarios {
+        ($($what:literal => $scenario:ident,)+) => {
+            $(
+                let own = stage().await;
+                let provider = own.simulator.provider();
+                eprintln!("{provider}: {}", $what);
+                let outcome = Box::pin(scenarios::$scenario(own)).await;
+                outcomes.push(($what, outcome));
+            )+
+        };
+    }
+    scenarios! {
+        "text" => text,
+        "long text, split at sentence ends" => long_text,
+        "Unicode, emoji, markup characters" => unicode,
+        "buttons" => buttons,
+        "cards" => cards,
+        "image out" => image_out,
+        "image in" => image_in,
+        "media server away, then back" => media_server_away,
+        "attachment too large" => attachment_too_large,
+        "typing" => typing,
+        "receipts" => receipts,
+        "edits" => edits,
+        "unknown update kinds" => unknown_kinds,
+        "duplicate delivery" => duplicates,
+        "out-of-order delivery" => out_of_order,
+        "rate limit with a time to wait" => rate_limit,
+        "server error" => server_error,
+        "answer lost after acceptance" => lost_answer,
+        "revoked token" => revoked_token,
+        "blocked by the customer" => blocked,
+        "recipient gone" => recipient_gone,
+        "deep link with a token" => deep_link,
+        "send dropped at shutdown" => dropped_send,
+        "malformed payload" => malformed,
+    }
+    outcomes
+}
 
 /// Checks a channel whose provider works. `reachable` is an address it can send to.
 pub(crate) async fn check(channel: &dyn Channel, reachable: &Address) {
