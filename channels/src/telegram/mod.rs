@@ -25,7 +25,7 @@ mod place;
 mod send;
 pub mod simulator;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod update;
 
 use std::{

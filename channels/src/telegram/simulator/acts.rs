@@ -135,6 +135,14 @@ fn attach(state: &mut State, message: &mut Value, name: &str, media_type: &str, 
             message["voice"] = file(&id);
             message["voice"]["duration"] = 3.into();
         }
+        "video/mp4" => {
+            let id = state.store("videos", name, bytes);
+            message["video"] = file(&id);
+            message["video"]["file_name"] = name.into();
+            for (field, value) in [("width", 640), ("height", 480), ("duration", 5)] {
+                message["video"][field] = value.into();
+            }
+        }
         _ => {
             let id = state.store("documents", name, bytes);
             message["document"] = file(&id);

@@ -81,6 +81,18 @@ pub struct Telegram {
     _stop: DropGuard,
 }
 
+/// The text of HTML, or what Telegram would say of it.
+#[cfg(test)]
+pub(super) fn read_markup(html: &str) -> Result<String, String> {
+    markup::read(html)
+}
+
+/// The methods that are offered.
+#[cfg(test)]
+pub(super) fn methods_offered() -> &'static [&'static str] {
+    &methods::METHODS
+}
+
 /// Starts a simulated Telegram.
 ///
 /// # Errors
@@ -226,6 +238,11 @@ impl Telegram {
     /// Every call of the bot: method and parameters.
     pub fn calls(&self) -> Vec<(String, Value)> {
         self.lock().calls.clone()
+    }
+
+    /// Every result that the bot was given, by method.
+    pub fn results(&self) -> Vec<(String, Value)> {
+        self.lock().results.clone()
     }
 
     /// Every update that there was.

@@ -135,6 +135,9 @@ async fn answer(
             None => {
                 let username = &shared.options.username;
                 let result = call(&mut state, username, &method, &params, now);
+                if let Ok(result) = &result {
+                    state.results.push((method.clone(), result.clone()));
+                }
                 let share = state.faults.lost_answer;
                 let lost = shows(&method) && result.is_ok() && state.chance.happens(share);
                 state.counts.lost_answers += u64::from(lost);

@@ -68,6 +68,8 @@ pub(super) struct State {
     pub(super) polls: u64,
     /// What the bot called, with its parameters.
     pub(super) calls: Vec<(String, Value)>,
+    /// What it was answered, refusals apart.
+    pub(super) results: Vec<(String, Value)>,
     /// Every update that was told.
     pub(super) told: Vec<Value>,
     next_id: i64,
@@ -98,6 +100,7 @@ impl State {
             stalled: false,
             polls: 0,
             calls: Vec::new(),
+            results: Vec::new(),
             told: Vec::new(),
             next_id: 100,
             next_update: 700_001,

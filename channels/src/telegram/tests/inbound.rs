@@ -1,7 +1,5 @@
 //! What customers say.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use chrono::TimeDelta;
 use doorstep_core::{
@@ -15,7 +13,7 @@ use crate::telegram::{commands, config::Settings, inbound, update::Update};
 
 #[tokio::test]
 async fn only_telegram_with_the_secret_is_heard() {
-    let stage = Stage::new().await;
+    let stage = Fixture::new().await;
     let secret = stage.telegram.webhook_secret.clone();
     assert_eq!(secret.len(), 64);
     let update = updates()[0].to_string();
@@ -40,7 +38,7 @@ async fn only_telegram_with_the_secret_is_heard() {
 
 #[tokio::test]
 async fn another_token_has_another_secret() {
-    let stage = Stage::new().await;
+    let stage = Fixture::new().await;
     let mut other = config("http://127.0.0.1:1");
     other.token = "123456789:another".into();
     let other = bot(&other, &stage.memory, ambient(&stage.clock));
@@ -50,7 +48,7 @@ async fn another_token_has_another_secret() {
 
 #[tokio::test]
 async fn the_fixtures_are_heard_as_what_they_are() {
-    let stage = Stage::new().await;
+    let stage = Fixture::new().await;
     let mut heard = Vec::new();
     for update in updates() {
         let outcome = stage.webhook(&update).await.unwrap();
@@ -93,7 +91,7 @@ async fn the_fixtures_are_heard_as_what_they_are() {
 
 #[tokio::test]
 async fn a_deep_link_brings_its_token() {
-    let stage = Stage::new().await;
+    let stage = Fixture::new().await;
     let outcome = stage.webhook(&updates()[1]).await.unwrap();
     assert_eq!(outcome.messages[0].link.as_deref(), Some("abc_DEF-123"));
     let link = stage.telegram.deep_link("abc_DEF-123").unwrap();
@@ -105,7 +103,7 @@ async fn a_deep_link_brings_its_token() {
 
 #[tokio::test]
 async fn an_edit_names_what_it_changes_and_two_in_one_second_are_two() {
-    let stage = Stage::new().await;
+    let stage = Fixture::new().await;
     let mut edit = updates()
         .into_iter()
         .find(|update| update.get("edited_message").is_some())
@@ -122,7 +120,7 @@ async fn an_edit_names_what_it_changes_and_two_in_one_second_are_two() {
 
 #[tokio::test]
 async fn a_group_is_heard_when_it_calls_us_and_topics_are_places_of_their_own() {
-    let stage = Stage::new().await;
+    let stage = Fixture::new().await;
     let guard = stage.listen();
     let simulator = &stage.simulator;
     simulator.write_in_group("flat", "ana", "nobody means you", None);
@@ -146,7 +144,7 @@ async fn a_group_is_heard_when_it_calls_us_and_topics_are_places_of_their_own() 
 
 #[tokio::test]
 async fn an_album_is_one_message_however_it_is_told() {
-    let stage = Stage::new().await;
+    let stage = Fixture::new().await;
     let photos = [Bytes::from_static(b"\xff\xd8\xff1"), Bytes::from_static(b"\xff\xd8\xff2")];
     stage.simulator.send_album("ana", &photos, Some("It came like this, card 4111 1111 1111 1111"));
     let parts = stage.simulator.updates();
@@ -186,7 +184,7 @@ async fn an_album_is_one_message_however_it_is_told() {
 
 #[tokio::test]
 async fn an_album_survives_a_crash_and_a_late_part_is_not_lost() {
-    let stage = Stage::new().await;
+    let stage = Fixture::new().await;
     let photo = Bytes::from_static(b"\xff\xd8\xff1");
     stage.simulator.send_album("ana", &[photo.clone(), photo.clone(), photo], None);
     let parts = stage.simulator.updates();
@@ -209,7 +207,7 @@ async fn an_album_survives_a_crash_and_a_late_part_is_not_lost() {
 
 #[tokio::test]
 async fn a_press_is_answered_and_a_double_click_is_one() {
-    let stage = Stage::new().await;
+    let stage = Fixture::new().await;
     let guard = stage.listen();
     let long = format!("flow:stock_check;product={}", "x".repeat(90));
     let content = Content {
@@ -241,7 +239,7 @@ async fn a_press_is_answered_and_a_double_click_is_one() {
 
 #[tokio::test]
 async fn a_stale_button_says_so() {
-    let stage = Stage::new().await;
+    let stage = Fixture::new().await;
     let guard = stage.listen();
     stage.simulator.press_stale("ana", "menu_7");
     stage.simulator.press_stale("ana", "#button:gone");
@@ -255,7 +253,7 @@ async fn a_stale_button_says_so() {
 
 #[tokio::test]
 async fn a_store_that_is_away_loses_no_part_of_an_album() {
-    let stage = Stage::new().await;
+    let stage = Fixture::new().await;
     stage.simulator.send_album("ana", &[Bytes::from_static(b"\xff\xd8\xff")], None);
     stage.memory.away.store(true, std::sync::atomic::Ordering::Relaxed);
     let update = stage.simulator.updates().remove(0);
@@ -266,7 +264,7 @@ async fn a_store_that_is_away_loses_no_part_of_an_album() {
 
 #[tokio::test]
 async fn an_unknown_part_does_not_cost_the_words() {
-    let stage = Stage::new().await;
+    let stage = Fixture::new().await;
     let mut newer = updates()[0].clone();
     newer["message"]["entities"] = json!([{"type": "hologram", "offset": {}, "length": "x"}, 7]);
     newer["message"]["reply_to_message"] = json!("?");

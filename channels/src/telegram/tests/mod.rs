@@ -7,7 +7,7 @@ mod outbound;
 mod polling;
 mod published;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use doorstep_core::{
     Ambient, Language, OutboundMessageId,
@@ -24,6 +24,7 @@ use super::{
     simulator::{self, Options, TOKEN, USERNAME},
 };
 use crate::{
+    conformance::{Stage, front::Front},
     simulator::{Act, Simulator},
     testing::{Memory, TestClock, TestEntropy, ambient},
 };
@@ -31,7 +32,7 @@ use crate::{
 const UPDATES: &str = include_str!("fixtures/updates.json");
 
 /// A bot, the Telegram it talks with, and the inbox it writes to.
-struct Stage {
+struct Fixture {
     clock: Arc<TestClock>,
     memory: Arc<Memory>,
     simulator: Arc<simulator::Telegram>,
@@ -39,7 +40,7 @@ struct Stage {
     entropy: TestEntropy,
 }
 
-impl Stage {
+impl Fixture {
     async fn new() -> Self {
         let clock = TestClock::new();
         let memory = Memory::new(&clock);
@@ -75,13 +76,17 @@ impl Stage {
 
     /// Waits until something holds that polls or calls bring about.
     async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let mut handed_in = self.memory.changes();
         let waiting = async {
             let mut seen = u64::MAX;
             while !holds(self) {
-                seen = self.simulator.changed(seen).await;
+                tokio::select! {
+                    now = self.simulator.changed(seen) => seen = now,
+                    _ = handed_in.changed() => {}
+                }
             }
         };
-        let waited = tokio::time::timeout(std::time::Duration::from_secs(30), waiting).await;
+        let waited = tokio::time::timeout(Duration::from_secs(30), waiting).await;
         assert!(waited.is_ok(), "waited in vain for {what}");
     }
 
@@ -112,6 +117,28 @@ impl Stage {
             thread: Default::default(),
         }
     }
+}
+
+/// A stage with a bot that polls.
+pub(crate) async fn stage() -> Stage {
+    staged(false).await
+}
+
+/// A stage with a bot that Telegram calls.
+pub(crate) async fn called_stage() -> Stage {
+    staged(true).await
+}
+
+async fn staged(called: bool) -> Stage {
+    let fixture = Fixture::new().await;
+    let front = Front::listen(&fixture.clock, &fixture.memory).await;
+    let mut config = config(&fixture.simulator.api_url());
+    if called {
+        config.webhook_url = front.webhook();
+    }
+    let telegram = bot(&config, &fixture.memory, ambient(&fixture.clock));
+    let between = (fixture.memory, fixture.clock);
+    Stage::open(telegram, fixture.simulator, front, between, "4242", ())
 }
 
 fn config(api_url: &str) -> Config {
