@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use doorstep_core::{ChannelName, ConfigFiles, Problem, Timestamp};
+use doorstep_core::{ConfigFiles, Problem, Timestamp};
 use doorstep_engine::{
     flows::Flows,
     intents::{self, Background},
@@ -13,25 +13,6 @@ use doorstep_engine::{
 use doorstep_nlu::{Lesson, Utterance};
 
 use crate::{assets, config::Config};
-
-/// The channels that the configuration opens.
-fn channel_names(config: &Config) -> Vec<ChannelName> {
-    let email = config
-        .channels
-        .email
-        .as_ref()
-        .map(|_| doorstep_channels::email::NAME);
-    let webchat = config
-        .channels
-        .webchat
-        .as_ref()
-        .map(|_| doorstep_channels::webchat::NAME);
-    [email, webchat]
-        .into_iter()
-        .flatten()
-        .map(ChannelName::from)
-        .collect()
-}
 
 /// What a merchant writes, checked as a whole: what `doorstep check` and start-up share.
 pub struct MerchantFiles {
@@ -90,9 +71,13 @@ impl MerchantFiles {
         let flows = Flows::load(&files, &templates)
             .map_err(|found| problems.extend(found))
             .ok();
-        let rules = Notifier::load_rules(&files, &templates, &channel_names(config))
-            .map_err(|found| problems.extend(found))
-            .ok();
+        let rules = Notifier::load_rules(
+            &files,
+            &templates,
+            &doorstep_channels::names(&config.channels),
+        )
+        .map_err(|found| problems.extend(found))
+        .ok();
         let passages = knowledge::passages(&files, Timestamp::UNIX_EPOCH);
         problems.extend(passages.err().unwrap_or_default());
         let background = intents::background(&files)

@@ -71,6 +71,18 @@ macro_rules! registry {
             Ok(channels)
         }
 
+        /// The names of the channels that have a section.
+        pub fn names(config: &ChannelsConfig) -> Vec<ChannelName> {
+            let mut names = Vec::new();
+            $(
+                #[cfg(feature = $feature)]
+                if config.$module.is_some() {
+                    names.push($module::NAME.into());
+                }
+            )+
+            names
+        }
+
         /// What is wrong in the sections, without opening anything: one finding a channel at most. A secret that is
         /// left empty is no finding, because it is made at the first start.
         pub fn check(config: &ChannelsConfig) -> Vec<InvalidSetting> {

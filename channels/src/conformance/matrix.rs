@@ -12,10 +12,7 @@ async fn the_documented_matrix_is_what_the_channels_do() {
     #[cfg(feature = "webchat")]
     played.push(("Web chat", super::play(crate::webchat::tests::stage).await));
     #[cfg(feature = "telegram")]
-    played.push((
-        "Telegram",
-        super::play(crate::telegram::tests::stage).await,
-    ));
+    played.push(("Telegram", super::play(crate::telegram::tests::stage).await));
     let table = render(&played);
     println!("{table}");
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/channels/README.md");

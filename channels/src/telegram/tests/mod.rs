@@ -6,6 +6,7 @@ mod inbound;
 mod outbound;
 mod polling;
 mod published;
+mod volume;
 
 use std::{sync::Arc, time::Duration};
 
