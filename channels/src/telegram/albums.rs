@@ -47,7 +47,7 @@ pub(super) struct Albums {
 /// What became of a part.
 #[derive(Debug)]
 pub(super) enum Collected {
-    /// It waits for the others, or was known.
+    /// It waits for the others, was known, or is not for us.
     Kept,
     /// It stands alone: its album was admitted before it came, or it was edited since.
     Alone(Box<InboundMessage>),
@@ -94,6 +94,10 @@ impl Albums {
         }
         let now = self.clock.now();
         let stored = self.read::<Open>(OPEN, &part.album).await?;
+        if stored.is_none() && part.edited {
+            // Its album was admitted so long ago that nobody remembers.
+            return Ok(alone(part));
+        }
         let mut open = stored.unwrap_or_else(|| Open {
             changed_at: now,
             parts: BTreeMap::new(),
@@ -213,14 +217,21 @@ fn decode<T: DeserializeOwned>(value: &str) -> Option<T> {
 
 /// A part whose album was admitted: one of it told again, one of it edited, or one that came too late.
 fn late(part: &AlbumPart, closed: &Closed) -> Collected {
-    let mut message = part.message.clone();
-    if part.edited && closed.parts.contains(&part.number) {
-        message.edits = Some(closed.first.clone());
-        return Collected::Alone(Box::new(message));
+    let known = closed.parts.contains(&part.number);
+    match (part.edited, known) {
+        (false, true) => Collected::Kept,
+        (true, true) => {
+            let mut message = part.message.clone();
+            message.edits = Some(closed.first.clone());
+            Collected::Alone(Box::new(message))
+        }
+        (_, false) => alone(part),
     }
-    let new = !part.edited && part.addressed && !closed.parts.contains(&part.number);
-    match new {
-        true => Collected::Alone(Box::new(message)),
+}
+
+fn alone(part: &AlbumPart) -> Collected {
+    match part.addressed {
+        true => Collected::Alone(Box::new(part.message.clone())),
         false => Collected::Kept,
     }
 }

@@ -36,6 +36,9 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait after failures.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
+/// How often the menu is tried to be set.
+const MENU_TRIES: u32 = 8;
+
 /// The wait when another instance polls: it has the updates.
 const WAIT_FOR_OTHER: Duration = Duration::from_secs(30);
 
@@ -73,14 +76,8 @@ impl Telegram {
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.keep_albums() => {}
-            () = async {
-                self.set_menu().await;
-                match &self.settings.webhook_url {
-                    Some(url) => self.set_webhook(url.clone()).await,
-                    None => self.poll(&*inbox).await,
-                }
-                std::future::pending::<()>().await;
-            } => {}
+            () = self.hear_updates(&*inbox) => {}
+            () = self.keep_menu() => {}
         }
     }
 
@@ -104,19 +101,41 @@ impl Telegram {
         }
     }
 
-    /// The menu, in English for everybody and in each language for those who have it. Nothing depends on it.
-    async fn set_menu(&self) {
+    async fn hear_updates(&self, inbox: &dyn Inbox) {
+        match &self.settings.webhook_url {
+            Some(url) => self.set_webhook(url.clone()).await,
+            None => self.poll(inbox).await,
+        }
+        std::future::pending().await
+    }
+
+    /// Sets the menu, on a few tries: nothing depends on it.
+    async fn keep_menu(&self) {
+        let mut wait = FIRST_WAIT;
+        for _ in 0..MENU_TRIES {
+            match self.set_menu().await {
+                Ok(()) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "the menu of commands could not be set");
+                }
+            }
+            sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+        std::future::pending().await
+    }
+
+    /// The menu, in English for everybody and in each language for those who have it.
+    async fn set_menu(&self) -> Result<(), CallError> {
         let menu = &self.settings.commands;
         let languages = commands::languages(menu);
         let languages = std::iter::once(None).chain(languages.into_iter().map(Some));
         for language in languages {
             let mut payload = SetMyCommands::new(entries(menu, language));
             payload.language_code = language.map(ToOwned::to_owned);
-            if let Err(error) = self.api.tell(&payload).await {
-                tracing::warn!(%error, "the menu of commands could not be set");
-                return;
-            }
+            self.api.tell(&payload).await?;
         }
+        Ok(())
     }
 
     async fn set_webhook(&self, url: reqwest::Url) {

@@ -150,3 +150,43 @@ impl Write for SetCursor {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use doorstep_core::ChannelName;
+
+    use crate::testing::stores;
+
+    #[tokio::test]
+    async fn what_a_channel_keeps_is_found_by_its_prefix_until_it_is_forgotten() {
+        for test in stores().await {
+            let telegram = ChannelName::from("telegram");
+            let email = ChannelName::from("email");
+            for (channel, name) in [
+                (&telegram, "album:2"),
+                (&telegram, "album:1"),
+                (&telegram, "album-closed:1"),
+                (&telegram, "ALBUM:1"),
+                (&telegram, "albu%"),
+                (&email, "album:3"),
+            ] {
+                test.store.set_cursor(channel, name, "x").await.unwrap();
+            }
+            test.store
+                .set_cursor(&telegram, "album:2", "y")
+                .await
+                .unwrap();
+            let found = test.store.cursors(&telegram, "album:").await.unwrap();
+            let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+            assert_eq!(found, [pair("album:1", "x"), pair("album:2", "y")]);
+            test.store
+                .set_cursor(&telegram, "album:1", "")
+                .await
+                .unwrap();
+            let found = test.store.cursors(&telegram, "album:").await.unwrap();
+            assert_eq!(found, [pair("album:2", "y")]);
+            let one = test.store.cursor(&telegram, "album:1").await.unwrap();
+            assert_eq!(one, None);
+        }
+    }
+}

@@ -26,7 +26,7 @@ use super::{
     MAX_PHOTO, Options,
     methods::{METHODS, Refused, call, reachable, shows},
     params::Params,
-    state::State,
+    state::{State, remember},
 };
 
 /// How long an update is held back to come after the next one, when none comes.
@@ -124,7 +124,7 @@ async fn answer(
     let (result, lost) = {
         let mut state = shared.lock();
         let given = Value::Object(params.fields.clone());
-        state.calls.push((method.clone(), given));
+        remember(&mut state.calls, (method.clone(), given));
         // What is wrong with a request is told before anything else happens to it.
         let fault = match shows(&method) && reachable(&state, &params).is_ok() {
             true => fault(&mut state),
@@ -136,7 +136,7 @@ async fn answer(
                 let username = &shared.options.username;
                 let result = call(&mut state, username, &method, &params, now);
                 if let Ok(result) = &result {
-                    state.results.push((method.clone(), result.clone()));
+                    remember(&mut state.results, (method.clone(), result.clone()));
                 }
                 let share = state.faults.lost_answer;
                 let lost = shows(&method) && result.is_ok() && state.chance.happens(share);

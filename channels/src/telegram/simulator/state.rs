@@ -76,6 +76,9 @@ pub(super) struct State {
     next_update: i64,
 }
 
+/// How much of what happened is kept at least.
+const MAX_LOG: usize = 10_000;
+
 /// Identifiers of customers' chats begin here.
 const FIRST_CUSTOMER: i64 = 5001;
 
@@ -207,7 +210,7 @@ impl State {
         let id = self.next_update;
         self.next_update += 1;
         let update = json!({"update_id": id, kind: value});
-        self.told.push(update.clone());
+        remember(&mut self.told, update.clone());
         if self.held.is_none() && self.chance.happens(self.faults.reordered) {
             self.held = Some(update);
             return true;
@@ -270,6 +273,14 @@ impl State {
         let messages = messages.unwrap_or_default().iter();
         messages.map(|message| show(chat, message)).collect()
     }
+}
+
+/// Keeps what happened last, so that a simulator that runs for days does not grow.
+pub(super) fn remember<T>(log: &mut Vec<T>, happened: T) {
+    if log.len() >= 2 * MAX_LOG {
+        log.drain(..MAX_LOG);
+    }
+    log.push(happened);
 }
 
 /// The number of an update.

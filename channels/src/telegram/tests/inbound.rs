@@ -285,8 +285,16 @@ pub(super) fn button(label: &str, value: &str) -> doorstep_core::message::Button
     }
 }
 
-fn settings() -> Settings {
-    config("http://127.0.0.1:1").settings().unwrap()
+static SETTINGS: LazyLock<Settings> =
+    LazyLock::new(|| config("http://127.0.0.1:1").settings().unwrap());
+
+/// As many inputs as `PROPTEST_CASES` says, 2000 where it says less.
+fn cases() -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    ProptestConfig {
+        cases: asked.cases.max(2000),
+        ..asked
+    }
 }
 
 /// Changes one value somewhere in a document.
@@ -322,32 +330,30 @@ fn any_value() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(cases())]
 
     #[test]
     fn no_update_makes_it_panic(
         number in 0usize..100,
         changes in proptest::collection::vec((proptest::collection::vec(any::<usize>(), 1..6), any_value()), 1..4),
     ) {
-        let updates = updates();
-        let mut update = updates[number % updates.len()].clone();
+        let mut update = any_update(number);
         for (path, put) in &changes {
             mutate(&mut update, path, put);
         }
         if let Ok(update) = Update::read(update) {
-            inbound::hear(update, &settings(), doorstep_core::Timestamp::default() + TimeDelta::days(1));
+            inbound::hear(update, &SETTINGS, doorstep_core::Timestamp::default() + TimeDelta::days(1));
         }
     }
 
     #[test]
     fn no_bytes_make_it_panic(number in 0usize..100, at in any::<usize>(), byte in any::<u8>(), cut in any::<usize>()) {
-        let updates = updates();
-        let mut bytes = updates[number % updates.len()].to_string().into_bytes();
+        let mut bytes = any_update(number).to_string().into_bytes();
         let length = bytes.len();
         bytes[at % length] = byte;
         bytes.truncate(cut % (2 * length) + 1);
         if let Ok(update) = Update::parse(&bytes) {
-            inbound::hear(update, &settings(), doorstep_core::Timestamp::default());
+            inbound::hear(update, &SETTINGS, doorstep_core::Timestamp::default());
         }
     }
 
@@ -359,14 +365,47 @@ proptest! {
             "message_id": 1, "date": 1, "from": {"id": 1}, "chat": {"id": -1, "type": "group"}, "text": text,
             "entities": [{"type": "text_mention", "offset": offset, "length": length, "user": {"id": 123_456_789}}],
         }});
-        inbound::hear(Update::read(update).unwrap(), &settings(), doorstep_core::Timestamp::default());
+        inbound::hear(Update::read(update).unwrap(), &SETTINGS, doorstep_core::Timestamp::default());
+    }
+}
+
+/// Whatever else Telegram's description says a message may have, its words are heard.
+#[test]
+fn every_described_part_leaves_the_words_alone() {
+    let Some(description) = published::description() else {
+        return;
+    };
+    let ours = [
+        "message_id", "date", "chat", "from", "text", "media_group_id", "edit_date",
+    ];
+    let mut tried = 0;
+    for (name, value) in description.examples("Message") {
+        let mut update = any_update(0);
+        if ours.contains(&name.as_str()) {
+            continue;
+        }
+        update["message"][&name] = value;
+        let text = update["message"]["text"].clone();
+        let heard = inbound::hear(Update::read(update).unwrap(), &SETTINGS, Default::default());
+        let inbound::Heard::Message(message) = heard else {
+            panic!("`{name}` costs the words: {heard:?}");
+        };
+        assert_eq!(message.text, text.as_str().unwrap(), "{name}");
+        tried += 1;
+    }
+    assert!(tried > 80, "{tried}");
+    for (kind, value) in description.examples("Update") {
+        if kind != "update_id" {
+            let update = Update::read(update(&kind, value)).unwrap();
+            inbound::hear(update, &SETTINGS, Default::default());
+        }
     }
 }
 
 #[test]
 fn an_attachment_is_named_by_its_file() {
     let update = Update::read(updates()[4].clone()).unwrap();
-    let inbound::Heard::Message(message) = inbound::hear(update, &settings(), Default::default()) else {
+    let inbound::Heard::Message(message) = inbound::hear(update, &SETTINGS, Default::default()) else {
         panic!("a message");
     };
     let place = AttachmentPlace::Provider("p-large".to_owned());

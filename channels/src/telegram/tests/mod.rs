@@ -8,7 +8,10 @@ mod polling;
 mod published;
 mod volume;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use doorstep_core::{
     Ambient, Language, OutboundMessageId,
@@ -170,6 +173,12 @@ fn request(secret: &str, body: &str) -> WebhookRequest {
 /// The updates that the fixtures hold.
 fn updates() -> Vec<Value> {
     serde_json::from_str(UPDATES).unwrap()
+}
+
+/// One of them, by any number.
+fn any_update(number: usize) -> Value {
+    static PARSED: LazyLock<Vec<Value>> = LazyLock::new(updates);
+    PARSED[number % PARSED.len()].clone()
 }
 
 fn update(kind: &str, value: Value) -> Value {

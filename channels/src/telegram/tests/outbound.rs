@@ -248,6 +248,7 @@ async fn what_is_missing_at_telegram_is_told() {
     assert_eq!(found.len(), 4);
     assert!(matches!(found[3].health, Health::Degraded { .. }), "the menu is not set yet");
     let guard = fixture.listen();
+    fixture.until("the menu", |fixture| fixture.simulator.menu("ru").is_some()).await;
     fixture.until("a poll", |fixture| fixture.simulator.polls() > 0).await;
     drop(guard);
     for diagnosis in fixture.telegram.diagnose().await {

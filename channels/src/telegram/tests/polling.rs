@@ -13,7 +13,7 @@ fn write(text: impl Into<String>) -> Act {
 async fn the_menu_speaks_seven_languages() {
     let fixture = Fixture::new().await;
     let _guard = fixture.listen();
-    fixture.until("a poll", |fixture| fixture.simulator.polls() > 0).await;
+    fixture.until("the menu", |fixture| fixture.simulator.menu("ru").is_some()).await;
     let mut orders = Vec::new();
     for language in ["", "de", "es", "fr", "it", "pt", "ru"] {
         let menu = fixture.simulator.menu(language).unwrap();

@@ -9,10 +9,10 @@ use teloxide_core::types::UpdateKind;
 use super::{inbound::button, *};
 use crate::telegram::{simulator::methods_offered, update::KINDS};
 
-struct Description(Value);
+pub(super) struct Description(Value);
 
 /// The description, or a visible skip.
-fn description() -> Option<Description> {
+pub(super) fn description() -> Option<Description> {
     let shared = std::env::var_os("DOORSTEP_SHARED").map(PathBuf::from);
     let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared"));
     let path = shared.unwrap_or_else(beside);
@@ -29,6 +29,40 @@ fn description() -> Option<Description> {
 impl Description {
     fn fields(&self, of: &Value) -> Vec<Value> {
         of["fields"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// Every field of a type with an example of its value.
+    pub(super) fn examples(&self, kind: &str) -> Vec<(String, Value)> {
+        let fields = self.fields(&self.0["types"][kind]);
+        let example = |field: &Value| {
+            let name = field["name"].as_str().unwrap().to_owned();
+            (name, self.example(field["types"][0].as_str().unwrap(), 0))
+        };
+        fields.iter().map(example).collect()
+    }
+
+    /// A value of a type with the fields that it must have; beyond a depth, with none.
+    fn example(&self, kind: &str, depth: usize) -> Value {
+        if let Some(inner) = kind.strip_prefix("Array of ") {
+            return Value::Array(vec![self.example(inner, depth)]);
+        }
+        match kind {
+            "Integer" | "Float" => return 7.into(),
+            "String" | "InputFile" => return "x".into(),
+            "Boolean" | "True" => return true.into(),
+            _ => {}
+        }
+        let described = &self.0["types"][kind];
+        if let Some(first) = described["subtypes"][0].as_str() {
+            return self.example(first, depth + 1);
+        }
+        let fields = self.fields(described).into_iter();
+        let required = fields.filter(|field| field["required"] == true && depth < 4);
+        let example = |field: Value| {
+            let name = field["name"].as_str().unwrap().to_owned();
+            (name, self.example(field["types"][0].as_str().unwrap(), depth + 1))
+        };
+        Value::Object(required.map(example).collect())
     }
 
     /// What is wrong with an object of a type or the parameters of a method.
