@@ -19,8 +19,10 @@ use doorstep_core::{
 };
 use doorstep_engine::{
     Store, StoreError,
+    attachments::{Attachments, AttachmentsConfig, Fetcher},
     delivery::{Delivery, DeliveryConfig},
     enrich::Enricher,
+    eta::{EtaConfig, Forecasts},
     inbound::Inbound,
     link::LinkKey,
     notify::{Notifier, NotifyConfig},
@@ -162,7 +164,15 @@ impl App {
             facts: Arc::new(store.clone()),
         }));
         let links = LinkKey::new(config.links.secret.clone());
-        let inbound = Inbound::new(store.clone(), router.clone(), links);
+        let attachments = Attachments::open(
+            &AttachmentsConfig {
+                url: config.attachments.url.clone(),
+                max_bytes: config.attachments.max_bytes,
+            },
+            &config.data_dir.join("attachments"),
+        )
+        .map_err(part("the storage of attachments"))?;
+        let inbound = Inbound::new(store.clone(), router.clone(), links, attachments.clone());
         let inbox: Arc<dyn Inbox> = Arc::new(inbound.clone());
         let mut channels = doorstep_channels::open(
             config.channels.clone(),
@@ -188,6 +198,7 @@ impl App {
             .map(|(name, channel)| (name.clone(), channel.capabilities().clone()))
             .collect();
         inbound.open_channels(capabilities.clone());
+        let forecasts = Arc::new(Forecasts::new(store.clone(), eta_config(&config)));
         let workers = match role {
             Role::Web => None,
             Role::All | Role::Worker => Some(
@@ -200,18 +211,27 @@ impl App {
                             shop.clone(),
                             email_channel(&config),
                         )),
-                        notifier: Arc::new(Notifier::new(
-                            store.clone(),
-                            merchant.rules,
-                            templates.clone(),
-                            capabilities,
-                            notify_config(&config),
-                        )),
+                        notifier: Arc::new(
+                            Notifier::new(
+                                store.clone(),
+                                merchant.rules,
+                                templates.clone(),
+                                capabilities,
+                                notify_config(&config),
+                            )
+                            .with_forecasts(forecasts.clone()),
+                        ),
                         delivery: Arc::new(Delivery::new(
                             store.clone(),
                             channels.all.values().cloned(),
                             delivery_config(&config),
                         )),
+                        fetcher: Arc::new(Fetcher::new(
+                            store.clone(),
+                            attachments,
+                            channels.all.values().cloned(),
+                        )),
+                        forecasts,
                         inbound: Some(inbound.clone()),
                         config: workers_config(&config),
                     },
@@ -359,7 +379,10 @@ impl App {
 }
 
 /// Fills in secrets that nobody configured with ones that are made once and kept.
-fn with_kept_secrets(mut config: Config, ambient: &Ambient) -> Result<Config, StartError> {
+pub(crate) fn with_kept_secrets(
+    mut config: Config,
+    ambient: &Ambient,
+) -> Result<Config, StartError> {
     let secrets = SecretStore {
         folder: config.data_dir.join("secrets"),
         entropy: &*ambient.entropy,
@@ -509,6 +532,16 @@ fn email_channel(config: &Config) -> Option<ChannelName> {
         .email
         .as_ref()
         .map(|_| doorstep_channels::email::NAME.into())
+}
+
+fn eta_config(config: &Config) -> EtaConfig {
+    EtaConfig {
+        trust: config.eta.trust.clone(),
+        probability: config.eta.probability,
+        min_deliveries: config.eta.min_deliveries,
+        learn_every: Duration::from_hours(u64::from(config.eta.learn_every_h)),
+        time_zone: config.shop.time_zone,
+    }
 }
 
 fn delivery_config(config: &Config) -> DeliveryConfig {

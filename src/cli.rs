@@ -43,12 +43,20 @@ pub enum Command {
     Say(Say),
     /// Tell what texts mean: the ones given, or lines of standard input; one JSON object each.
     Classify(Classify),
-    /// Measure on messages whose right answer is known.
+    /// Measure on messages or parcels whose right answer is known.
     #[command(subcommand)]
     Eval(Eval),
     /// Commerce events.
     #[command(subcommand)]
     Events(Events),
+    /// Show a notification as a channel would send it.
+    Preview(Preview),
+    /// Channels.
+    #[command(subcommand)]
+    Channels(ChannelsCommand),
+    /// Addresses that are proven to be a customer's.
+    #[command(subcommand)]
+    Links(Links),
     /// The catalog.
     #[command(subcommand)]
     Catalog(Catalog),
@@ -86,6 +94,51 @@ pub enum Role {
     Worker,
 }
 
+/// `doorstep preview`
+#[derive(Debug, Args)]
+pub struct Preview {
+    /// The template: `out_for_delivery`.
+    pub template: String,
+    /// The channel; without it all that are configured.
+    #[arg(long, value_name = "NAME")]
+    pub channel: Option<String>,
+    /// The language (BCP 47).
+    #[arg(long, default_value = "en")]
+    pub locale: doorstep_core::Language,
+    /// Show what the provider would get, too.
+    #[arg(long)]
+    pub payload: bool,
+}
+
+/// `doorstep channels`
+#[derive(Debug, Subcommand)]
+pub enum ChannelsCommand {
+    /// Say what works at the provider and what is missing, without writing to anyone.
+    Test {
+        /// The channel: `telegram`.
+        name: String,
+    },
+}
+
+/// `doorstep links`
+#[derive(Debug, Subcommand)]
+pub enum Links {
+    /// List the addresses that belong to the same customer as this one.
+    List {
+        /// The channel: `telegram`.
+        channel: String,
+        /// The address on it.
+        address: String,
+    },
+    /// Make an address nobody's again, until it is proven anew.
+    Undo {
+        /// The channel: `telegram`.
+        channel: String,
+        /// The address on it.
+        address: String,
+    },
+}
+
 /// `doorstep say`
 #[derive(Debug, Args)]
 pub struct Say {
@@ -114,6 +167,32 @@ pub struct Classify {
 pub enum Eval {
     /// How well intents are told apart: those of a file of examples, or the built-in ones.
     Intents(EvalIntents),
+    /// How good forecasts of deliveries are, and how they compare with plain ones.
+    ///
+    /// Both files are CSV with a first line that names its columns: order_id, purchased_at, handed_over_at, promised_at,
+    /// delivered_at, origin, destination, carrier, service, freight, weight_g, category. Blanks are allowed, and all columns
+    /// but handed_over_at may be missing. Times are by the clocks of the destination; a promised day means until its end, a
+    /// promised time that time.
+    ///
+    /// Every parcel of the test is forecast once, at its hand-over, as it would have been in production: from the training
+    /// file and from those test parcels that were handed over, or delivered, before that moment. All is learnt anew every 14
+    /// days; drift is followed daily, calibration with every delivery. No parcel helps to forecast itself or one handed over
+    /// before it was delivered.
+    ///
+    /// The width of a window is the time from its start to its end in days, and so is that of the plain quantiles it is
+    /// compared with.
+    Eta(EvalEta),
+}
+
+/// `doorstep eval eta`
+#[derive(Debug, Args)]
+pub struct EvalEta {
+    /// Learn from these parcels.
+    #[arg(long, value_name = "FILE")]
+    pub train: PathBuf,
+    /// Measure on these parcels.
+    #[arg(long, value_name = "FILE")]
+    pub test: PathBuf,
 }
 
 /// `doorstep eval intents`

@@ -17,6 +17,7 @@ mod doubts;
 pub mod http;
 mod limit;
 pub mod merchant;
+mod nowhere;
 pub mod observe;
 mod reload;
 

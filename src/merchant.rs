@@ -71,13 +71,9 @@ impl MerchantFiles {
         let flows = Flows::load(&files, &templates)
             .map_err(|found| problems.extend(found))
             .ok();
-        let rules = Notifier::load_rules(
-            &files,
-            &templates,
-            &doorstep_channels::names(&config.channels),
-        )
-        .map_err(|found| problems.extend(found))
-        .ok();
+        let rules = Notifier::load_rules(&files, &templates, &config.channels.names())
+            .map_err(|found| problems.extend(found))
+            .ok();
         let passages = knowledge::passages(&files, Timestamp::UNIX_EPOCH);
         problems.extend(passages.err().unwrap_or_default());
         let background = intents::background(&files)

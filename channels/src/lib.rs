@@ -53,6 +53,20 @@ macro_rules! registry {
             )+
         }
 
+        impl ChannelsConfig {
+            /// The names of the configured channels, which rules may use.
+            pub fn names(&self) -> Vec<ChannelName> {
+                let mut names = Vec::new();
+                $(
+                    #[cfg(feature = $feature)]
+                    if self.$module.is_some() {
+                        names.push($module::NAME.into());
+                    }
+                )+
+                names
+            }
+        }
+
         /// Opens every configured channel. Nothing is sent or received yet.
         ///
         /// # Errors
@@ -69,18 +83,6 @@ macro_rules! registry {
                 }
             )+
             Ok(channels)
-        }
-
-        /// The names of the channels that have a section.
-        pub fn names(config: &ChannelsConfig) -> Vec<ChannelName> {
-            let mut names = Vec::new();
-            $(
-                #[cfg(feature = $feature)]
-                if config.$module.is_some() {
-                    names.push($module::NAME.into());
-                }
-            )+
-            names
         }
 
         /// What is wrong in the sections, without opening anything: one finding a channel at most. A secret that is

@@ -51,6 +51,8 @@ uuid_ids! {
     NotificationId,
     /// The attempt chain of one outbound message on one channel.
     DeliveryId,
+    /// A file that came with a message.
+    AttachmentId,
     /// A request for a person to take over a conversation.
     HandoffId,
 }

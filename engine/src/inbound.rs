@@ -12,7 +12,8 @@ use std::{
 
 use async_trait::async_trait;
 use doorstep_core::{
-    ChannelName, ConversationId, Language, Timestamp,
+    Ambient, AttachmentId, ChannelName, ConversationId, Language, Timestamp,
+    attachment::Attachment,
     channel::{AdmitError, Capabilities, Inbox, ReceiptUpdate},
     customer::Proof,
     message::{Address, Admission, InboundMessage},
@@ -21,9 +22,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Store, StoreError,
+    attachments::{self, Attachments},
     link::{self, LinkKey},
     router::Router,
-    store::TurnOutcome,
+    store::{NewAttachment, TurnOutcome},
     turn::Waiting,
 };
 
@@ -37,6 +39,7 @@ struct Inner {
     store: Store,
     router: Arc<Router>,
     links: LinkKey,
+    attachments: Attachments,
     /// Set once: channels are opened after the inbox that they hand their messages into.
     capabilities: OnceLock<HashMap<ChannelName, Capabilities>>,
     /// Conversations that are being handled; `true` when news came meanwhile.
@@ -46,12 +49,18 @@ struct Inner {
 }
 
 impl Inbound {
-    /// The inbound road over a store and a router; `links` signs link tokens.
-    pub fn new(store: Store, router: Arc<Router>, links: LinkKey) -> Self {
+    /// The inbound road over a store and a router; `links` signs link tokens, `attachments` keeps files.
+    pub fn new(
+        store: Store,
+        router: Arc<Router>,
+        links: LinkKey,
+        attachments: Attachments,
+    ) -> Self {
         let inner = Inner {
             store,
             router,
             links,
+            attachments,
             capabilities: OnceLock::new(),
             lanes: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -105,6 +114,30 @@ impl Inbound {
         self.inner.tasks.wait().await;
     }
 
+    /// Files as they are admitted; those whose bytes came with the message are stored first.
+    async fn keep_files(&self, files: Vec<Attachment>) -> Result<Vec<NewAttachment>, AdmitError> {
+        let Ambient { clock, entropy } = self.inner.store.ambient();
+        let mut kept = Vec::with_capacity(files.len());
+        for mut attachment in files {
+            let id = AttachmentId::new(&**clock, &**entropy);
+            let fetched = match attachments::inline_bytes(&mut attachment) {
+                Some(bytes) => {
+                    let kept = self.inner.attachments.keep(id, bytes).await;
+                    Some(kept.map_err(|error| {
+                        AdmitError::Unavailable(format!("the storage of attachments: {error}"))
+                    })?)
+                }
+                None => None,
+            };
+            kept.push(NewAttachment {
+                id,
+                attachment,
+                fetched,
+            });
+        }
+        Ok(kept)
+    }
+
     /// Has the conversation's unhandled messages handled, here.
     fn wake(&self, conversation: ConversationId) {
         let mut lanes = self
@@ -144,12 +177,18 @@ impl Inbound {
             let Some(waiting) = self.inner.store.next_waiting(conversation).await? else {
                 return Ok(());
             };
-            self.handle(&waiting).await?;
+            let is_last = !waiting.more;
+            let outcome = self.handle(&waiting).await?;
+            // What was admitted here meanwhile has woken this lane, elsewhere another instance's: nothing to look for,
+            // and the answer can leave at once.
+            if is_last && outcome != TurnOutcome::Stale {
+                return Ok(());
+            }
         }
         Ok(())
     }
 
-    async fn handle(&self, waiting: &Waiting) -> Result<(), StoreError> {
+    async fn handle(&self, waiting: &Waiting) -> Result<TurnOutcome, StoreError> {
         let Inner { store, router, .. } = &*self.inner;
         let address = &waiting.conversation.address;
         let started = Instant::now();
@@ -160,7 +199,8 @@ impl Inbound {
             .commit_turn(waiting, turn, self.delivers(&address.channel))
             .await;
         store.bus().set_typing(address, false);
-        match outcome? {
+        let outcome = outcome?;
+        match &outcome {
             TurnOutcome::Committed { .. } => {
                 let channel = address.channel.to_string();
                 metrics::histogram!("doorstep_turn_seconds", "channel" => channel.clone())
@@ -172,7 +212,7 @@ impl Inbound {
             }
             TurnOutcome::Stale => metrics::counter!("doorstep_turns_stale_total").increment(1),
         }
-        Ok(())
+        Ok(outcome)
     }
 
     fn delivers(&self, channel: &ChannelName) -> bool {
@@ -231,9 +271,12 @@ impl Inbox for Inbound {
             ..
         } = &*self.inner;
         message.link = message.link.and_then(|token| links.hash(&token));
+        let files = self
+            .keep_files(std::mem::take(&mut message.attachments))
+            .await?;
         let text = message.button.is_none().then(|| message.text.clone());
         // In this order: the write is short and must not stand behind the model for a processor.
-        let (admission, ()) = tokio::join!(store.admit_message(message), async {
+        let (admission, ()) = tokio::join!(store.admit_message(message, files), async {
             if let Some(text) = text {
                 router.expect(&text);
             }

@@ -16,6 +16,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod actions;
+pub mod attachments;
 pub mod delivery;
 pub mod dialogue;
 pub mod enrich;

@@ -1,7 +1,7 @@
 //! What the engine asks of the job queue. The `jobs` room implements it with apalis.
 
 use async_trait::async_trait;
-use doorstep_core::{ChannelName, CommerceEventId, DeliveryId, Timestamp};
+use doorstep_core::{AttachmentId, ChannelName, CommerceEventId, DeliveryId, Timestamp};
 use sea_orm::DbErr;
 
 use crate::store::Transaction;
@@ -13,6 +13,15 @@ pub enum Job {
     EnrichEvent(CommerceEventId),
     /// Decide who hears of an event.
     Notify(CommerceEventId),
+    /// Fetch a file that a customer sent.
+    FetchAttachment {
+        /// Which.
+        attachment: AttachmentId,
+        /// How many attempts were made before.
+        attempt: i32,
+        /// Not before this.
+        not_before: Timestamp,
+    },
     /// Attempt a delivery.
     Deliver {
         /// Which.
@@ -35,6 +44,8 @@ pub enum QueueName<'a> {
     EnrichEvent,
     /// Of [`Job::Notify`].
     Notify,
+    /// Of [`Job::FetchAttachment`].
+    FetchAttachment,
     /// Of [`Job::Deliver`] to this channel: its notifications, or its answers.
     Deliver {
         /// The channel.

@@ -52,6 +52,10 @@ pub struct Waiting {
     pub sent_at: Timestamp,
     /// Whether it begins another matter: the dialogue's memory no longer counts.
     pub new_topic: bool,
+    /// How many files came with it.
+    pub files: i64,
+    /// Whether later messages of the conversation waited too when this one was looked up.
+    pub more: bool,
     /// The conversation before this turn.
     pub conversation: Conversation,
 }

@@ -9,7 +9,7 @@ use doorstep_engine::{
 use sea_orm::DbErr;
 
 use crate::{
-    JobsError, deliver, enrich_event, notify,
+    JobsError, deliver, enrich_event, fetch_attachment, notify,
     schema::{self, NewRow},
     wake::Wake,
 };
@@ -56,6 +56,16 @@ impl Queue {
                 event.to_string(),
                 notify::payload(*event),
                 now,
+            ),
+            Job::FetchAttachment {
+                attachment,
+                attempt,
+                not_before,
+            } => (
+                fetch_attachment::QUEUE.to_owned(),
+                format!("{attachment}:{attempt}"),
+                fetch_attachment::payload(*attachment, *attempt),
+                *not_before,
             ),
             Job::Deliver {
                 delivery,
@@ -127,6 +137,7 @@ impl JobQueue for Queue {
         match queue {
             QueueName::EnrichEvent => self.wake.one(enrich_event::QUEUE),
             QueueName::Notify => self.wake.one(notify::QUEUE),
+            QueueName::FetchAttachment => self.wake.one(fetch_attachment::QUEUE),
             QueueName::Deliver { channel, news } => {
                 self.wake.one(&delivery_queue(channel, news));
             }

@@ -102,7 +102,12 @@ impl Sweep {
             .await?;
         swept.released = claims.released;
         swept.ambiguous = claims.ambiguous;
-        let jobs = self.store.overdue_jobs(now - patience, LIMIT).await?;
+        let mut jobs = self.store.overdue_jobs(now - patience, LIMIT).await?;
+        jobs.extend(
+            self.store
+                .overdue_attachments(now - patience, LIMIT)
+                .await?,
+        );
         swept.jobs = jobs.len();
         self.store.enqueue(jobs).await?;
         self.store.forget_schedules(now - SCHEDULES_KEPT).await?;

@@ -26,8 +26,10 @@ use doorstep_core::{
 };
 use doorstep_engine::{
     Store,
+    attachments::{Attachments, AttachmentsConfig, Fetcher},
     delivery::{Delivery, DeliveryConfig},
     enrich::Enricher,
+    eta::{EtaConfig, Forecasts},
     notify::{Notifier, NotifyConfig},
     store::{Database, DatabaseConfig, EventAdmission},
     templates::Templates,
@@ -352,12 +354,20 @@ impl Road {
             first_pause: Duration::from_millis(1),
             ..DeliveryConfig::default()
         };
+        let storage = AttachmentsConfig {
+            url: String::new(),
+            max_bytes: 1 << 20,
+        };
+        let attachments = Attachments::open(&storage, &std::env::temp_dir()).unwrap();
+        let fetcher = Fetcher::new(self.store.clone(), attachments, channels.clone());
         Parts {
+            fetcher: Arc::new(fetcher),
             store: self.store.clone(),
             queue: self.queue.clone(),
             enricher: Arc::new(enricher),
             notifier: Arc::new(notifier),
             delivery: Arc::new(Delivery::new(self.store.clone(), channels, delivery)),
+            forecasts: Arc::new(Forecasts::new(self.store.clone(), EtaConfig::default())),
             inbound: None,
             config: self.config.clone(),
         }

@@ -11,7 +11,8 @@ use std::{
 use apalis::prelude::{AbortError, Attempt, BoxDynError, TaskId, WorkerBuilder, WorkerBuilderExt};
 use doorstep_core::Timestamp;
 use doorstep_engine::{
-    Store, delivery::Delivery, enrich::Enricher, inbound::Inbound, notify::Notifier,
+    Store, attachments::Fetcher, delivery::Delivery, enrich::Enricher, eta::Forecasts,
+    inbound::Inbound, notify::Notifier,
 };
 use futures::FutureExt;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -19,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     JobsError, Queue,
     backend::{Rows, Woken},
-    deliver, enrich_event, notify,
+    deliver, enrich_event, fetch_attachment, learn_eta, notify,
     queue::{decode, delivery_queue},
     schema::Tables,
     sweep::Sweep,
@@ -72,6 +73,10 @@ pub struct Parts {
     pub notifier: Arc<Notifier>,
     /// Sends.
     pub delivery: Arc<Delivery>,
+    /// Fetches files that customers sent.
+    pub fetcher: Arc<Fetcher>,
+    /// Learns how long parcels take.
+    pub forecasts: Arc<Forecasts>,
     /// Where every sweep has messages taken up that nobody handled; none for an instance that answers nobody.
     pub inbound: Option<Inbound>,
     /// How.
@@ -116,6 +121,10 @@ impl Workers {
             };
             tasks.spawn(supervise(Arc::new(slot), stop.clone()));
         }
+        tasks.spawn(learn_eta::repeat(
+            Arc::clone(&parts.forecasts),
+            stop.clone(),
+        ));
         tasks.spawn(sweep.repeat(stop));
         tasks.close();
         Ok(Self { tasks })
@@ -134,6 +143,10 @@ fn queues(parts: &Parts) -> Vec<(String, Work)> {
     let mut queues = vec![
         (enrich_event::QUEUE.to_owned(), enrich),
         (notify::QUEUE.to_owned(), notify),
+        (
+            fetch_attachment::QUEUE.to_owned(),
+            Work::FetchAttachment(Arc::clone(&parts.fetcher)),
+        ),
     ];
     for channel in parts.delivery.channels() {
         for news in [false, true] {
@@ -150,6 +163,7 @@ enum Work {
     Enrich(Arc<Enricher>),
     Notify(Arc<Notifier>),
     Deliver(Arc<Delivery>),
+    FetchAttachment(Arc<Fetcher>),
 }
 
 impl Work {
@@ -163,6 +177,11 @@ impl Work {
             Self::Notify(notifier) => {
                 let event = payload.parse().map_err(unreadable)?;
                 notify::run(&notifier, event).await?;
+            }
+            Self::FetchAttachment(fetcher) => {
+                let (id, attempt) = fetch_attachment::parse(&payload)
+                    .ok_or_else(|| unreadable(format!("`{payload}` is no file and attempt")))?;
+                fetch_attachment::run(&fetcher, id, attempt).await?;
             }
             Self::Deliver(delivery) => {
                 let (id, attempt) = deliver::parse(&payload)

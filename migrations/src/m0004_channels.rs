@@ -28,6 +28,23 @@ const UP: &[&str] = &[
         scope TEXT PRIMARY KEY,
         next_at BIGINT NOT NULL
     )",
+    // `told` is what the channel said of the file; what it is is in `media_type`.
+    "CREATE TABLE attachments (
+        id {uuid} PRIMARY KEY,
+        inbound_id {uuid} NOT NULL REFERENCES inbound_messages (id),
+        number INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        told TEXT NOT NULL,
+        status TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        next_attempt_at BIGINT,
+        object TEXT,
+        media_type TEXT,
+        size BIGINT,
+        reason TEXT
+    )",
+    "CREATE INDEX attachments_by_message ON attachments (inbound_id)",
+    "CREATE INDEX attachments_waiting ON attachments (next_attempt_at) WHERE status = 'waiting'",
     // Tokens with which a customer goes on elsewhere, by hash; each opens once.
     "CREATE TABLE link_tokens (
         hash TEXT PRIMARY KEY,
@@ -51,6 +68,7 @@ const UP: &[&str] = &[
 const DOWN: &[&str] = &[
     "DROP TABLE cursors",
     "DROP TABLE link_tokens",
+    "DROP TABLE attachments",
     "DROP TABLE send_schedules",
     "ALTER TABLE inbound_messages DROP COLUMN new_topic",
     "ALTER TABLE inbound_messages DROP COLUMN edits",

@@ -3,8 +3,8 @@
 //! [`LocalNlu`] implements [`doorstep_core::nlu::Nlu`]. A message goes through it like this:
 //!
 //! 1. [`LocalNlu`] looks its text up in the cache of recent results; else
-//! 2. it puts the text into the bounded lane of the worker threads, where
-//! 3. a thread's own [`Session`] cuts it into tokens and runs the model once, for vector, intents and escalation;
+//! 2. it cuts the text into tokens and puts them into the bounded lane of the worker threads, where
+//! 3. a thread's own [`Session`] runs the model once, for vector, intents and escalation;
 //! 4. meanwhile, on the caller's task, rules find language and entities.
 //!
 //! A merchant's own intents, which [`LocalNlu::learn`] adds, compete with the model's after step 3.

@@ -112,7 +112,7 @@ impl LocalNlu {
         let workers = &self.inner.workers;
         // By place: over references, the compiler cannot prove that the future may change threads.
         let mut readings = stream::iter(0..texts.len())
-            .map(|place| workers.index(truncate(&texts[place]).to_owned()))
+            .map(|place| workers.index(&texts[place]))
             .buffered(workers.indexing_places());
         let mut outputs = Vec::with_capacity(texts.len());
         while let Some(output) = readings.next().await {
@@ -230,7 +230,7 @@ impl Inner {
 
     /// The vector of one of many texts. Not kept: an import would push every customer's text out of the cache.
     async fn vector_for_index(&self, text: &str) -> Result<Vec<f32>, NluError> {
-        let output = self.workers.index(truncate(text).to_owned()).await?;
+        let output = self.workers.index(text).await?;
         Ok(output.embedding)
     }
 

@@ -28,7 +28,9 @@ pub const MAX_CHARACTERS: usize = 4_000;
 const TEXTS_AT_ONCE: usize = 8;
 /// A text in a batch must take so much less time than alone for the batch to be worth waiting for.
 const WORTH_WAITING: f64 = 1.15;
-/// What speed is measured with: a message of common length.
+/// How often speed is measured; the quickest counts, for nothing disturbed it.
+const PROBES: usize = 6;
+/// What it is measured with: a message of common length.
 const PROBE: &str = "hello, where is my order and when does it come?";
 
 /// Everything that sessions share: made once, cheap to clone.
@@ -39,6 +41,9 @@ pub(crate) struct SessionSource {
     tokenizer: Arc<Tokenizer>,
     metadata: Arc<Metadata>,
 }
+
+/// A text as the model reads it: the numbers of its tokens.
+pub(crate) type Tokens = Vec<i64>;
 
 /// The graph as the backend wants it.
 struct Graph {
@@ -80,6 +85,12 @@ impl SessionSource {
 
     pub(crate) fn metadata(&self) -> &Arc<Metadata> {
         &self.metadata
+    }
+
+    /// What cuts a text into the tokens that sessions read.
+    pub(crate) fn cutter(&self) -> impl Fn(&str) -> Result<Tokens, SessionError> + use<> {
+        let tokenizer = Arc::clone(&self.tokenizer);
+        move |text| cut(&tokenizer, text)
     }
 
     /// Builds a session of its own weights and buffers.
@@ -244,69 +255,73 @@ impl Session {
     /// Reads one text: tokens, one forward pass, softmax. Only the first [`MAX_CHARACTERS`] characters and
     /// [`Metadata::max_tokens`] tokens are read.
     pub fn run(&mut self, text: &str) -> Result<Output, SessionError> {
-        let tokens = self.tokens(text)?;
-        let mut outputs = self.forward(&[tokens])?;
-        outputs.pop().ok_or(SessionError::Shape {
-            name: "embedding",
-            expected: 1,
-            found: 0,
-        })
+        let tokens = cut(&self.tokenizer, text)?;
+        self.read_one(&tokens)
     }
 
     /// Reads several texts, those of like length in one forward pass; each is read as if it were alone, because the
     /// model's ranges are fixed. One result for each text, in order.
     pub fn run_many(&mut self, texts: &[&str]) -> Vec<Result<Output, SessionError>> {
-        if self.backend == Backend::Tract {
-            // Its plan is for one text.
-            return texts.iter().map(|text| self.run(text)).collect();
+        let cut: Vec<_> = texts
+            .iter()
+            .map(|text| cut(&self.tokenizer, text))
+            .collect();
+        let known: Vec<&[i64]> = cut.iter().flatten().map(Vec::as_slice).collect();
+        let mut outputs = self.read(&known).into_iter();
+        cut.into_iter()
+            .map(|cut| cut.and_then(|_| outputs.next().unwrap_or_else(|| Err(lost()))))
+            .collect()
+    }
+
+    /// The same for texts that were cut already.
+    pub(crate) fn read(&mut self, texts: &[&[i64]]) -> Vec<Result<Output, SessionError>> {
+        if self.backend == Backend::Tract || texts.len() == 1 {
+            // Tract's plan is for one text.
+            return texts.iter().map(|tokens| self.read_one(tokens)).collect();
         }
         let mut results: Vec<Option<Result<Output, SessionError>>> =
             texts.iter().map(|_| None).collect();
-        let mut read = Vec::with_capacity(texts.len());
-        for (place, text) in texts.iter().enumerate() {
-            match self.tokens(text) {
-                Ok(tokens) => read.push((place, tokens)),
-                Err(error) => results[place] = Some(Err(error)),
-            }
+        let mut places: Vec<(usize, &[i64])> = texts.iter().copied().enumerate().collect();
+        places.sort_by_key(|(_, tokens)| tokens.len());
+        for group in of_like_length(&places) {
+            self.read_group(group, &mut results);
         }
-        read.sort_by_key(|(_, tokens)| tokens.len());
-        for group in of_like_length(&mut read) {
-            self.run_group(group, &mut results);
-        }
-        let lost = || SessionError::Tokenizer("it was not read".to_owned());
         results
             .into_iter()
             .map(|result| result.unwrap_or_else(|| Err(lost())))
             .collect()
     }
 
-    /// How many texts are best read at once when many wait: [`TEXTS_AT_ONCE`] if that takes clearly less time a text
-    /// than one by one, else 1. Takes some twenty readings.
+    fn read_one(&mut self, tokens: &[i64]) -> Result<Output, SessionError> {
+        self.forward(&[tokens])?.pop().ok_or_else(lost)
+    }
+
+    /// How many texts are best read at once when many wait: [`TEXTS_AT_ONCE`] if two of them take clearly less time a text
+    /// than one, else 1. More would gain more, but other work on the machine would interrupt so long a reading sooner than
+    /// a single one, and hide it.
     pub(crate) fn texts_at_once(&mut self) -> usize {
         if self.backend == Backend::Tract {
             return 1;
         }
-        let together = [PROBE; TEXTS_AT_ONCE];
-        let (mut alone, mut at_once) = (Duration::MAX, Duration::MAX);
-        for _ in 0..3 {
+        let (mut alone, mut pair) = (Duration::MAX, Duration::MAX);
+        for _ in 0..PROBES {
             alone = alone.min(took(|| drop(self.run(PROBE))));
-            at_once = at_once.min(took(|| drop(self.run_many(&together))));
+            pair = pair.min(took(|| drop(self.run_many(&[PROBE, PROBE]))));
         }
-        let share = at_once / TEXTS_AT_ONCE as u32;
-        if share.mul_f64(WORTH_WAITING) < alone {
+        if (pair / 2).mul_f64(WORTH_WAITING) < alone {
             TEXTS_AT_ONCE
         } else {
             1
         }
     }
 
-    fn run_group(
+    fn read_group(
         &mut self,
-        group: &mut [(usize, Vec<i64>)],
+        group: &[(usize, &[i64])],
         results: &mut [Option<Result<Output, SessionError>>],
     ) {
-        let ids: Vec<Vec<i64>> = group.iter().map(|(_, ids)| ids.clone()).collect();
-        match self.forward(&ids) {
+        let texts: Vec<&[i64]> = group.iter().map(|(_, tokens)| *tokens).collect();
+        match self.forward(&texts) {
             Ok(outputs) => {
                 for ((place, _), output) in group.iter().zip(outputs) {
                     results[*place] = Some(Ok(output));
@@ -314,25 +329,16 @@ impl Session {
             }
             // One text may be to blame: the others must not suffer.
             Err(_) => {
-                for ((place, _), ids) in group.iter().zip(ids) {
-                    let output = self.forward(&[ids]).map(|mut outputs| outputs.remove(0));
-                    results[*place] = Some(output);
+                for (place, tokens) in group {
+                    results[*place] = Some(self.read_one(tokens));
                 }
             }
         }
     }
 
-    fn tokens(&self, text: &str) -> Result<Vec<i64>, SessionError> {
-        let tokens = self
-            .tokenizer
-            .encode_fast(truncate(text), true)
-            .map_err(|error| SessionError::Tokenizer(error.to_string()))?;
-        Ok(tokens.get_ids().iter().copied().map(i64::from).collect())
-    }
-
     /// One forward pass over texts of like length; the shorter ones are padded, which the mask tells.
-    fn forward(&mut self, texts: &[Vec<i64>]) -> Result<Vec<Output>, SessionError> {
-        let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
+    fn forward(&mut self, texts: &[&[i64]]) -> Result<Vec<Output>, SessionError> {
+        let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);
         let mut ids = vec![0_i64; texts.len() * longest];
         let mut mask = vec![0_i64; texts.len() * longest];
         for (row, text) in texts.iter().enumerate() {
@@ -362,8 +368,8 @@ fn took(work: impl FnOnce()) -> Duration {
     started.elapsed()
 }
 
-/// Cuts texts in order of length where one is so much longer than the first that padding would cost more than a pass.
-fn of_like_length(texts: &mut [(usize, Vec<i64>)]) -> Vec<&mut [(usize, Vec<i64>)]> {
+/// Parts texts in order of length where one is so much longer than the first that padding would cost more than a pass.
+fn of_like_length<'a, 't>(texts: &'a [(usize, &'t [i64])]) -> Vec<&'a [(usize, &'t [i64])]> {
     let mut groups = Vec::new();
     let mut rest = texts;
     while let Some((_, shortest)) = rest.first() {
@@ -371,11 +377,28 @@ fn of_like_length(texts: &mut [(usize, Vec<i64>)]) -> Vec<&mut [(usize, Vec<i64>
         let end = rest
             .partition_point(|(_, tokens)| tokens.len() <= most)
             .max(1);
-        let (group, others) = rest.split_at_mut(end);
+        let (group, others) = rest.split_at(end);
         groups.push(group);
         rest = others;
     }
     groups
+}
+
+/// The tokens of a text's first [`MAX_CHARACTERS`] characters.
+fn cut(tokenizer: &Tokenizer, text: &str) -> Result<Tokens, SessionError> {
+    let tokens = tokenizer
+        .encode_fast(truncate(text), true)
+        .map_err(|error| SessionError::Tokenizer(error.to_string()))?;
+    Ok(tokens.get_ids().iter().copied().map(i64::from).collect())
+}
+
+/// A forward pass gave fewer results than it was given texts.
+fn lost() -> SessionError {
+    SessionError::Shape {
+        name: "embedding",
+        expected: 1,
+        found: 0,
+    }
 }
 
 /// What a forward pass gave.

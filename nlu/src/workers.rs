@@ -4,10 +4,13 @@
 //! full the caller learns at once and answers by rules (G7). Long lists to be indexed wait in a second lane that is only
 //! served when the first is empty, so that a catalog import never delays a customer by more than one text.
 //!
-//! What waits in conversations is shared out among the threads, and a thread reads its share at once if that is faster on this machine
-//! ([`crate::Session::texts_at_once`] measures it): with int8 dot-product instructions it is, without them it is not.
+//! What waits in conversations is shared out among the threads, and a thread reads its share at once if that is faster on
+//! this machine ([`crate::Session::texts_at_once`] measures it): with int8 dot-product instructions it is, without them it
+//! is not. Short texts beside a long one would be padded to its length, which is as much work as reading them again; so a
+//! share is the text that waits longest and those most like it in length. Texts are cut into tokens before they wait.
 
 use std::{
+    cmp::Reverse,
     collections::VecDeque,
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -24,30 +27,30 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     NluStartError,
-    session::{Output, SessionError, SessionSource},
+    session::{Output, SessionError, SessionSource, Tokens},
 };
 
 /// How many texts to be indexed may wait or run for each thread: enough that none idles between two.
 const INDEXING_PER_THREAD: usize = 4;
 
-/// What a worker does with a text; a trait so that tests can watch the lanes without a model.
+/// What a worker does with texts; a trait so that tests can watch the lanes without a model.
 pub(crate) trait Reader {
     /// One result for each text, in order.
-    fn read(&mut self, texts: &[&str]) -> Vec<Result<Output, SessionError>>;
+    fn read(&mut self, texts: &[&[i64]]) -> Vec<Result<Output, SessionError>>;
 }
 
 impl Reader for crate::Session {
-    fn read(&mut self, texts: &[&str]) -> Vec<Result<Output, SessionError>> {
-        match texts {
-            [text] => vec![self.run(text)],
-            _ => self.run_many(texts),
-        }
+    fn read(&mut self, texts: &[&[i64]]) -> Vec<Result<Output, SessionError>> {
+        crate::Session::read(self, texts)
     }
 }
 
+/// Cuts a text into tokens.
+type Cut = Box<dyn Fn(&str) -> Result<Tokens, SessionError> + Send + Sync>;
+
 /// One text and who waits for it.
 struct Job {
-    text: String,
+    tokens: Tokens,
     reply: oneshot::Sender<Result<Output, NluError>>,
 }
 
@@ -93,7 +96,7 @@ impl Shared {
             }
             let share = self.share(lanes.conversations.len());
             if share > 0 {
-                let jobs = lanes.conversations.drain(..share).collect();
+                let jobs = take_alike(&mut lanes.conversations, share);
                 report_depth(lanes.conversations.len());
                 return jobs;
             }
@@ -117,6 +120,27 @@ impl Shared {
     }
 }
 
+/// Takes so many texts: the one that waits longest, so that none waits for ever, and those most like it in length.
+fn take_alike(waiting: &mut VecDeque<Job>, count: usize) -> Vec<Job> {
+    let mut taken: Vec<Job> = waiting.pop_front().into_iter().collect();
+    let length = taken.first().map_or(0, |first| first.tokens.len());
+    let mut others: Vec<(usize, usize)> = waiting
+        .iter()
+        .enumerate()
+        .map(|(place, job)| (job.tokens.len().abs_diff(length), place))
+        .collect();
+    others.sort_unstable();
+    others.truncate(count.saturating_sub(1));
+    // The last ones first, so that the places of the others stay true.
+    others.sort_unstable_by_key(|(_, place)| Reverse(*place));
+    taken.extend(
+        others
+            .into_iter()
+            .filter_map(|(_, place)| waiting.remove(place)),
+    );
+    taken
+}
+
 fn report_depth(depth: usize) {
     metrics::gauge!("doorstep_nlu_queue_depth").set(depth as f64);
 }
@@ -138,6 +162,7 @@ pub(crate) struct Workers {
     indexing: Semaphore,
     indexing_places: usize,
     queue: usize,
+    cut: Cut,
     /// Texts that are expected and not asked for yet. Old ones that nobody asks for make room for new ones.
     expected: Mutex<LruCache<String, Reading>>,
 }
@@ -150,7 +175,7 @@ impl Workers {
         count: usize,
         queue: usize,
     ) -> Result<Self, NluStartError> {
-        let mut workers = Self::new(count, queue);
+        let mut workers = Self::new(count, queue, Box::new(source.cutter()));
         let mut first = source.open()?;
         workers.read_at_once(first.texts_at_once());
         workers.spawn(0, move || Some(first))?;
@@ -166,7 +191,7 @@ impl Workers {
         Ok(workers)
     }
 
-    fn new(count: usize, queue: usize) -> Self {
+    fn new(count: usize, queue: usize, cut: Cut) -> Self {
         let indexing_places = count.max(1) * INDEXING_PER_THREAD;
         Self {
             shared: Arc::new(Shared {
@@ -178,6 +203,7 @@ impl Workers {
             indexing: Semaphore::new(indexing_places),
             indexing_places,
             queue,
+            cut,
             expected: Mutex::new(LruCache::new(
                 NonZeroUsize::new(queue).unwrap_or(NonZeroUsize::MIN),
             )),
@@ -221,7 +247,7 @@ impl Workers {
         if self.expected().contains(text) {
             return;
         }
-        if let Ok(reading) = self.submit(text.to_owned()) {
+        if let Ok(reading) = self.submit(text) {
             self.expected().put(text.to_owned(), reading);
         }
     }
@@ -229,7 +255,7 @@ impl Workers {
     /// Has a text read that somebody waits for, unless that was begun when it was expected.
     pub(crate) fn begin(&self, text: &str) -> Result<Reading, NluError> {
         let expected = self.expected().pop(text);
-        expected.map_or_else(|| self.submit(text.to_owned()), Ok)
+        expected.map_or_else(|| self.submit(text), Ok)
     }
 
     fn expected(&self) -> MutexGuard<'_, LruCache<String, Reading>> {
@@ -238,19 +264,35 @@ impl Workers {
 
     /// Puts a text into the lane of those that somebody waits for. Dropping the result before a thread takes the text up
     /// takes it out again.
-    fn submit(&self, text: String) -> Result<Reading, NluError> {
+    fn submit(&self, text: &str) -> Result<Reading, NluError> {
+        // Asked first, so that a flood is refused before anything is done for it.
+        self.check_room(self.depth())?;
+        let tokens = self.cut(text)?;
         let (reply, answer) = oneshot::channel();
         let lanes = self.shared.lanes();
         let waiting = lanes.conversations.len();
-        if waiting >= self.queue {
-            metrics::counter!("doorstep_nlu_overloaded_total").increment(1);
-            return Err(NluError::Overloaded { waiting });
-        }
+        self.check_room(waiting)?;
         report_depth(waiting + 1);
-        let job = Job { text, reply };
+        let job = Job { tokens, reply };
         self.shared
             .add(lanes, |lanes| lanes.conversations.push_back(job));
         Ok(Reading(answer))
+    }
+
+    fn check_room(&self, waiting: usize) -> Result<(), NluError> {
+        if waiting < self.queue {
+            return Ok(());
+        }
+        metrics::counter!("doorstep_nlu_overloaded_total").increment(1);
+        Err(NluError::Overloaded { waiting })
+    }
+
+    /// A text's tokens. A panic fails this text alone: whoever has one read may be admitting a message.
+    fn cut(&self, text: &str) -> Result<Tokens, NluError> {
+        match catch_unwind(AssertUnwindSafe(|| (self.cut)(text))) {
+            Ok(cut) => cut.map_err(|error| failed(error.to_string())),
+            Err(_) => Err(failed(PANICKED)),
+        }
     }
 
     /// Reads a text that somebody waits for.
@@ -260,10 +302,11 @@ impl Workers {
     }
 
     /// Reads a text of a long list, after everything that somebody waits for.
-    pub(crate) async fn index(&self, text: String) -> Result<Output, NluError> {
+    pub(crate) async fn index(&self, text: &str) -> Result<Output, NluError> {
         let _place = self.indexing.acquire().await.map_err(|_| stopped())?;
+        let tokens = self.cut(text)?;
         let (reply, answer) = oneshot::channel();
-        let job = Job { text, reply };
+        let job = Job { tokens, reply };
         let lanes = self.shared.lanes();
         self.shared
             .add(lanes, |lanes| lanes.indexing.push_back(job));
@@ -290,10 +333,16 @@ impl Drop for Workers {
     }
 }
 
-fn stopped() -> NluError {
+const PANICKED: &str = "it panicked";
+
+fn failed(reason: impl Into<String>) -> NluError {
     NluError::Failed {
-        reason: "the model was stopped".to_owned(),
+        reason: reason.into(),
     }
+}
+
+fn stopped() -> NluError {
+    failed("the model was stopped")
 }
 
 /// A thread's life: its share of what waits until the lanes close.
@@ -305,7 +354,7 @@ fn serve(shared: &Shared, number: usize, mut reader: impl Reader) {
         }
         // Whoever asked may be gone.
         jobs.retain(|job| !job.reply.is_closed());
-        let texts: Vec<&str> = jobs.iter().map(|job| job.text.as_str()).collect();
+        let texts: Vec<&[i64]> = jobs.iter().map(|job| job.tokens.as_slice()).collect();
         let results = read_all(&mut reader, &texts);
         for (job, result) in jobs.into_iter().zip(results) {
             // The receiver may have gone meanwhile.
@@ -315,17 +364,16 @@ fn serve(shared: &Shared, number: usize, mut reader: impl Reader) {
 }
 
 /// Reads texts together; if that panics, each alone, so that it fails only the text to blame.
-fn read_all(reader: &mut impl Reader, texts: &[&str]) -> Vec<Result<Output, NluError>> {
+fn read_all(reader: &mut impl Reader, texts: &[&[i64]]) -> Vec<Result<Output, NluError>> {
     if texts.is_empty() {
         return Vec::new();
     }
-    let failed = |reason: String| NluError::Failed { reason };
     match catch_unwind(AssertUnwindSafe(|| reader.read(texts))) {
         Ok(results) => results
             .into_iter()
             .map(|result| result.map_err(|error| failed(error.to_string())))
             .collect(),
-        Err(_) if texts.len() == 1 => vec![Err(failed("it panicked".to_owned()))],
+        Err(_) if texts.len() == 1 => vec![Err(failed(PANICKED))],
         Err(_) => texts
             .iter()
             .flat_map(|text| read_all(reader, &[text]))
@@ -346,15 +394,16 @@ mod tests {
     }
 
     impl Reader for Gate {
-        fn read(&mut self, texts: &[&str]) -> Vec<Result<Output, SessionError>> {
+        fn read(&mut self, texts: &[&[i64]]) -> Vec<Result<Output, SessionError>> {
+            let texts: Vec<String> = texts.iter().map(|tokens| joined(tokens)).collect();
             self.started.send(texts.join(" + ")).unwrap();
             self.go.lock().unwrap().recv().unwrap();
             assert!(
-                !texts.contains(&"panic"),
+                !texts.contains(&"panic".to_owned()),
                 "a text that panics, as the test wants"
             );
-            let answer = |text: &&str| {
-                if *text == "fail" {
+            let answer = |text: &String| {
+                if text == "fail" {
                     return Err(SessionError::Tokenizer("as the test wants".into()));
                 }
                 Ok(Output {
@@ -366,6 +415,22 @@ mod tests {
         }
     }
 
+    /// A token for each letter.
+    fn letters() -> Cut {
+        Box::new(|text| {
+            assert_ne!(text, "no letters", "a text that panics, as the test wants");
+            Ok(text
+                .chars()
+                .map(|letter| i64::from(u32::from(letter)))
+                .collect())
+        })
+    }
+
+    fn joined(tokens: &[i64]) -> String {
+        let letter = |token: &i64| char::from_u32(u32::try_from(*token).unwrap()).unwrap();
+        tokens.iter().map(letter).collect()
+    }
+
     struct Bench {
         workers: Arc<Workers>,
         started: mpsc::Receiver<String>,
@@ -375,7 +440,7 @@ mod tests {
     fn one_worker(queue: usize) -> Bench {
         let (started_sender, started) = mpsc::channel();
         let (go, permissions) = mpsc::channel();
-        let mut workers = Workers::new(1, queue);
+        let mut workers = Workers::new(1, queue, letters());
         let gate = Gate {
             started: started_sender,
             go: Arc::new(Mutex::new(permissions)),
@@ -398,7 +463,7 @@ mod tests {
 
         fn index(&self, text: &str) -> Answer {
             let (workers, text) = (Arc::clone(&self.workers), text.to_owned());
-            tokio::spawn(async move { workers.index(text).await })
+            tokio::spawn(async move { workers.index(&text).await })
         }
 
         /// Lets the tasks that were spawned put their texts into the lanes.
@@ -450,7 +515,28 @@ mod tests {
             assert_eq!(output.embedding, [(place + 1) as f32]);
         }
         let read: Vec<String> = bench.started.try_iter().collect();
-        assert_eq!(read, ["a + bb + ccc", "dddd"]);
+        assert_eq!(read, ["a + ccc + bb", "dddd"]);
+    }
+
+    #[tokio::test]
+    async fn texts_of_like_length_are_read_together_and_none_waits_for_ever() {
+        let bench = one_worker(8);
+        bench.workers.read_at_once(2);
+        let running = bench.converse("running");
+        bench.settle().await;
+        assert_eq!(bench.started.recv().unwrap(), "running");
+        let answers = ["long long long", "a", "bb", "as long as that", "ccc"]
+            .map(|text| bench.converse(text));
+        bench.settle().await;
+        for _ in 0..4 {
+            bench.go.send(()).unwrap();
+        }
+        running.await.unwrap().unwrap();
+        for answer in answers {
+            answer.await.unwrap().unwrap();
+        }
+        let read: Vec<String> = bench.started.try_iter().collect();
+        assert_eq!(read, ["long long long + as long as that", "a + bb", "ccc"]);
     }
 
     #[tokio::test]
@@ -521,6 +607,8 @@ mod tests {
             matches!(panicked, Err(NluError::Failed { .. })),
             "{panicked:?}"
         );
+        assert!(bench.workers.converse("no letters".into()).await.is_err());
+        bench.workers.expect("no letters");
         let failed = bench.workers.converse("fail".into()).await.unwrap_err();
         assert!(failed.to_string().contains("as the test wants"), "{failed}");
         assert!(bench.workers.converse("fine".into()).await.is_ok());
@@ -530,7 +618,7 @@ mod tests {
     async fn dropping_the_workers_ends_their_threads_and_answers_those_who_wait() {
         let (started_sender, started) = mpsc::channel();
         let (go, permissions) = mpsc::channel();
-        let mut workers = Workers::new(1, 8);
+        let mut workers = Workers::new(1, 8, letters());
         let gate = Gate {
             started: started_sender,
             go: Arc::new(Mutex::new(permissions)),
@@ -539,8 +627,8 @@ mod tests {
         let (reply, running) = oneshot::channel();
         let (other_reply, waiting) = oneshot::channel();
         for (text, reply) in [("running", reply), ("waiting", other_reply)] {
-            let text = text.to_owned();
-            let job = Job { text, reply };
+            let tokens = letters()(text).unwrap();
+            let job = Job { tokens, reply };
             let lanes = workers.shared.lanes();
             workers
                 .shared

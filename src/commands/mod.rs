@@ -1,11 +1,14 @@
 //! One file a command.
 
 mod catalog;
+mod channels;
 mod check;
 mod classify;
 mod eval;
 mod events;
+mod links;
 mod migrate;
+mod preview;
 mod say;
 mod serve;
 
@@ -76,9 +79,13 @@ async fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Serve(serve) => serve::serve(cli, serve).await,
         Command::Migrate => migrate::run(cli).await,
         Command::Check => check::run(cli).await,
+        Command::Preview(preview) => preview::run(cli, preview).await,
+        Command::Channels(command) => channels::run(cli, command).await,
+        Command::Links(command) => links::run(cli, command).await,
         Command::Say(say) => say::run(cli, say).await,
         Command::Classify(classify) => classify::run(cli, classify).await,
         Command::Eval(Eval::Intents(intents)) => eval::intents(cli, intents).await,
+        Command::Eval(Eval::Eta(eta)) => eval::eta::run(cli, eta).await,
         Command::Events(Events::Send(event)) => events::send(cli, event).await,
         Command::Catalog(Catalog::Import { file }) => catalog::import(cli, file).await,
         Command::Completions { shell } => {

@@ -63,8 +63,12 @@ pub struct Config {
     pub nlu: NluSection,
     /// Sending.
     pub delivery: DeliverySection,
+    /// When parcels are expected.
+    pub eta: EtaSection,
     /// Looking for what a crash left behind.
     pub sweep: SweepSection,
+    /// Files that customers send.
+    pub attachments: AttachmentsSection,
     /// Links with which a customer goes on on another channel.
     pub links: LinksSection,
     /// Logging.
@@ -103,7 +107,9 @@ impl Config {
         let database = read.value("database");
         let nlu = read.value("nlu");
         let delivery = read.value("delivery");
+        let eta = read.value("eta");
         let sweep = read.value("sweep");
+        let attachments = read.value("attachments");
         let links = read.value("links");
         let log = read.value("log");
         let channels = read.value("channels");
@@ -117,7 +123,9 @@ impl Config {
                 database: database?,
                 nlu: nlu?,
                 delivery: delivery?,
+                eta: eta?,
                 sweep: sweep?,
+                attachments: attachments?,
                 links: links?,
                 log: log?,
                 channels: channels?,

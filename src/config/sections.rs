@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use chrono_tz::Tz;
 use doorstep_core::Language;
+use doorstep_engine::eta::Authority;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -97,6 +98,17 @@ pub struct DeliverySection {
     pub lease_s: u64,
 }
 
+/// `[eta]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct EtaSection {
+    pub trust: Vec<Authority>,
+    pub probability: f64,
+    pub min_deliveries: usize,
+    pub learn_every_h: u16,
+}
+
 /// `[sweep]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -106,6 +118,15 @@ pub struct SweepSection {
     pub patience_s: u64,
     pub worker_lease_s: u64,
     pub jobs_at_once: usize,
+}
+
+/// `[attachments]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct AttachmentsSection {
+    pub url: String,
+    pub max_bytes: u64,
 }
 
 /// `[links]`

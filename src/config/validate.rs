@@ -155,6 +155,7 @@ fn limits(config: &Config, found: &mut Found<'_>) {
             "delivery.max_attempts",
             u64::from(config.delivery.max_attempts),
         ),
+        ("eta.learn_every_h", u64::from(config.eta.learn_every_h)),
         ("sweep.every_s", config.sweep.every_s),
         ("sweep.jobs_at_once", config.sweep.jobs_at_once as u64),
     ];
@@ -162,6 +163,28 @@ fn limits(config: &Config, found: &mut Found<'_>) {
         if value == 0 {
             found.add(field, "0 would stop everything", "write 1 or more");
         }
+    }
+    if !(0.5..=0.99).contains(&config.eta.probability) {
+        found.add(
+            "eta.probability",
+            format!(
+                "{} is no probability that can be kept",
+                config.eta.probability
+            ),
+            "write a number from 0.5 to 0.99, like 0.8",
+        );
+    }
+    let named = &config.eta.trust;
+    if let Some((place, twice)) = named
+        .iter()
+        .enumerate()
+        .find(|(place, one)| named[..*place].contains(one))
+    {
+        found.add(
+            "eta.trust",
+            format!("`{twice}` is named again in place {}", place + 1),
+            "name each once",
+        );
     }
     if config.sweep.worker_lease_s < 2 {
         found.add(

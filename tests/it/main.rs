@@ -11,6 +11,7 @@ mod browser;
 mod check;
 mod conversations;
 mod crash;
+mod eta;
 mod eval;
 mod instances;
 mod intents;

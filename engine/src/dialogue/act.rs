@@ -60,6 +60,8 @@ impl<'a> Answer<'a> {
             self.start(start).await;
         } else if self.scene.waiting.conversation.handed_over {
             self.acknowledge_once();
+        } else if press.is_none() && self.scene.is_files_alone() {
+            self.say_of_files();
         } else {
             self.memory.acknowledged = false;
             let intention = decide(self.scene, &self.memory, press.as_ref());
@@ -79,6 +81,14 @@ impl<'a> Answer<'a> {
             .or_else(|| understood.map(|top| top.name.as_str()))?;
         let flow = self.scene.parts.flows.of_intent(intent)?;
         Some(Start::new(flow, intent))
+    }
+
+    /// A picture without a word is kept, and asked about; what was in hand stays in hand.
+    fn say_of_files(&mut self) {
+        let count = self.scene.waiting.files;
+        let facts = self.scene.session_facts().with("count", count);
+        let text = self.reply(replies::FILES, &facts);
+        self.replies.push(Content::text(text));
     }
 
     /// While a person has the conversation, the customer is told once that their words arrive.
@@ -424,7 +434,7 @@ impl<'a> Answer<'a> {
     }
 
     fn finish(mut self) -> Turn {
-        self.memory.note(true, &self.scene.waiting.text);
+        self.memory.note(true, &self.scene.line());
         for content in &self.replies {
             self.memory.note(false, &content.text);
         }

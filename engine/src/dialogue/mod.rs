@@ -57,6 +57,21 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Whether the customer sent files without a word.
+    fn is_files_alone(&self) -> bool {
+        self.waiting.files > 0 && self.waiting.text.trim().is_empty()
+    }
+
+    /// The message as the person reads it who takes over.
+    fn line(&self) -> String {
+        match self.waiting.files {
+            0 => self.waiting.text.clone(),
+            files => format!("{} [+{files}]", self.waiting.text)
+                .trim()
+                .to_owned(),
+        }
+    }
+
     fn needs_a_person(&self) -> bool {
         self.understanding.escalation >= Escalation::Escalate
     }

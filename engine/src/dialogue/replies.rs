@@ -30,6 +30,8 @@ pub(crate) const DECLINED: &str = "declined";
 pub(crate) const GO_ON: &str = "go_on";
 /// A button of a conversation that was forgotten.
 pub(crate) const EXPIRED: &str = "button_expired";
+/// Files came without a word. Fact: `count`.
+pub(crate) const FILES: &str = "files_received";
 /// A reply could not be made.
 pub(crate) const TROUBLE: &str = "trouble";
 /// Label of the button that asks for a person.
@@ -60,6 +62,8 @@ pub(crate) fn samples() -> Vec<(&'static str, Vec<FactMap>)> {
         .collect();
     samples.push((RESUME, vec![facts([("question", json!("Which order?"))])]));
     samples.push((NEXT_WISH, vec![facts([("wish", json!("Warranty"))])]));
+    let counts = [1, 3].map(|count| facts([("count", json!(count))]));
+    samples.push((FILES, counts.into()));
     samples.push((SUMMARY, summary_samples()));
     for name in ["card_in_stock", "card_few_left", "card_sold_out"] {
         samples.push((name, vec![facts([("count", json!(2))])]));

@@ -119,11 +119,19 @@ fn parcel<'a>(event: &'a TrackingEvent, shipment: Option<&'a Shipment>) -> Parce
 
 /// Facts that a template on this event may be given: everything known, and next to nothing.
 pub(super) fn samples(event: &str) -> Vec<Facts> {
-    let amount = Money::new(100, iso_currency::Currency::EUR);
-    let day = Timestamp::UNIX_EPOCH.date_naive();
+    [true, false]
+        .map(|known| sample(event, known, Timestamp::UNIX_EPOCH))
+        .into()
+}
+
+/// Facts that a template on this event may be given at `now`.
+pub(super) fn sample(event: &str, known: bool, now: Timestamp) -> Facts {
+    let amount = Money::new(12_900, iso_currency::Currency::EUR);
+    let day = now.date_naive();
     let eta = Eta {
         window: DateWindow { from: day, to: day },
         source: "carrier:DHL".to_owned(),
+        as_of: None,
     };
     let shipment = Shipment {
         carrier: "DHL".to_owned(),
@@ -132,29 +140,26 @@ pub(super) fn samples(event: &str) -> Vec<Facts> {
         status_at: None,
         estimated: None,
     };
-    let sample = |known: bool| {
-        let some = |text: &str| known.then(|| text.to_owned());
-        let customer = Customer {
-            id: CustomerId(uuid::Uuid::nil()),
-            shop_id: None,
-            name: some("Ada Lovelace"),
-            email: None,
-            language: None,
-            time_zone: None,
-        };
-        Told {
-            now: Timestamp::UNIX_EPOCH,
-            time_zone: Tz::UTC,
-            shop_name: "Shop",
-            event: &sample_event(event, some("Berlin"), known.then_some(amount)),
-            order: &sample_order(amount),
-            shipment: known.then_some(&shipment),
-            eta: known.then_some(&eta),
-            customer: &customer,
-        }
-        .facts()
+    let some = |text: &str| known.then(|| text.to_owned());
+    let customer = Customer {
+        id: CustomerId(uuid::Uuid::nil()),
+        shop_id: None,
+        name: some("Ada Lovelace"),
+        email: None,
+        language: None,
+        time_zone: None,
     };
-    vec![sample(true), sample(false)]
+    Told {
+        now,
+        time_zone: Tz::UTC,
+        shop_name: "Shop",
+        event: &sample_event(event, some("Berlin"), known.then_some(amount)),
+        order: &sample_order(amount, now),
+        shipment: known.then_some(&shipment),
+        eta: known.then_some(&eta),
+        customer: &customer,
+    }
+    .facts()
 }
 
 fn sample_event(event: &str, location: Option<String>, amount: Option<Money>) -> CommerceEventKind {
@@ -180,7 +185,7 @@ fn sample_event(event: &str, location: Option<String>, amount: Option<Money>) ->
     }
 }
 
-fn sample_order(amount: Money) -> Order {
+fn sample_order(amount: Money, placed_at: Timestamp) -> Order {
     Order {
         number: "1001".into(),
         customer: OrderCustomer {
@@ -190,7 +195,7 @@ fn sample_order(amount: Money) -> Order {
             language: None,
             time_zone: None,
         },
-        placed_at: Timestamp::UNIX_EPOCH,
+        placed_at,
         status: OrderStatus::Shipped,
         lines: vec![OrderLine {
             sku: "S1".into(),

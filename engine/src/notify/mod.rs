@@ -10,11 +10,11 @@ use std::{collections::HashMap, sync::Arc};
 
 use chrono_tz::Tz;
 use doorstep_core::{
-    ChannelName, CommerceEventId, ConfigFiles, Language, OrderNumber, Problem,
+    ChannelName, CommerceEventId, ConfigFiles, Language, OrderNumber, Problem, Timestamp,
     channel::Capabilities,
     customer::Customer,
     event::CommerceEventKind,
-    message::{Address, FactSource},
+    message::{Address, Content, FactSource},
     notification::Topic,
     shipment::Shipment,
 };
@@ -22,7 +22,7 @@ use doorstep_core::{
 pub use rules::{EVENTS, OncePer, Rule, Rules, Send};
 
 use crate::{
-    eta::{self, Eta},
+    eta::{Eta, EtaConfig, Forecasts},
     store::{
         Audience, Decided, Decision, News, OrderRecord, ParcelUpdate, Recipient, Store, StoreError,
         StoredEvent, Subject, Verdict,
@@ -48,6 +48,7 @@ pub struct Notifier {
     templates: Arc<Templates>,
     capabilities: HashMap<ChannelName, Capabilities>,
     config: NotifyConfig,
+    forecasts: Arc<Forecasts>,
 }
 
 /// It could not be decided now. The event waits and is tried again.
@@ -92,13 +93,25 @@ impl Notifier {
         capabilities: HashMap<ChannelName, Capabilities>,
         config: NotifyConfig,
     ) -> Self {
+        let forecasts = EtaConfig {
+            time_zone: config.time_zone,
+            ..EtaConfig::default()
+        };
         Self {
+            forecasts: Arc::new(Forecasts::new(store.clone(), forecasts)),
             store,
             rules,
             templates,
             capabilities,
             config,
         }
+    }
+
+    /// Tells expected days by these instead of by carriers and promises alone.
+    #[must_use]
+    pub fn with_forecasts(mut self, forecasts: Arc<Forecasts>) -> Self {
+        self.forecasts = forecasts;
+        self
     }
 
     /// Reads the rules and checks them and the templates they name.
@@ -111,6 +124,21 @@ impl Notifier {
         channels: &[ChannelName],
     ) -> Result<Rules, Vec<Problem>> {
         Rules::load(files, templates, channels, facts::samples)
+    }
+
+    /// A template filled in for a customer who does not exist: what `doorstep preview` shows.
+    ///
+    /// # Errors
+    /// The template cannot be filled in.
+    pub fn preview(
+        rules: &Rules,
+        templates: &Templates,
+        template: &str,
+        language: &Language,
+        now: Timestamp,
+    ) -> Result<Content, TemplateError> {
+        let event = rules.event_of(template).unwrap_or(template);
+        templates.notification(template, language, &facts::sample(event, true, now))
     }
 
     /// Decides who hears of an event, and commits that with the messages.
@@ -307,8 +335,10 @@ impl Notifier {
         };
         let now = self.store.ambient().now();
         let time_zone = customer.time_zone.unwrap_or(self.config.time_zone);
-        let today = now.with_timezone(&time_zone).date_naive();
-        let eta = eta::estimate(Some(order), matter.shipment.as_ref(), today);
+        let eta = self
+            .forecasts
+            .estimate(Some(order), matter.shipment.as_ref(), time_zone)
+            .await?;
         let told = facts::Told {
             now,
             time_zone,
@@ -375,12 +405,9 @@ impl Matter {
                 as_of: order.as_of,
             },
         ];
-        let told_by_carrier = eta.filter(|eta| eta.source.starts_with("carrier:"));
-        let status_at = self
-            .shipment
-            .as_ref()
-            .and_then(|shipment| shipment.status_at);
-        if let (Some(eta), Some(as_of)) = (told_by_carrier, status_at) {
+        // The shop's own word stands there already.
+        let told = eta.filter(|eta| !eta.source.starts_with("shop:"));
+        if let Some((eta, as_of)) = told.and_then(|eta| Some((eta, eta.as_of?))) {
             sources.push(FactSource {
                 name: eta.source.clone(),
                 as_of,

@@ -143,6 +143,12 @@ impl Rules {
     pub fn on(&self, event: &str) -> impl Iterator<Item = &Rule> {
         self.rules.iter().filter(move |rule| rule.on == event)
     }
+
+    /// The first event on which a template is used.
+    pub fn event_of(&self, template: &str) -> Option<&str> {
+        let rule = self.rules.iter().find(|rule| rule.template == template);
+        rule.map(|rule| rule.on.as_str())
+    }
 }
 
 /// Turns the YAML of one rule into the rule, collecting what is wrong.

@@ -217,7 +217,7 @@ mod tests {
             link: token_hash,
             ..InboundMessage::text(to.clone(), id, "hello", now)
         };
-        test.store.admit_message(message).await.unwrap();
+        test.store.admit_message(message, Vec::new()).await.unwrap();
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, Transaction, execute, links,
+    NewAttachment, Store, StoreError, Transaction, attachments, execute, links,
     mailbox::announce,
     people, query, query_one,
     row::{Row, at, json, optional_json, optional_text, optional_uuid},
@@ -28,9 +28,11 @@ use crate::{
 };
 
 /// What the customer's message waits for, joined with its conversation and its customer.
-const WAITING: &str = "SELECT m.id, m.external_id, m.ordinal, m.position, m.text, m.button, m.language_hint, m.proof, m.sent_at, m.new_topic,
-        c.id AS conversation_id, c.channel, c.address, c.language, c.state, c.state_at, c.handled_count,
+const WAITING: &str = "SELECT m.id, m.external_id, m.ordinal, m.position, m.text, m.button, m.language_hint, m.proof, m.sent_at,
+        m.new_topic, c.id AS conversation_id, c.channel, c.address, c.language, c.state, c.state_at, c.handled_count,
+        c.inbound_count > m.ordinal AS more,
         p.id AS customer_id, p.shop_id, p.name, p.email, p.language AS customer_language, p.time_zone,
+        (SELECT COUNT(*) FROM attachments a WHERE a.inbound_id = m.id) AS files,
         EXISTS (SELECT 1 FROM handoffs h WHERE h.conversation_id = c.id AND h.closed_at IS NULL) AS handed_over
     FROM inbound_messages m
     JOIN conversations c ON c.id = m.conversation_id
@@ -55,7 +57,11 @@ impl Store {
     ///
     /// # Errors
     /// Nothing was stored.
-    pub async fn admit_message(&self, message: InboundMessage) -> Result<Admission, StoreError> {
+    pub async fn admit_message(
+        &self,
+        message: InboundMessage,
+        attachments: Vec<NewAttachment>,
+    ) -> Result<Admission, StoreError> {
         let ambient = self.ambient();
         let write = AdmitMessage {
             id: InboundMessageId::new(&*ambient.clock, &*ambient.entropy),
@@ -67,9 +73,12 @@ impl Store {
                     .map(|value| mask_card_numbers(&value).into_owned()),
                 ..message
             },
+            attachments,
+            queue: self.queue().clone(),
             ambient: ambient.clone(),
             now: ambient.now(),
         };
+        let files_wait = write.attachments.iter().any(|file| file.fetched.is_none());
         let address = write.message.from.clone();
         let admission = match self.write(write.clone()).await {
             // Another instance admitted the same message at the same time: it is there now.
@@ -78,6 +87,9 @@ impl Store {
         };
         if !admission.duplicate {
             self.bus().announce(&address, admission.position);
+            if files_wait {
+                self.queue().wake_one(QueueName::FetchAttachment);
+            }
         }
         Ok(admission)
     }
@@ -242,6 +254,8 @@ struct AdmitMessage {
     new_conversation: ConversationId,
     /// With the hash of a known link token in place of the token.
     message: InboundMessage,
+    attachments: Vec<NewAttachment>,
+    queue: std::sync::Arc<dyn JobQueue>,
     ambient: Ambient,
     now: Timestamp,
 }
@@ -313,6 +327,10 @@ impl Write for AdmitMessage {
         if inserted == 0 {
             // Another instance admitted it between our look and our insert; the roll-back undoes the count.
             return Err(DbErr::RecordNotInserted);
+        }
+        let jobs = attachments::admit(transaction, self.id, &self.attachments, self.now).await?;
+        if !jobs.is_empty() {
+            self.queue.enqueue(transaction, &jobs).await?;
         }
         announce(transaction, &message.from, position).await?;
         Ok(Admission {
@@ -656,6 +674,8 @@ fn read_waiting(row: &Row) -> Result<Waiting, DbErr> {
         proof: row.optional_json("proof")?,
         sent_at: row.time("sent_at")?,
         new_topic: row.get("new_topic")?,
+        files: row.get("files")?,
+        more: row.get("more")?,
         conversation: Conversation {
             id: ConversationId(row.get("conversation_id")?),
             address: Address::new(row.get::<String>("channel")?, row.get::<String>("address")?),

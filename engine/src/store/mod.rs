@@ -5,9 +5,11 @@
 //! compare-and-swap on `handled_count`), `ClaimDelivery`/`SettleDelivery` (G2: one attempt chain).
 //! Statements are plain SQL with `$n` parameters, which both databases take; rows are read by name.
 
+mod attachments;
 mod bookkeeping;
 mod database;
 mod deliveries;
+mod eta;
 mod events;
 mod links;
 mod mailbox;
@@ -27,8 +29,10 @@ use std::sync::Arc;
 use doorstep_core::Ambient;
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
+pub use attachments::{FetchedAttachment, NewAttachment, WaitingAttachment};
 pub use database::{Database, DatabaseConfig};
 pub use deliveries::{ClaimedDelivery, ReleasedClaims, Settlement};
+pub use eta::PastParcel;
 pub use events::{EventAdmission, StoredEvent};
 pub use mailbox::Bus;
 pub use messages::TurnOutcome;

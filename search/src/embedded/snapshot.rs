@@ -37,7 +37,11 @@ const MAX_CORRECTIONS: usize = 8;
 const CORRECTION_BOOST: Score = 0.5;
 
 /// How many documents are kept as hits show them, a few kilobytes each. The compiler proves that it is not zero.
-const RECENT: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+const RECENT: NonZeroUsize = NonZeroUsize::new(512).unwrap();
+
+/// How many unknown words are kept with what they may be typos of: customers' everyday words, which no document holds and
+/// which come again and again.
+const UNKNOWN_WORDS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 /// One state of the index.
 pub(super) struct Snapshot {
@@ -52,6 +56,8 @@ pub(super) struct Snapshot {
     analysers: BTreeSet<Analyser>,
     /// Documents that were hits not long ago: reading one from the disk costs more than finding it.
     recent: Mutex<LruCache<usize, Arc<Shown>>>,
+    /// What unknown words that were looked up not long ago may be typos of.
+    corrected: Mutex<LruCache<String, Vec<String>>>,
 }
 
 /// A document as hits show it.
@@ -126,6 +132,7 @@ impl Snapshot {
             segments,
             analysers,
             recent: Mutex::new(LruCache::new(RECENT)),
+            corrected: Mutex::new(LruCache::new(UNKNOWN_WORDS)),
         })
     }
 
@@ -190,7 +197,7 @@ impl Snapshot {
             let mut list = Vec::with_capacity(words.len());
             for word in words {
                 let corrections = if typos.contains(&word.position) {
-                    self.corrections(&word)?
+                    self.corrections(&word.term)?
                 } else {
                     Vec::new()
                 };
@@ -219,9 +226,19 @@ impl Snapshot {
         Ok(unknown.into_iter().filter_map(everywhere).collect())
     }
 
-    /// Words of the index one edit away, the most frequent first.
-    fn corrections(&self, word: &Word) -> Result<Vec<String>, StorageError> {
-        let near = FuzzyTermQuery::new(self.term(&word.term), 1, true);
+    /// Words of the index one edit away, the most frequent first; from memory if they were looked for not long ago.
+    fn corrections(&self, word: &str) -> Result<Vec<String>, StorageError> {
+        let known = self.corrected().get(word).cloned();
+        if let Some(corrections) = known {
+            return Ok(corrections);
+        }
+        let corrections = self.find_corrections(word)?;
+        self.corrected().put(word.to_owned(), corrections.clone());
+        Ok(corrections)
+    }
+
+    fn find_corrections(&self, word: &str) -> Result<Vec<String>, StorageError> {
+        let near = FuzzyTermQuery::new(self.term(word), 1, true);
         let mut found = BTreeSet::new();
         for reader in self.searcher.segment_readers() {
             let words = reader.inverted_index(self.fields.words)?;
@@ -337,6 +354,12 @@ impl Snapshot {
 
     fn recent(&self) -> MutexGuard<'_, LruCache<usize, Arc<Shown>>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn corrected(&self) -> MutexGuard<'_, LruCache<String, Vec<String>>> {
+        self.corrected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn term(&self, word: &str) -> Term {

@@ -131,14 +131,14 @@ impl Columns {
     }
 }
 
-fn line_of(position: Option<&csv::Position>) -> usize {
+pub(super) fn line_of(position: Option<&csv::Position>) -> usize {
     position.map_or(0, |position| {
         usize::try_from(position.line()).unwrap_or(usize::MAX)
     })
 }
 
 /// What the CSV library found, in words.
-fn of_csv(file: &str, error: &csv::Error) -> Problem {
+pub(super) fn of_csv(file: &str, error: &csv::Error) -> Problem {
     let (field, message, fix) = match error.kind() {
         ErrorKind::UnequalLengths {
             expected_len, len, ..

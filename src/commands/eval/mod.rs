@@ -1,7 +1,9 @@
-//! `doorstep eval`: measures on messages whose right answer is known.
+//! `doorstep eval`: measures on messages and parcels whose right answer is known.
 
 mod builtin;
+pub(super) mod eta;
 mod messages;
+mod parcels;
 
 use std::{collections::BTreeSet, path::Path, time::Instant};
 

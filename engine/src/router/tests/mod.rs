@@ -154,6 +154,8 @@ impl Chat {
             proof: self.proof.clone(),
             sent_at: now,
             new_topic: false,
+            files: 0,
+            more: false,
             conversation: self.conversation.clone(),
         };
         let turn = self.router.answer(&waiting).await;

@@ -1,0 +1,284 @@
+//! Files that customers send: fetched from the provider once, streamed to storage, told by their first bytes, never run or
+//! trusted.
+//!
+//! The row is admitted with its message (G1); a job fetches the bytes, and again later when the media server is away.
+//! Storage is a directory by default and S3-compatible otherwise.
+
+use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
+
+use doorstep_core::{
+    AttachmentId, ChannelName,
+    attachment::{Attachment, AttachmentPlace, FetchError},
+    channel::Channel,
+};
+use futures::StreamExt;
+use object_store::{
+    ObjectStore, ObjectStoreExt, WriteMultipart, aws::AmazonS3Builder, local::LocalFileSystem,
+    path::Path as ObjectPath,
+};
+
+use crate::{
+    Store, StoreError,
+    store::{FetchedAttachment, WaitingAttachment},
+};
+
+/// How often a file is asked for at most.
+const MAX_ATTEMPTS: i32 = 10;
+/// The pause after the first failure; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+/// How much of a file tells what it is.
+const HEAD: usize = 8192;
+/// How many parts may be under way to storage.
+const PARTS_AT_ONCE: usize = 2;
+
+/// Where files are kept, and how large they may be.
+#[derive(Debug, Clone)]
+pub struct AttachmentsConfig {
+    /// `s3://bucket/folder` (keys and endpoint by the `AWS_*` environment), or empty for a directory.
+    pub url: String,
+    /// The largest file in bytes.
+    pub max_bytes: u64,
+}
+
+/// The storage cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "attachments.url = \"{url}\": {reason}; leave it empty for a directory, or write s3://bucket/folder"
+)]
+pub struct OpenStorageError {
+    url: String,
+    reason: String,
+}
+
+/// Keeps files. Cheap to clone.
+#[derive(Clone)]
+pub struct Attachments {
+    objects: Arc<dyn ObjectStore>,
+    folder: ObjectPath,
+    max_bytes: u64,
+}
+
+impl Attachments {
+    /// Opens the storage; without an address it is `directory`, which is made.
+    ///
+    /// # Errors
+    /// The address is none, or the directory cannot be made.
+    pub fn open(config: &AttachmentsConfig, directory: &Path) -> Result<Self, OpenStorageError> {
+        let failed = |reason: String| OpenStorageError {
+            url: config.url.clone(),
+            reason,
+        };
+        let (objects, folder): (Arc<dyn ObjectStore>, &str) = match config.url.as_str() {
+            "" => {
+                std::fs::create_dir_all(directory).map_err(|error| failed(error.to_string()))?;
+                let local = LocalFileSystem::new_with_prefix(directory)
+                    .map_err(|error| failed(error.to_string()))?;
+                (Arc::new(local), "")
+            }
+            url => {
+                let place = url
+                    .strip_prefix("s3://")
+                    .ok_or_else(|| failed("it is no s3:// address".to_owned()))?;
+                let (bucket, folder) = place.split_once('/').unwrap_or((place, ""));
+                let s3 = AmazonS3Builder::from_env()
+                    .with_bucket_name(bucket)
+                    .build()
+                    .map_err(|error| failed(error.to_string()))?;
+                (Arc::new(s3), folder)
+            }
+        };
+        Ok(Self {
+            objects,
+            folder: ObjectPath::from(folder),
+            max_bytes: config.max_bytes,
+        })
+    }
+
+    /// Stores bytes that came with a message. Files that are too large are not stored.
+    ///
+    /// # Errors
+    /// The storage did not take them.
+    pub(crate) async fn keep(
+        &self,
+        id: AttachmentId,
+        bytes: bytes::Bytes,
+    ) -> Result<FetchedAttachment, object_store::Error> {
+        if bytes.len() as u64 > self.max_bytes {
+            return Ok(FetchedAttachment::Refused {
+                reason: self.too_large(),
+            });
+        }
+        let stored = FetchedAttachment::Stored {
+            object: id.to_string(),
+            media_type: sniff(&bytes),
+            size: bytes.len() as u64,
+        };
+        self.objects.put(&self.path(id), bytes.into()).await?;
+        Ok(stored)
+    }
+
+    /// Streams a file from its provider to storage.
+    async fn fetch(
+        &self,
+        channel: &dyn Channel,
+        id: AttachmentId,
+        attachment: &Attachment,
+    ) -> Result<FetchedAttachment, FetchError> {
+        if attachment.size.is_some_and(|size| size > self.max_bytes) {
+            return Ok(FetchedAttachment::Refused {
+                reason: self.too_large(),
+            });
+        }
+        let mut stream = channel.fetch(attachment).await?;
+        let away = |error: object_store::Error| FetchError::Retry {
+            after: None,
+            reason: format!("the storage did not take it: {error}"),
+        };
+        let upload = self.objects.put_multipart(&self.path(id)).await;
+        let mut upload = WriteMultipart::new(upload.map_err(away)?);
+        let mut head = Vec::new();
+        let mut size = 0;
+        while let Some(chunk) = stream.next().await {
+            let chunk = match chunk {
+                Ok(chunk) => chunk,
+                Err(error) => {
+                    give_up(upload).await;
+                    return Err(error);
+                }
+            };
+            size += chunk.len() as u64;
+            if size > self.max_bytes {
+                give_up(upload).await;
+                return Ok(FetchedAttachment::Refused {
+                    reason: self.too_large(),
+                });
+            }
+            let wanted = HEAD.saturating_sub(head.len()).min(chunk.len());
+            head.extend_from_slice(&chunk[..wanted]);
+            upload
+                .wait_for_capacity(PARTS_AT_ONCE)
+                .await
+                .map_err(away)?;
+            upload.write(&chunk);
+        }
+        upload.finish().await.map_err(away)?;
+        Ok(FetchedAttachment::Stored {
+            object: id.to_string(),
+            media_type: sniff(&head),
+            size,
+        })
+    }
+
+    fn too_large(&self) -> String {
+        format!("larger than attachments.max_bytes = {}", self.max_bytes)
+    }
+
+    fn path(&self, id: AttachmentId) -> ObjectPath {
+        self.folder.clone().join(id.to_string())
+    }
+}
+
+/// What was stored of it so far is removed; if that fails, the storage's own rules remove it.
+async fn give_up(upload: WriteMultipart) {
+    let _ = upload.abort().await;
+}
+
+/// What a file is, by its first bytes. Whatever is not known is bytes, so that no browser guesses.
+fn sniff(head: &[u8]) -> String {
+    let kind = infer::get(head).map(|kind| kind.mime_type());
+    kind.unwrap_or("application/octet-stream").to_owned()
+}
+
+/// Fetches what waits.
+pub struct Fetcher {
+    store: Store,
+    attachments: Attachments,
+    channels: HashMap<ChannelName, Arc<dyn Channel>>,
+}
+
+impl Fetcher {
+    /// From these channels into the storage.
+    pub fn new(
+        store: Store,
+        attachments: Attachments,
+        channels: impl IntoIterator<Item = Arc<dyn Channel>>,
+    ) -> Self {
+        let channels = channels
+            .into_iter()
+            .map(|channel| (channel.name().clone(), channel))
+            .collect();
+        Self {
+            store,
+            attachments,
+            channels,
+        }
+    }
+
+    /// Fetches one file, unless it was fetched; `made` attempts were made before.
+    ///
+    /// # Errors
+    /// The store did not answer; the sweep finds what waits.
+    pub async fn fetch(&self, id: AttachmentId, made: i32) -> Result<(), StoreError> {
+        let Some(waiting) = self.store.waiting_attachment(id, made).await? else {
+            return Ok(());
+        };
+        let outcome = self.try_to(&waiting).await;
+        let fetched = outcome.unwrap_or_else(|error| self.after(error, made));
+        metrics::counter!("doorstep_attachments_total", "channel" => waiting.channel.to_string(), "outcome" => fetched.as_str())
+            .increment(1);
+        tracing::info!(attachment = %id, channel = %waiting.channel, outcome = fetched.as_str(), "an attachment was asked for");
+        self.store.settle_attachment(id, made, fetched).await
+    }
+
+    async fn try_to(&self, waiting: &WaitingAttachment) -> Result<FetchedAttachment, FetchError> {
+        let channel = self.channels.get(&waiting.channel);
+        let channel = channel.ok_or_else(|| FetchError::Fail {
+            reason: format!("no channel `{}` is configured", waiting.channel),
+        })?;
+        let fetching = self
+            .attachments
+            .fetch(&**channel, waiting.id, &waiting.attachment);
+        fetching.await
+    }
+
+    fn after(&self, error: FetchError, made: i32) -> FetchedAttachment {
+        match error {
+            FetchError::Fail { reason } => FetchedAttachment::Refused { reason },
+            FetchError::Retry { reason, .. } if made + 1 >= MAX_ATTEMPTS => {
+                FetchedAttachment::Refused {
+                    reason: format!("given up after {} attempts: {reason}", made + 1),
+                }
+            }
+            FetchError::Retry { after, reason } => {
+                let doublings = u32::try_from(made).unwrap_or(0).min(20);
+                let pause = FIRST_PAUSE
+                    .saturating_mul(1 << doublings)
+                    .min(LONGEST_PAUSE);
+                FetchedAttachment::Later {
+                    at: self.store.ambient().now() + after.unwrap_or(pause),
+                    reason,
+                }
+            }
+        }
+    }
+}
+
+/// Takes bytes that came with a message out of it; what is left is as a provider would have handed it in.
+pub(crate) fn inline_bytes(attachment: &mut Attachment) -> Option<bytes::Bytes> {
+    let place = std::mem::replace(
+        &mut attachment.place,
+        AttachmentPlace::Provider(String::new()),
+    );
+    match place {
+        AttachmentPlace::Inline(bytes) => Some(bytes),
+        place @ AttachmentPlace::Provider(_) => {
+            attachment.place = place;
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

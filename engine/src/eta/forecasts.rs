@@ -1,0 +1,262 @@
+//! The model in use: learnt from the store's own parcels, kept there for all instances, and asked at answer time.
+
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use chrono::{Days, NaiveTime, TimeDelta};
+use chrono_tz::Tz;
+use doorstep_core::{Timestamp, order::Order, shipment::Shipment};
+
+use super::{Authority, Estimates, Eta, Model, Parcel, by_carrier, by_shop};
+use crate::store::{OrderRecord, Store, StoreError};
+
+/// How far back is learnt from, and how many parcels at most: what is older or more tells nothing new.
+const MEMORY_DAYS: i64 = 730;
+const MEMORY_PARCELS: u32 = 30_000;
+/// After so long an instance that began to learn and did not end is taken for dead.
+const PATIENCE: TimeDelta = TimeDelta::minutes(30);
+
+/// How expected days are told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EtaConfig {
+    /// Whose word counts, first to last; who is not named is not asked.
+    pub trust: Vec<Authority>,
+    /// How probably a learnt window holds, from 0.5 to 0.99.
+    pub probability: f64,
+    /// Below so many deliveries nothing learnt is told.
+    pub min_deliveries: usize,
+    /// How often all is learnt anew.
+    pub learn_every: Duration,
+    /// Time zone of destinations whose own is not known.
+    pub time_zone: Tz,
+}
+
+impl Default for EtaConfig {
+    fn default() -> Self {
+        Self {
+            trust: vec![Authority::Carrier, Authority::Learned, Authority::Promised],
+            probability: 0.8,
+            min_deliveries: 200,
+            learn_every: Duration::from_hours(12),
+            time_zone: Tz::UTC,
+        }
+    }
+}
+
+/// Tells when parcels are expected.
+pub struct Forecasts {
+    store: Store,
+    config: EtaConfig,
+    model: RwLock<Option<Learnt>>,
+}
+
+#[derive(Clone)]
+struct Learnt {
+    at: Timestamp,
+    /// None when there was too little to learn from.
+    model: Option<Arc<Model>>,
+}
+
+impl Forecasts {
+    /// Over the store; without a model until [`Forecasts::refresh`].
+    pub fn new(store: Store, config: EtaConfig) -> Self {
+        Self {
+            store,
+            config,
+            model: RwLock::default(),
+        }
+    }
+
+    fn learnt(&self) -> Option<Learnt> {
+        // A model is replaced whole: a panic elsewhere leaves a good one.
+        let learnt = self.model.read().unwrap_or_else(PoisonError::into_inner);
+        learnt.clone()
+    }
+
+    /// Takes up what any instance has learnt since the last time.
+    ///
+    /// # Errors
+    /// The store could not be read; what was known stays.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        let known = self.learnt().map(|learnt| learnt.at);
+        let Some((at, body)) = self.store.eta_model(known).await? else {
+            return Ok(());
+        };
+        let model = match body.is_empty() {
+            true => None,
+            false => {
+                let model = Model::read(&body);
+                if model.is_none() {
+                    tracing::warn!(
+                        "another version's forecasts are not used; ours are learnt in their turn"
+                    );
+                }
+                model.map(Arc::new)
+            }
+        };
+        *self.model.write().unwrap_or_else(PoisonError::into_inner) = Some(Learnt { at, model });
+        Ok(())
+    }
+
+    /// Learns from the store's parcels if it is time and no other instance does, and keeps it for all. Tells how many
+    /// deliveries it learnt from.
+    ///
+    /// # Errors
+    /// The store did not answer; what was learnt before stays.
+    pub async fn learn_if_due(&self) -> Result<Option<usize>, StoreError> {
+        let now = self.store.ambient().now();
+        let learned = now - self.config.learn_every;
+        if !self.store.claim_learning(learned, now - PATIENCE).await? {
+            return Ok(None);
+        }
+        let since = now - TimeDelta::days(MEMORY_DAYS);
+        let past = self.store.past_parcels(since, MEMORY_PARCELS).await?;
+        let zone = self.config.time_zone;
+        let parcels: Vec<Parcel> = past
+            .iter()
+            .map(|past| {
+                let told = Told {
+                    carrier: &past.carrier,
+                    order: past.order.as_ref(),
+                    handed_over_at: past.handed_over_at,
+                    delivered_at: past.delivered_at,
+                };
+                told.parcel(zone)
+            })
+            .collect();
+        let deliveries = parcels.iter().filter(|parcel| parcel.delivered.is_some());
+        let deliveries = deliveries.count();
+        let body = match deliveries >= self.config.min_deliveries {
+            false => String::new(),
+            true => {
+                let as_of = now.with_timezone(&zone).naive_local();
+                let learn = move || Model::learn(&parcels, as_of).write();
+                tokio::task::spawn_blocking(learn)
+                    .await
+                    .unwrap_or_else(|error| {
+                        tracing::error!(%error, "forecasts could not be learnt");
+                        String::new()
+                    })
+            }
+        };
+        self.store.keep_eta_model(now, body).await?;
+        Ok(Some(deliveries))
+    }
+
+    /// What each says of when a parcel (or an order that has none yet) comes.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn estimates(
+        &self,
+        order: Option<&OrderRecord>,
+        shipment: Option<&Shipment>,
+        time_zone: Tz,
+    ) -> Result<Estimates, StoreError> {
+        let now = self.store.ambient().now();
+        let today = now.with_timezone(&time_zone).date_naive();
+        Ok(Estimates {
+            carrier: by_carrier(shipment, today),
+            learned: self.by_history(order, shipment, now, time_zone).await?,
+            promised: by_shop(order, shipment, today),
+        })
+    }
+
+    /// What the most trusted of those says who say anything.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn estimate(
+        &self,
+        order: Option<&OrderRecord>,
+        shipment: Option<&Shipment>,
+        time_zone: Tz,
+    ) -> Result<Option<Eta>, StoreError> {
+        let estimates = self.estimates(order, shipment, time_zone).await?;
+        Ok(estimates.most_trusted(&self.config.trust).cloned())
+    }
+
+    /// Only between hand-over and the van, and only while nothing went wrong: of what happens then nothing was learnt.
+    async fn by_history(
+        &self,
+        order: Option<&OrderRecord>,
+        shipment: Option<&Shipment>,
+        now: Timestamp,
+        time_zone: Tz,
+    ) -> Result<Option<Eta>, StoreError> {
+        use doorstep_core::shipment::TrackingStatus::InTransit;
+        let (Some(learnt), Some(shipment)) = (self.learnt(), shipment) else {
+            return Ok(None);
+        };
+        let (Some(model), InTransit) = (learnt.model, shipment.status) else {
+            return Ok(None);
+        };
+        let number = &shipment.tracking_number;
+        let Some(handed_over_at) = self.store.on_its_way_since(number).await? else {
+            return Ok(None);
+        };
+        let told = Told {
+            carrier: &shipment.carrier,
+            order: order.map(|record| &record.order),
+            handed_over_at,
+            delivered_at: None,
+        };
+        let zone = order.map_or(time_zone, |record| told_zone(&record.order, time_zone));
+        let local = now.with_timezone(&zone).naive_local();
+        let forecast = model.forecast(&told.parcel(zone), self.config.probability, local);
+        Ok(forecast.map(|forecast| Eta {
+            window: forecast.days,
+            source: format!("learned:{:.0} %", self.config.probability * 100.0),
+            as_of: Some(learnt.at),
+        }))
+    }
+}
+
+/// What was told of a parcel.
+struct Told<'a> {
+    carrier: &'a str,
+    order: Option<&'a Order>,
+    handed_over_at: Timestamp,
+    delivered_at: Option<Timestamp>,
+}
+
+fn told_zone(order: &Order, otherwise: Tz) -> Tz {
+    order.customer.time_zone.unwrap_or(otherwise)
+}
+
+impl Told<'_> {
+    /// As the model reads it; `zone` is the destination's where the order does not name it.
+    fn parcel(&self, zone: Tz) -> Parcel {
+        let zone = self.order.map_or(zone, |order| told_zone(order, zone));
+        let local = |at: Timestamp| at.with_timezone(&zone).naive_local();
+        let promised = |order: &Order| {
+            let after = order.promised?.to.checked_add_days(Days::new(1))?;
+            Some(after.and_time(NaiveTime::MIN))
+        };
+        Parcel {
+            purchased: self.order.map(|order| local(order.placed_at)),
+            promised: self.order.and_then(promised),
+            delivered: self.delivered_at.map(local),
+            destination: self.order.and_then(destination),
+            carrier: (!self.carrier.is_empty()).then(|| self.carrier.to_lowercase()),
+            ..Parcel::handed_over(local(self.handed_over_at))
+        }
+    }
+}
+
+/// The country, and the first two characters of the postcode: a region in most countries.
+fn destination(order: &Order) -> Option<String> {
+    let country = order.country.as_deref()?;
+    let area: String = order
+        .postcode
+        .iter()
+        .flat_map(|code| code.chars())
+        .take(2)
+        .collect();
+    Some(format!("{country} {area}").trim_end().to_uppercase())
+}
+
+#[cfg(test)]
+mod tests;
