@@ -103,6 +103,7 @@ macro_rules! registry {
 registry! {
     "discord" => discord: "Discord: direct messages, and private threads below a support channel.";
     "email" => email: "E-mail: out by SMTP or into a local outbox.";
+    "telegram" => telegram: "Telegram, by its Bot API.";
     "webchat" => webchat: "The widget on the shop's pages.";
     "whatsapp" => whatsapp: "WhatsApp by Meta's Cloud API.";
 }

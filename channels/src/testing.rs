@@ -292,8 +292,24 @@ impl Inbox for Memory {
     ) -> Result<(), AdmitError> {
         self.there()?;
         let mut cursors = self.cursors.lock().unwrap();
-        cursors.insert(name.to_owned(), value.to_owned());
+        match value.is_empty() {
+            true => cursors.remove(name),
+            false => cursors.insert(name.to_owned(), value.to_owned()),
+        };
         Ok(())
+    }
+
+    async fn cursors(
+        &self,
+        _channel: &ChannelName,
+        prefix: &str,
+    ) -> Result<Vec<(String, String)>, AdmitError> {
+        self.there()?;
+        let cursors = self.cursors.lock().unwrap();
+        let found = cursors.iter().filter(|(name, _)| name.starts_with(prefix));
+        Ok(found
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect())
     }
 }
 

@@ -307,7 +307,7 @@ pub trait Inbox: Send + Sync {
     async fn cursor(&self, channel: &ChannelName, name: &str)
     -> Result<Option<String>, AdmitError>;
 
-    /// Stores how far a listening channel has read, after everything before was admitted (G1).
+    /// Stores how far a listening channel has read, after everything before was admitted (G1). An empty value forgets it.
     ///
     /// # Errors
     /// Nothing was stored.
@@ -317,6 +317,20 @@ pub trait Inbox: Send + Sync {
         name: &str,
         value: &str,
     ) -> Result<(), AdmitError>;
+
+    /// Everything stored by [`Self::set_cursor`] under names that begin with `prefix`: what was half-way when this or
+    /// another instance stopped. By default nothing, for inboxes that do not outlive their process.
+    ///
+    /// # Errors
+    /// The store could not be read; try again.
+    async fn cursors(
+        &self,
+        channel: &ChannelName,
+        prefix: &str,
+    ) -> Result<Vec<(String, String)>, AdmitError> {
+        let _ = (channel, prefix);
+        Ok(Vec::new())
+    }
 }
 
 /// Why a message was not admitted. Nothing was stored.

@@ -333,6 +333,15 @@ impl Inbox for Inbound {
         let stored = self.inner.store.set_cursor(channel, name, value);
         stored.await.map_err(unavailable)
     }
+
+    async fn cursors(
+        &self,
+        channel: &ChannelName,
+        prefix: &str,
+    ) -> Result<Vec<(String, String)>, AdmitError> {
+        let cursors = self.inner.store.cursors(channel, prefix);
+        cursors.await.map_err(unavailable)
+    }
 }
 
 fn unavailable(error: StoreError) -> AdmitError {

@@ -206,6 +206,18 @@ fn a_channel_without_its_secrets_is_named_with_where_they_are_found() {
 }
 
 #[test]
+fn a_bot_without_a_token_is_told_where_tokens_come_from() {
+    Broken {
+        files: &[("doorstep.toml", "[channels.telegram]\nusername = \"shop_bot\"\ntoken = \"secret\"\n")],
+        said: &[
+            "doorstep.toml:3: channels.telegram.token: this is not a bot's token; write what BotFather answered to \
+             /newbot, like 123456789:AAE…, or name a file with `token_file`",
+        ],
+    }
+    .check();
+}
+
+#[test]
 fn a_flow_that_is_not_yaml_is_named_with_the_line() {
     Broken {
         files: &[

@@ -20,6 +20,8 @@ async fn the_documented_matrix_is_what_the_channels_do() {
     played.push(("Discord", super::play(crate::discord::tests::stage).await));
     #[cfg(feature = "whatsapp")]
     played.push(("WhatsApp", super::play(crate::whatsapp::tests::stage).await));
+    #[cfg(feature = "telegram")]
+    played.push(("Telegram", super::play(crate::telegram::tests::stage).await));
     let table = render(&played);
     println!("{table}");
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/channels/README.md");

@@ -40,7 +40,26 @@ impl Store {
         Ok(rows.first().map(|row| row.get("value")).transpose()?)
     }
 
-    /// Stores how far a listening channel has read.
+    /// Every cursor of a channel whose name begins with `prefix`, by name.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn cursors(
+        &self,
+        channel: &ChannelName,
+        prefix: &str,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        let sql = "SELECT name, value FROM cursors WHERE channel = $1 AND substr(name, 1, $2) = $3 ORDER BY name";
+        let length = i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX);
+        let values = [channel.as_str().into(), length.into(), prefix.into()];
+        let rows = self.query(sql, values).await?;
+        let pairs = rows
+            .iter()
+            .map(|row| Ok((row.get("name")?, row.get("value")?)));
+        pairs.collect()
+    }
+
+    /// Stores how far a listening channel has read. An empty value forgets it.
     ///
     /// # Errors
     /// Nothing was stored.
@@ -110,6 +129,12 @@ impl Write for SetCursor {
     const NAME: &'static str = "set_cursor";
 
     async fn run(&self, transaction: &Transaction<'_>) -> Result<(), DbErr> {
+        if self.value.is_empty() {
+            let sql = "DELETE FROM cursors WHERE channel = $1 AND name = $2";
+            let values = [self.channel.as_str().into(), self.name.as_str().into()];
+            execute(transaction, sql, values).await?;
+            return Ok(());
+        }
         execute(
             transaction,
             "INSERT INTO cursors (channel, name, value, changed_at) VALUES ($1, $2, $3, $4)
@@ -123,5 +148,45 @@ impl Write for SetCursor {
         )
         .await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use doorstep_core::ChannelName;
+
+    use crate::testing::stores;
+
+    #[tokio::test]
+    async fn what_a_channel_keeps_is_found_by_its_prefix_until_it_is_forgotten() {
+        for test in stores().await {
+            let telegram = ChannelName::from("telegram");
+            let email = ChannelName::from("email");
+            for (channel, name) in [
+                (&telegram, "album:2"),
+                (&telegram, "album:1"),
+                (&telegram, "album-closed:1"),
+                (&telegram, "ALBUM:1"),
+                (&telegram, "albu%"),
+                (&email, "album:3"),
+            ] {
+                test.store.set_cursor(channel, name, "x").await.unwrap();
+            }
+            test.store
+                .set_cursor(&telegram, "album:2", "y")
+                .await
+                .unwrap();
+            let found = test.store.cursors(&telegram, "album:").await.unwrap();
+            let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+            assert_eq!(found, [pair("album:1", "x"), pair("album:2", "y")]);
+            test.store
+                .set_cursor(&telegram, "album:1", "")
+                .await
+                .unwrap();
+            let found = test.store.cursors(&telegram, "album:").await.unwrap();
+            assert_eq!(found, [pair("album:2", "y")]);
+            let one = test.store.cursor(&telegram, "album:1").await.unwrap();
+            assert_eq!(one, None);
+        }
     }
 }
