@@ -2,13 +2,13 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`config`] | the section, checked |
-//! | [`api`] | requests to a Bot API server, and what went wrong with them |
-//! | [`update`], [`inbound`] | what Telegram tells, and what a customer said by it |
-//! | [`albums`] | files that were sent together are one message |
-//! | [`listen`] | the menu, the webhook, long polling |
-//! | [`compose`], [`html`], [`buttons`], [`pictures`] | one of our messages as Telegram shows it |
-//! | [`send`] | sending it, and what became of it |
+//! | `config` | the section, checked |
+//! | `api` | requests to a Bot API server, and what went wrong with them |
+//! | `update`, `inbound` | what Telegram tells, and what a customer said by it |
+//! | `albums` | files that were sent together are one message |
+//! | `listen` | the menu, the webhook, long polling |
+//! | `compose`, `html`, `buttons`, `pictures` | one of our messages as Telegram shows it |
+//! | `send` | sending it, and what became of it |
 //! | [`simulator`] | Telegram, played on loopback |
 
 mod albums;

@@ -49,7 +49,7 @@ impl Store {
         channel: &ChannelName,
         prefix: &str,
     ) -> Result<Vec<(String, String)>, StoreError> {
-        let sql = "SELECT name, value FROM cursors WHERE channel = $1 AND substr(name, 1, $2) = $3 ORDER BY name";
+        let sql = "SELECT name, value FROM cursors WHERE channel = $1 AND substr(name, 1, CAST($2 AS INTEGER)) = $3 ORDER BY name";
         let length = i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX);
         let values = [channel.as_str().into(), length.into(), prefix.into()];
         let rows = self.query(sql, values).await?;
