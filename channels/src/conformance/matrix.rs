@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::Outcome;
 
-/// Plays all channels and compares the table with the one in the documentation, which is written anew when
+/// Plays all channels and compares the table with those in the documentation, which are written anew when
 /// `DOORSTEP_BLESS=1`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_documented_matrix_is_what_the_channels_do() {
@@ -24,19 +24,21 @@ async fn the_documented_matrix_is_what_the_channels_do() {
     played.push(("Telegram", super::play(crate::telegram::tests::stage).await));
     let table = render(&played);
     println!("{table}");
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/channels/README.md");
-    let page = std::fs::read_to_string(path).unwrap();
-    let (before, rest) = page.split_once("<!-- matrix -->\n").unwrap();
-    let (_, after) = rest.split_once("<!-- /matrix -->").unwrap();
-    let wanted = format!("{before}<!-- matrix -->\n{table}<!-- /matrix -->{after}");
-    if std::env::var_os("DOORSTEP_BLESS").is_some() {
-        std::fs::write(path, wanted).unwrap();
-        return;
+    for page in ["docs/channels/README.md", "README.md"] {
+        let path = format!("{}/../{page}", env!("CARGO_MANIFEST_DIR"));
+        let found = std::fs::read_to_string(&path).unwrap();
+        let (before, rest) = found.split_once("<!-- matrix -->\n").unwrap();
+        let (_, after) = rest.split_once("<!-- /matrix -->").unwrap();
+        let wanted = format!("{before}<!-- matrix -->\n{table}<!-- /matrix -->{after}");
+        if std::env::var_os("DOORSTEP_BLESS").is_some() {
+            std::fs::write(path, wanted).unwrap();
+            continue;
+        }
+        assert_eq!(
+            found, wanted,
+            "{page}: run this test with DOORSTEP_BLESS=1 and look at the change"
+        );
     }
-    assert_eq!(
-        page, wanted,
-        "run this test with DOORSTEP_BLESS=1 and look at the change"
-    );
 }
 
 fn render(played: &[(&str, Vec<(&'static str, Outcome)>)]) -> String {
