@@ -54,6 +54,8 @@ pub enum Command {
     /// Channels.
     #[command(subcommand)]
     Channels(ChannelsCommand),
+    /// Play a provider on this machine, with its customers: their messages from the terminal or a script.
+    Simulate(Simulate),
     /// Addresses that are proven to be a customer's.
     #[command(subcommand)]
     Links(Links),
@@ -120,6 +122,26 @@ pub enum ChannelsCommand {
         /// The channel: `telegram`.
         name: String,
     },
+}
+
+/// `doorstep simulate`
+///
+/// Prints the settings that point a channel at it. Then each line of standard input is what a customer writes, or one of
+/// /as NAME, /press LABEL, /edit TEXT, /send FILE [WORDS], /follow TOKEN, /other, /block, /unblock, and
+/// /faults rate_limited=0.02,server_error=0.02,lost_answer=0.01,duplicate=0.05,reordered=0.05,seed=7 (without values: none).
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// telegram, whatsapp, discord or email.
+    pub provider: String,
+    /// Where its API listens.
+    #[arg(long, default_value = "127.0.0.1:8090")]
+    pub listen: std::net::SocketAddr,
+    /// The program under test: webhooks go to its /webhooks/channels/NAME.
+    #[arg(long, default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    pub program: String,
+    /// Where files lie that the channel reads (e-mail).
+    #[arg(long, default_value = "simulated-mail", value_name = "FOLDER")]
+    pub folder: PathBuf,
 }
 
 /// `doorstep links`

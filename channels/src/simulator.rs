@@ -4,11 +4,11 @@
 //! fidelity rests on the provider's documents, which the module doc of each names. It has the customers' side too: what
 //! they write, press and see; and it can be made to fail as providers do ([`Faults`]), repeatably by a seed.
 
-use std::time::Duration;
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use doorstep_core::message::Address;
+use doorstep_core::{Ambient, message::Address};
 
 /// A provider played on loopback. It stops when dropped.
 #[async_trait]
@@ -173,10 +173,65 @@ pub enum SimulatorError {
         /// What was asked.
         what: String,
     },
+    /// There is no such simulator.
+    #[error(
+        "there is no simulator of `{provider}`; there are telegram, whatsapp, discord and email"
+    )]
+    Unknown {
+        /// What was asked for.
+        provider: String,
+    },
     /// It could not listen, or could not reach the channel.
     #[error("the simulator failed: {reason}")]
     Failed {
         /// Why.
         reason: String,
     },
+}
+
+/// How a simulator is started by name.
+pub struct Start {
+    /// Where its API listens; port 0 for any. Loopback only.
+    pub listen: SocketAddr,
+    /// Where it sends webhooks, if it sends any.
+    pub webhook: String,
+    /// Where it keeps files that the channel reads (a maildir).
+    pub folder: PathBuf,
+    /// Clock and randomness.
+    pub ambient: Ambient,
+}
+
+/// A simulator that runs.
+pub struct Started {
+    /// It.
+    pub simulator: Arc<dyn Simulator>,
+    /// The settings that point a channel at it: keys as in the configuration, with their values.
+    pub settings: Vec<(String, String)>,
+}
+
+/// Starts the simulator of a provider.
+///
+/// # Errors
+/// There is none of that name, or it cannot listen.
+pub async fn start(provider: &str, how: Start) -> Result<Started, SimulatorError> {
+    let (simulator, settings): (Arc<dyn Simulator>, Vec<(&str, String)>) = match provider {
+        #[cfg(feature = "discord")]
+        "discord" => crate::discord::simulator::by_name(how).await?,
+        #[cfg(feature = "email")]
+        "email" => crate::email::simulator::by_name(how).await?,
+        #[cfg(feature = "telegram")]
+        "telegram" => crate::telegram::simulator::by_name(how).await?,
+        #[cfg(feature = "whatsapp")]
+        "whatsapp" => crate::whatsapp::simulator::by_name(how).await?,
+        other => {
+            return Err(SimulatorError::Unknown {
+                provider: other.to_owned(),
+            });
+        }
+    };
+    let section = |(key, value): (&str, String)| (format!("channels.{provider}.{key}"), value);
+    Ok(Started {
+        simulator,
+        settings: settings.into_iter().map(section).collect(),
+    })
 }

@@ -12,6 +12,7 @@ mod preview;
 mod privacy;
 mod say;
 mod serve;
+mod simulate;
 
 use std::{fmt::Display, io::Write, process::ExitCode};
 
@@ -82,6 +83,7 @@ async fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Check => check::run(cli).await,
         Command::Preview(preview) => preview::run(cli, preview).await,
         Command::Channels(command) => channels::run(cli, command).await,
+        Command::Simulate(simulate) => simulate::run(cli, simulate).await,
         Command::Links(command) => links::run(cli, command).await,
         Command::Say(say) => say::run(cli, say).await,
         Command::Classify(classify) => classify::run(cli, classify).await,

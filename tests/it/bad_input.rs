@@ -152,7 +152,7 @@ async fn of_ten_thousand_messages_of_one_visitor_the_admitted_are_answered_and_t
             }
         }
     };
-    within("the flood", flood).await;
+    within("the flood", Box::pin(flood)).await;
     assert!(
         admitted.len() >= 20,
         "the burst is let through: {}",

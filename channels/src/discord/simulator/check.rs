@@ -8,13 +8,16 @@ use serde_json::Value;
 
 /// The JSON of a body: the whole of it, or the part `payload_json` of a form.
 pub(super) fn json_of(headers: &HeaderMap, body: &[u8]) -> Value {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let boundary = media_type.and_then(|media| media.split_once("boundary="));
     let json = match boundary {
         Some((_, boundary)) => payload_json(body, boundary.trim_matches('"')),
         None => Some(body),
     };
-    json.and_then(|json| serde_json::from_slice(json).ok()).unwrap_or(Value::Null)
+    json.and_then(|json| serde_json::from_slice(json).ok())
+        .unwrap_or(Value::Null)
 }
 
 fn payload_json<'a>(body: &'a [u8], boundary: &str) -> Option<&'a [u8]> {
@@ -26,7 +29,9 @@ fn payload_json<'a>(body: &'a [u8], boundary: &str) -> Option<&'a [u8]> {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
 }
 
 fn length(value: &Value) -> usize {
@@ -48,11 +53,17 @@ pub(super) fn message(body: &Value) -> Result<(), (u64, String)> {
     if length(&body["content"]) == 0 && embeds.is_empty() && list("attachments").is_empty() {
         return Err((50006, "Cannot send an empty message".to_owned()));
     }
-    let text: usize = embeds.iter().map(|embed| length(&embed["title"]) + length(&embed["description"])).sum();
+    let text: usize = embeds
+        .iter()
+        .map(|embed| length(&embed["title"]) + length(&embed["description"]))
+        .sum();
     if embeds.len() > 10 || text > 6000 {
         return invalid("embeds are too many or too long");
     }
-    if embeds.iter().any(|embed| length(&embed["title"]) > 256 || length(&embed["description"]) > 4096) {
+    if embeds
+        .iter()
+        .any(|embed| length(&embed["title"]) > 256 || length(&embed["description"]) > 4096)
+    {
         return invalid("an embed is too long");
     }
     if rows.len() > 5 {
@@ -60,7 +71,10 @@ pub(super) fn message(body: &Value) -> Result<(), (u64, String)> {
     }
     let mut ids = HashSet::new();
     for row in rows {
-        let components = row["components"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let components = row["components"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         if row["type"] != 1 || components.is_empty() || components.len() > 5 {
             return invalid("a row has none or more than 5 components");
         }
@@ -83,17 +97,28 @@ fn component_fits(component: &Value) -> Result<(), (u64, String)> {
     match component["type"].as_u64() {
         Some(2) => {
             let linked = component["style"] == 5;
-            let named = if linked { &component["url"] } else { &component["custom_id"] };
+            let named = if linked {
+                &component["url"]
+            } else {
+                &component["custom_id"]
+            };
             match length(named) > 0 && (1..=80).contains(&length(&component["label"])) {
                 true => Ok(()),
                 false => invalid("a button has no label or nothing to do"),
             }
         }
         Some(3) => {
-            let options = component["options"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let values: HashSet<&str> = options.iter().filter_map(|option| option["value"].as_str()).collect();
+            let options = component["options"]
+                .as_array()
+                .map(Vec::as_slice)
+                .unwrap_or_default();
+            let values: HashSet<&str> = options
+                .iter()
+                .filter_map(|option| option["value"].as_str())
+                .collect();
             let fit = options.iter().all(|option| {
-                (1..=100).contains(&length(&option["label"])) && (1..=100).contains(&length(&option["value"]))
+                (1..=100).contains(&length(&option["label"]))
+                    && (1..=100).contains(&length(&option["value"]))
             });
             match fit && (1..=25).contains(&options.len()) && values.len() == options.len() {
                 true => Ok(()),

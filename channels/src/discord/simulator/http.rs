@@ -66,8 +66,12 @@ pub(super) async fn api(
         return StatusCode::NOT_FOUND.into_response();
     };
     let body = check::json_of(&headers, &body);
-    world.requests.push((method.to_string(), path.to_owned(), body.clone()));
-    let authorized = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    world
+        .requests
+        .push((method.to_string(), path.to_owned(), body.clone()));
+    let authorized = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
     let answer = if world.faults.revoked || authorized != Some(&format!("Bot {TOKEN}")) {
         Err(refusal(401, 0, "401: Unauthorized"))
     } else {
@@ -87,7 +91,11 @@ pub(super) async fn api(
         Ok(Answer::Limited(after, scope)) => limited(after, scope),
         Err(Refusal(status, code, words)) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-            (status, axum::Json(json!({ "code": code, "message": words }))).into_response()
+            (
+                status,
+                axum::Json(json!({ "code": code, "message": words })),
+            )
+                .into_response()
         }
     };
     for (name, value) in bucket {
@@ -105,7 +113,10 @@ fn limited(after: Duration, scope: &str) -> Response {
         "global": false,
     });
     let seconds = after.as_secs_f64().ceil().to_string();
-    let headers = [("retry-after", seconds.as_str()), ("x-ratelimit-scope", scope)];
+    let headers = [
+        ("retry-after", seconds.as_str()),
+        ("x-ratelimit-scope", scope),
+    ];
     (StatusCode::TOO_MANY_REQUESTS, headers, axum::Json(body)).into_response()
 }
 
@@ -129,7 +140,10 @@ impl World {
         query: &str,
         body: &Value,
     ) -> Result<Answer, Refusal> {
-        let id = |text: &str| text.parse::<u64>().map_err(|_| refusal(400, 50035, "Invalid Form Body"));
+        let id = |text: &str| {
+            text.parse::<u64>()
+                .map_err(|_| refusal(400, 50035, "Invalid Form Body"))
+        };
         match (method.as_str(), path) {
             ("GET", ["users", "@me"]) => Ok(Answer::Json(payloads::bot())),
             ("GET", ["gateway", "bot"]) => Ok(Answer::Json(json!({
@@ -154,7 +168,11 @@ impl World {
             ("GET", ["channels", channel, "messages"]) => self.messages(id(channel)?, query),
             ("GET", ["channels", channel, "messages", message]) => {
                 let (channel, message) = (id(channel)?, id(message)?);
-                let found = self.room(channel)?.messages.iter().find(|known| id_of(known) == message);
+                let found = self
+                    .room(channel)?
+                    .messages
+                    .iter()
+                    .find(|known| id_of(known) == message);
                 let found = found.ok_or_else(|| refusal(404, 10008, "Unknown Message"))?;
                 Ok(Answer::Json(found.clone()))
             }
@@ -163,24 +181,36 @@ impl World {
                 self.counts.marks += 1;
                 Ok(Answer::Empty)
             }
-            ("GET", ["channels", channel]) => Ok(Answer::Json(self.room(id(channel)?)?.payload.clone())),
+            ("GET", ["channels", channel]) => {
+                Ok(Answer::Json(self.room(id(channel)?)?.payload.clone()))
+            }
             ("PATCH", ["channels", channel]) => {
                 let room = self.room(id(channel)?)?;
                 room.payload["thread_metadata"]["archived"] = body["archived"].clone();
                 Ok(Answer::Json(room.payload.clone()))
             }
             ("POST", ["channels", channel, "threads"]) => self.open_thread(id(channel)?, body),
-            ("PUT", ["channels", thread, "thread-members", user]) => self.add_member(id(thread)?, id(user)?),
+            ("PUT", ["channels", thread, "thread-members", user]) => {
+                self.add_member(id(thread)?, id(user)?)
+            }
             ("POST", ["interactions", _, token, "callback"]) => self.callback(token, body),
-            ("PATCH", ["webhooks", _, token, "messages", "@original"]) => self.edit_original(token, body),
+            ("PATCH", ["webhooks", _, token, "messages", "@original"]) => {
+                self.edit_original(token, body)
+            }
             ("GET", ["guilds", _, "roles"]) => Ok(Answer::Json(payloads::roles())),
-            ("GET", ["guilds", _, "members", _]) => Ok(Answer::Json(json!({ "user": payloads::bot(), "roles": [] }))),
+            ("GET", ["guilds", _, "members", _]) => Ok(Answer::Json(
+                json!({ "user": payloads::bot(), "roles": [] }),
+            )),
             _ => Err(refusal(404, 0, "404: Not Found")),
         }
     }
 
     fn application(&self) -> Value {
-        let granted = if self.options.grants_content { 1 << 19 } else { 0 };
+        let granted = if self.options.grants_content {
+            1 << 19
+        } else {
+            0
+        };
         json!({
             "id": payloads::APPLICATION.to_string(),
             "name": "Doorstep",
@@ -191,7 +221,9 @@ impl World {
     }
 
     fn room(&mut self, channel: u64) -> Result<&mut Room, Refusal> {
-        self.rooms.get_mut(&channel).ok_or_else(|| refusal(404, 10003, "Unknown Channel"))
+        self.rooms
+            .get_mut(&channel)
+            .ok_or_else(|| refusal(404, 10003, "Unknown Channel"))
     }
 
     /// A send's faults; `Some` when it ends there.
@@ -233,7 +265,9 @@ impl World {
         if archived["locked"] == true {
             return Err(refusal(400, 160005, "This thread is locked"));
         }
-        let nonce = body["nonce"].as_str().map(|nonce| (channel, nonce.to_owned()));
+        let nonce = body["nonce"]
+            .as_str()
+            .map(|nonce| (channel, nonce.to_owned()));
         if let Some(known) = self.message_of_nonce(nonce.as_ref(), body["enforce_nonce"] == true) {
             return Ok(self.taken(known));
         }
@@ -250,8 +284,14 @@ impl World {
     fn message_of_nonce(&mut self, nonce: Option<&(u64, String)>, enforced: bool) -> Option<Value> {
         let nonce = nonce.filter(|_| enforced)?;
         let (message, at) = *self.nonces.get(nonce)?;
-        let room = self.rooms.get(&nonce.0).filter(|_| at.elapsed() < NONCE_LIFETIME)?;
-        room.messages.iter().find(|known| id_of(known) == message).cloned()
+        let room = self
+            .rooms
+            .get(&nonce.0)
+            .filter(|_| at.elapsed() < NONCE_LIFETIME)?;
+        room.messages
+            .iter()
+            .find(|known| id_of(known) == message)
+            .cloned()
     }
 
     /// A message of the bot's, kept in its channel.
@@ -280,10 +320,16 @@ impl World {
     }
 
     fn messages(&mut self, channel: u64, query: &str) -> Result<Answer, Refusal> {
-        let after = query.split('&').find_map(|pair| pair.strip_prefix("after=")?.parse::<u64>().ok());
+        let after = query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("after=")?.parse::<u64>().ok());
         let after = after.unwrap_or(0);
         let room = self.room(channel)?;
-        let newest_first = room.messages.iter().rev().filter(|message| id_of(message) > after);
+        let newest_first = room
+            .messages
+            .iter()
+            .rev()
+            .filter(|message| id_of(message) > after);
         let mut found: Vec<Value> = newest_first.cloned().collect();
         for message in &mut found {
             // Over HTTP messages do not say where they were written.
@@ -334,7 +380,10 @@ impl World {
             return Err(unknown());
         }
         if pressed.acknowledged.is_some() {
-            return Err((40060, "Interaction has already been acknowledged.".to_owned()));
+            return Err((
+                40060,
+                "Interaction has already been acknowledged.".to_owned(),
+            ));
         }
         let kind = body["type"].as_u64().unwrap_or(0);
         pressed.acknowledged = Some(kind);
@@ -357,12 +406,16 @@ impl World {
 
     fn callback(&mut self, token: &str, body: &Value) -> Result<Answer, Refusal> {
         let taken = self.take_callback(token, body);
-        taken.map_err(|(code, words)| Refusal(if code == 40060 { 400 } else { 404 }, code, words))?;
+        taken
+            .map_err(|(code, words)| Refusal(if code == 40060 { 400 } else { 404 }, code, words))?;
         Ok(Answer::Empty)
     }
 
     fn edit_original(&mut self, token: &str, body: &Value) -> Result<Answer, Refusal> {
-        let deferred = self.interactions.get(token).filter(|pressed| pressed.acknowledged == Some(5));
+        let deferred = self
+            .interactions
+            .get(token)
+            .filter(|pressed| pressed.acknowledged == Some(5));
         let Some(pressed) = deferred else {
             return Err(refusal(404, 10015, "Unknown Webhook"));
         };
@@ -399,12 +452,17 @@ impl World {
     }
 
     fn bucket_headers(&self, path: &str) -> Vec<(&'static str, String)> {
-        let channel = path.strip_prefix("/channels/").and_then(|rest| rest.strip_suffix("/messages"));
+        let channel = path
+            .strip_prefix("/channels/")
+            .and_then(|rest| rest.strip_suffix("/messages"));
         let channel = channel.and_then(|id| id.parse::<u64>().ok());
-        let Some((remaining, reset)) = channel.and_then(|channel| self.buckets.get(&channel)) else {
+        let Some((remaining, reset)) = channel.and_then(|channel| self.buckets.get(&channel))
+        else {
             return Vec::new();
         };
-        let after = reset.saturating_duration_since(Instant::now()).as_secs_f64();
+        let after = reset
+            .saturating_duration_since(Instant::now())
+            .as_secs_f64();
         vec![
             ("x-ratelimit-limit", self.options.bucket.0.to_string()),
             ("x-ratelimit-remaining", remaining.to_string()),

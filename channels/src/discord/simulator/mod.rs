@@ -109,7 +109,9 @@ pub async fn start(options: Options) -> Result<DiscordSimulator, SimulatorError>
     let failed = |reason: String| SimulatorError::Failed { reason };
     let listener = tokio::net::TcpListener::bind(options.listen).await;
     let listener = listener.map_err(|error| failed(error.to_string()))?;
-    let address = listener.local_addr().map_err(|error| failed(error.to_string()))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| failed(error.to_string()))?;
     let base = format!("http://{address}");
     let shared = Arc::new(Shared {
         world: Mutex::new(World::new(base.clone(), options)),
@@ -219,9 +221,15 @@ impl DiscordSimulator {
     pub fn sessions(&self) -> (usize, usize) {
         let world = self.shared.world();
         let connected = |session: &&world::Session| {
-            session.sender.as_ref().is_some_and(|sender| !sender.is_closed())
+            session
+                .sender
+                .as_ref()
+                .is_some_and(|sender| !sender.is_closed())
         };
-        (world.sessions.len(), world.sessions.values().filter(connected).count())
+        (
+            world.sessions.len(),
+            world.sessions.values().filter(connected).count(),
+        )
     }
 
     /// Every event of all sessions.
@@ -313,7 +321,10 @@ impl DiscordSimulator {
     pub fn expire_files(&self) {
         let mut world = self.shared.world();
         let files = std::mem::take(&mut world.files);
-        world.files = files.into_iter().map(|(path, file)| (format!("fresh/{path}"), file)).collect();
+        world.files = files
+            .into_iter()
+            .map(|(path, file)| (format!("fresh/{path}"), file))
+            .collect();
         for room in world.rooms.values_mut() {
             for message in &mut room.messages {
                 let files = message["attachments"].as_array_mut().into_iter().flatten();
@@ -335,7 +346,8 @@ impl DiscordSimulator {
         option: Option<(&str, &str)>,
         locale: &str,
     ) -> Result<(), SimulatorError> {
-        let options = option.map(|(name, value)| json!({ "name": name, "type": 3, "value": value }));
+        let options =
+            option.map(|(name, value)| json!({ "name": name, "type": 3, "value": value }));
         let options: Vec<Value> = options.into_iter().collect();
         let id = self.shared.world().next_id().to_string();
         let data = json!({ "id": id, "name": name, "type": 1, "options": options });
@@ -352,7 +364,8 @@ impl DiscordSimulator {
             Some(menu) => json!({ "custom_id": menu, "component_type": 3, "values": [id] }),
             None => json!({ "custom_id": id, "component_type": 2 }),
         };
-        self.interact(customer, 3, data, Some(message), "en-US").await
+        self.interact(customer, 3, data, Some(message), "en-US")
+            .await
     }
 
     async fn interact(
@@ -400,7 +413,10 @@ impl DiscordSimulator {
             .await
             .map_err(|error| failed(error.to_string()))?;
         let status = response.status();
-        let answer: Value = response.json().await.map_err(|error| failed(error.to_string()))?;
+        let answer: Value = response
+            .json()
+            .await
+            .map_err(|error| failed(error.to_string()))?;
         if !status.is_success() {
             return Err(failed(format!("the webhook answered {status}: {answer}")));
         }
@@ -418,8 +434,16 @@ impl DiscordSimulator {
         };
         let (channel, id) = last.ok_or_else(nothing)?;
         let at = payloads::time(world.ambient.now());
-        let known = world.rooms.get(&channel).into_iter().flat_map(|room| &room.messages);
-        let mut message = known.into_iter().find(|message| id_of(message) == id).cloned().ok_or_else(nothing)?;
+        let known = world
+            .rooms
+            .get(&channel)
+            .into_iter()
+            .flat_map(|room| &room.messages);
+        let mut message = known
+            .into_iter()
+            .find(|message| id_of(message) == id)
+            .cloned()
+            .ok_or_else(nothing)?;
         message["content"] = content.into();
         message["edited_timestamp"] = at.into();
         world.keep(channel, message.clone());
@@ -427,12 +451,23 @@ impl DiscordSimulator {
         Ok(())
     }
 
-    fn send_file(&self, customer: &str, name: &str, media_type: &str, bytes: bytes::Bytes, words: &str) {
+    fn send_file(
+        &self,
+        customer: &str,
+        name: &str,
+        media_type: &str,
+        bytes: bytes::Bytes,
+        words: &str,
+    ) {
         let mut world = self.shared.world();
         let mention = customer.starts_with('#');
         let mut message = world.write(customer, words, mention);
         let id = world.next_id();
-        let path = format!("attachments/{}/{id}/{}", text(&message["channel_id"]), file_name(name));
+        let path = format!(
+            "attachments/{}/{id}/{}",
+            text(&message["channel_id"]),
+            file_name(name)
+        );
         message["attachments"] = json!([{
             "id": id.to_string(),
             "filename": name,
@@ -460,7 +495,9 @@ impl DiscordSimulator {
 /// A file's name as Discord puts it into addresses.
 fn file_name(name: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_');
-    name.chars().map(|letter| if plain(letter) { letter } else { '_' }).collect()
+    name.chars()
+        .map(|letter| if plain(letter) { letter } else { '_' })
+        .collect()
 }
 
 #[async_trait]
@@ -500,7 +537,8 @@ impl Simulator for DiscordSimulator {
                 Ok(())
             }
             Act::Follow(token) => {
-                self.use_command(customer, "link", Some(("code", &token)), "en-US").await
+                self.use_command(customer, "link", Some(("code", &token)), "en-US")
+                    .await
             }
             Act::DoSomethingElse => {
                 self.do_something_else(customer);
@@ -525,8 +563,15 @@ impl Simulator for DiscordSimulator {
         let rooms = [Some(person.dm), person.thread];
         let mut messages = person.whispers.clone();
         let bot = payloads::BOT.to_string();
-        for room in rooms.into_iter().flatten().filter_map(|room| world.rooms.get(&room)) {
-            let ours = room.messages.iter().filter(|message| message["author"]["id"] == bot);
+        for room in rooms
+            .into_iter()
+            .flatten()
+            .filter_map(|room| world.rooms.get(&room))
+        {
+            let ours = room
+                .messages
+                .iter()
+                .filter(|message| message["author"]["id"] == bot);
             messages.extend(ours.cloned());
         }
         messages.sort_by_key(id_of);
@@ -551,24 +596,39 @@ impl Simulator for DiscordSimulator {
     async fn changed(&self, seen: u64) -> u64 {
         let mut changes = self.shared.changes.subscribe();
         // The sender lives as long as we.
-        let now = changes.wait_for(|changes| *changes > seen).await.map(|changes| *changes);
+        let now = changes
+            .wait_for(|changes| *changes > seen)
+            .await
+            .map(|changes| *changes);
         now.unwrap_or(seen)
     }
 }
 
 /// A message as the customer's device shows it.
 fn shown(message: &Value) -> Shown {
-    let list = |key: &str| message[key].as_array().map(Vec::as_slice).unwrap_or_default();
+    let list = |key: &str| {
+        message[key]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    };
     let mut lines = vec![text(&message["content"])];
     let mut images = Vec::new();
     for embed in list("embeds") {
         lines.extend(["title", "description", "url"].map(|key| text(&embed[key])));
         images.push(text(&embed["image"]["url"]));
     }
-    images.extend(list("attachments").iter().map(|file| text(&file["filename"])));
+    images.extend(
+        list("attachments")
+            .iter()
+            .map(|file| text(&file["filename"])),
+    );
     images.retain(|image| !image.is_empty());
     lines.retain(|line| !line.is_empty());
-    let components = list("components").iter().filter_map(|row| row["components"].as_array()).flatten();
+    let components = list("components")
+        .iter()
+        .filter_map(|row| row["components"].as_array())
+        .flatten();
     let mut buttons = Vec::new();
     for component in components {
         let options = component["options"].as_array().into_iter().flatten();
@@ -582,4 +642,22 @@ fn shown(message: &Value) -> Shown {
         buttons,
         images,
     }
+}
+
+/// By [`crate::simulator::start`].
+pub(crate) async fn by_name(
+    how: crate::simulator::Start,
+) -> Result<(Arc<dyn Simulator>, Vec<(&'static str, String)>), SimulatorError> {
+    let mut options = Options::new(how.ambient);
+    options.listen = how.listen;
+    let simulator = start(options).await?;
+    let config = simulator.config();
+    let settings = vec![
+        ("token", TOKEN.to_owned()),
+        ("application_id", config.application_id),
+        ("public_key", config.public_key),
+        ("support_channel", config.support_channel),
+        ("api_url", config.api_url),
+    ];
+    Ok((Arc::new(simulator), settings))
 }

@@ -80,7 +80,11 @@ pub(super) struct MessageParts<'a> {
 }
 
 pub(super) fn message(parts: &MessageParts<'_>) -> Value {
-    let mentions = if parts.mentions_bot { vec![bot()] } else { Vec::new() };
+    let mentions = if parts.mentions_bot {
+        vec![bot()]
+    } else {
+        Vec::new()
+    };
     let mut message = json!({
         "id": parts.id.to_string(),
         "channel_id": parts.channel.to_string(),
@@ -145,7 +149,8 @@ pub(super) fn interaction(parts: &InteractionParts<'_>) -> Value {
         interaction["member"] = member;
         interaction["guild_id"] = GUILD.to_string().into();
         interaction["guild_locale"] = "en-US".into();
-        interaction["guild"] = json!({ "id": GUILD.to_string(), "locale": "en-US", "features": [] });
+        interaction["guild"] =
+            json!({ "id": GUILD.to_string(), "locale": "en-US", "features": [] });
     } else {
         interaction["user"] = parts.user.clone();
     }

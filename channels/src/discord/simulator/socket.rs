@@ -67,7 +67,9 @@ fn hear(shared: &Shared, text: &str, sender: &mpsc::UnboundedSender<Out>) {
     let data = &frame["d"];
     match frame["op"].as_u64() {
         Some(1) if world.options.acknowledges => {
-            answer(Out::Frame(json!({ "op": 11, "t": null, "s": null, "d": null })));
+            answer(Out::Frame(
+                json!({ "op": 11, "t": null, "s": null, "d": null }),
+            ));
         }
         Some(1) => {}
         Some(2 | 6) if data["token"] != TOKEN || world.faults.revoked => answer(Out::Close(4004)),
@@ -99,7 +101,9 @@ fn identify(world: &mut World, data: &Value, sender: &mpsc::UnboundedSender<Out>
 }
 
 fn resume(world: &mut World, data: &Value, sender: &mpsc::UnboundedSender<Out>) {
-    let known = data["session_id"].as_str().and_then(|id| world.sessions.get_mut(id));
+    let known = data["session_id"]
+        .as_str()
+        .and_then(|id| world.sessions.get_mut(id));
     let Some(session) = known else {
         let over = json!({ "op": 9, "t": null, "s": null, "d": false });
         let _ = sender.send(Out::Frame(over));

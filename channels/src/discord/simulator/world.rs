@@ -196,8 +196,14 @@ impl World {
 
     /// Keeps a message in its channel, or puts it in the place of the one with its identifier.
     pub(super) fn keep(&mut self, channel: u64, message: Value) {
-        let Some(room) = self.rooms.get_mut(&channel) else { return };
-        match room.messages.iter_mut().find(|known| known["id"] == message["id"]) {
+        let Some(room) = self.rooms.get_mut(&channel) else {
+            return;
+        };
+        match room
+            .messages
+            .iter_mut()
+            .find(|known| known["id"] == message["id"])
+        {
             Some(known) => *known = message,
             None => room.messages.push(message),
         }
@@ -212,12 +218,18 @@ impl World {
     ) -> Option<(Value, String, Option<String>)> {
         let person = self.people.get(name)?;
         let rooms = [Some(person.dm), person.thread];
-        let rooms = rooms.into_iter().flatten().filter_map(|room| self.rooms.get(&room));
+        let rooms = rooms
+            .into_iter()
+            .flatten()
+            .filter_map(|room| self.rooms.get(&room));
         let mut messages: Vec<&Value> = rooms.flat_map(|room| &room.messages).collect();
         messages.sort_by_key(|message| id_of(message));
         messages.into_iter().rev().find_map(|message| {
             let rows = message["components"].as_array()?;
-            let components = rows.iter().filter_map(|row| row["components"].as_array()).flatten();
+            let components = rows
+                .iter()
+                .filter_map(|row| row["components"].as_array())
+                .flatten();
             for component in components {
                 if component["label"] == label && component["custom_id"].is_string() {
                     return Some((message.clone(), text(&component["custom_id"]), None));
@@ -243,7 +255,9 @@ impl World {
     ) -> (String, Value) {
         let desk = self.desk_of(name);
         let shown_in = message.as_ref().map(|message| text(&message["channel_id"]));
-        let channel = shown_in.and_then(|channel| channel.parse().ok()).unwrap_or(desk);
+        let channel = shown_in
+            .and_then(|channel| channel.parse().ok())
+            .unwrap_or(desk);
         let in_guild = self.rooms.get(&channel).is_some_and(|room| room.in_guild);
         let id = self.next_id();
         let token = format!("simulated-interaction-{id}");
@@ -317,7 +331,11 @@ fn hide_content(name: &str, data: &mut Value) {
     let is_message = matches!(name, "MESSAGE_CREATE" | "MESSAGE_UPDATE");
     let bot = BOT.to_string();
     let own = data["author"]["id"] == bot;
-    let mentioned = data["mentions"].as_array().into_iter().flatten().any(|user| user["id"] == bot);
+    let mentioned = data["mentions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|user| user["id"] == bot);
     if !is_message || data["guild_id"].is_null() || own || mentioned {
         return;
     }

@@ -404,3 +404,28 @@ fn failed(error: &impl ToString) -> SimulatorError {
         reason: error.to_string(),
     }
 }
+
+/// By [`crate::simulator::start`].
+pub(crate) async fn by_name(
+    how: crate::simulator::Start,
+) -> Result<(Arc<dyn Simulator>, Vec<(&'static str, String)>), SimulatorError> {
+    let shop = "hello@fernweh.example";
+    let simulator = start(Options {
+        listen: how.listen,
+        maildir: how.folder.clone(),
+        shop: shop.to_owned(),
+        login: None,
+        ambient: how.ambient,
+    })
+    .await?;
+    let settings = vec![
+        ("from_address", shop.to_owned()),
+        ("authserv_id", AUTHSERV_ID.to_owned()),
+        ("smtp.host", "127.0.0.1".to_owned()),
+        ("smtp.port", simulator.smtp_address().port().to_string()),
+        ("smtp.tls", "none".to_owned()),
+        ("maildir.path", how.folder.display().to_string()),
+        ("maildir.poll_milliseconds", "100".to_owned()),
+    ];
+    Ok((Arc::new(simulator), settings))
+}

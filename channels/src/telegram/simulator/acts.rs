@@ -63,8 +63,14 @@ fn update(
             message["story"] = json!({"chat": state.chat(chat), "id": 1});
             ("message", message)
         }
-        Act::Block => ("my_chat_member", membership(state, customer, chat, true, now)),
-        Act::Unblock => ("my_chat_member", membership(state, customer, chat, false, now)),
+        Act::Block => (
+            "my_chat_member",
+            membership(state, customer, chat, true, now),
+        ),
+        Act::Unblock => (
+            "my_chat_member",
+            membership(state, customer, chat, false, now),
+        ),
     };
     Ok(told)
 }

@@ -43,7 +43,9 @@ pub(super) fn read(html: &str) -> Result<String, String> {
     }
     text.push_str(rest);
     match open.last() {
-        Some(tag) => Err(format!("Can't find end tag corresponding to start tag {tag}")),
+        Some(tag) => Err(format!(
+            "Can't find end tag corresponding to start tag {tag}"
+        )),
         None => Ok(text),
     }
 }

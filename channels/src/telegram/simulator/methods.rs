@@ -187,7 +187,11 @@ fn send_photo(state: &mut State, username: &str, params: &Params, now: Timestamp
 
 fn send_album(state: &mut State, username: &str, params: &Params, now: Timestamp) -> Answer {
     let chat = reachable(state, params)?;
-    let media = params.fields.get("media").and_then(Value::as_array).cloned();
+    let media = params
+        .fields
+        .get("media")
+        .and_then(Value::as_array)
+        .cloned();
     let media = media.filter(|media| (2..=10).contains(&media.len()));
     let media = media.ok_or_else(|| Refused::bad("wrong number of media in the album"))?;
     let album = state.next_id().to_string();
@@ -205,7 +209,9 @@ fn send_album(state: &mut State, username: &str, params: &Params, now: Timestamp
         }
         messages.push(message);
     }
-    let shown = messages.into_iter().map(|message| show(state, chat, message));
+    let shown = messages
+        .into_iter()
+        .map(|message| show(state, chat, message));
     Ok(shown.collect::<Vec<_>>().into())
 }
 
@@ -246,9 +252,7 @@ fn photo_of(state: &mut State, params: &Params, named: &str) -> Answer {
         None => {
             let known = state.files.contains_key(named);
             let known = known.then(|| photo_sizes(named, Bytes::new().len()));
-            return known.ok_or_else(|| {
-                Refused::bad("wrong file identifier/HTTP URL specified")
-            });
+            return known.ok_or_else(|| Refused::bad("wrong file identifier/HTTP URL specified"));
         }
     };
     if bytes.len() > MAX_PHOTO {
@@ -270,13 +274,7 @@ pub(super) fn photo_sizes(id: &str, bytes: usize) -> Value {
 }
 
 /// The bot's own message without content.
-fn sent(
-    state: &mut State,
-    username: &str,
-    chat: i64,
-    params: &Params,
-    now: Timestamp,
-) -> Answer {
+fn sent(state: &mut State, username: &str, chat: i64, params: &Params, now: Timestamp) -> Answer {
     let keyboard = keyboard(params)?;
     let id = state.next_id();
     let mut message = json!({
@@ -300,10 +298,16 @@ fn keyboard(params: &Params) -> Result<Option<Value>, Refused> {
         return Ok(None);
     };
     let rows = keyboard["inline_keyboard"].as_array();
-    let keys = rows.into_iter().flatten().filter_map(Value::as_array).flatten();
+    let keys = rows
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_array)
+        .flatten();
     for key in keys {
         if key["text"].as_str().unwrap_or_default().trim().is_empty() {
-            return Err(Refused::bad("inline keyboard button text must be non-empty"));
+            return Err(Refused::bad(
+                "inline keyboard button text must be non-empty",
+            ));
         }
         let data = key["callback_data"].as_str().unwrap_or_default();
         if !(1..=64).contains(&data.len()) {

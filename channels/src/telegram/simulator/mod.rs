@@ -298,3 +298,20 @@ impl Simulator for Telegram {
         changed.map(|changes| *changes).unwrap_or(seen)
     }
 }
+
+/// By [`crate::simulator::start`].
+pub(crate) async fn by_name(
+    how: crate::simulator::Start,
+) -> Result<(Arc<dyn Simulator>, Vec<(&'static str, String)>), SimulatorError> {
+    let options = Options {
+        listen: how.listen,
+        ..Options::new(how.ambient.clock)
+    };
+    let simulator = start(options).await?;
+    let settings = vec![
+        ("token", TOKEN.to_owned()),
+        ("username", USERNAME.to_owned()),
+        ("api_url", simulator.api_url()),
+    ];
+    Ok((Arc::new(simulator), settings))
+}

@@ -20,8 +20,7 @@ impl Params {
     /// Reads a request's query, JSON or form.
     pub(super) async fn read(request: Request) -> Result<Self, String> {
         let mut params = Self::default();
-        let query: Result<Query<HashMap<String, String>>, _> =
-            Query::try_from_uri(request.uri());
+        let query: Result<Query<HashMap<String, String>>, _> = Query::try_from_uri(request.uri());
         if let Ok(Query(query)) = query {
             params
                 .fields
@@ -35,7 +34,9 @@ impl Params {
             params.fields.extend(fields);
         } else if kind.starts_with("multipart/form-data") {
             let form = Multipart::from_request(request, &()).await;
-            params.read_form(form.map_err(|error| error.body_text())?).await?;
+            params
+                .read_form(form.map_err(|error| error.body_text())?)
+                .await?;
         }
         Ok(params)
     }

@@ -291,7 +291,11 @@ pub(super) fn number(update: &Value) -> i64 {
 fn show(chat: i64, message: &Value) -> Shown {
     let text = message["text"].as_str().or(message["caption"].as_str());
     let rows = message["reply_markup"]["inline_keyboard"].as_array();
-    let keys = rows.into_iter().flatten().filter_map(Value::as_array).flatten();
+    let keys = rows
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_array)
+        .flatten();
     let labels = keys.filter_map(|key| key["text"].as_str().map(ToOwned::to_owned));
     let photo = message["photo"].as_array().and_then(|sizes| sizes.last());
     let photo = photo.and_then(|size| size["file_id"].as_str());

@@ -69,7 +69,11 @@ fn status_of(code: i64) -> u16 {
 }
 
 /// The token, and where it is shown, the proof that the app secret belongs to it.
-fn authorise(world: &World, headers: &HeaderMap, asked: &HashMap<String, String>) -> Option<Response> {
+fn authorise(
+    world: &World,
+    headers: &HeaderMap,
+    asked: &HashMap<String, String>,
+) -> Option<Response> {
     let expected = format!("Bearer {}", world.options.access_token);
     let shown = headers.get(header::AUTHORIZATION);
     let right = shown.is_some_and(|shown| shown.as_bytes() == expected.as_bytes());
@@ -77,11 +81,18 @@ fn authorise(world: &World, headers: &HeaderMap, asked: &HashMap<String, String>
         return Some(refusal(401, 190, "The access token could not be decrypted"));
     }
     let options = &world.options;
-    let proof = || sign(options.app_secret.as_bytes(), options.access_token.as_bytes());
+    let proof = || {
+        sign(
+            options.app_secret.as_bytes(),
+            options.access_token.as_bytes(),
+        )
+    };
     match asked.get("appsecret_proof") {
-        Some(shown) if *shown != proof() => {
-            Some(refusal(400, 100, "Invalid appsecret_proof provided in the API argument"))
-        }
+        Some(shown) if *shown != proof() => Some(refusal(
+            400,
+            100,
+            "Invalid appsecret_proof provided in the API argument",
+        )),
         _ => None,
     }
 }
@@ -146,7 +157,11 @@ fn fault(world: &World) -> Option<Response> {
     let share = state.faults.rate_limited;
     if state.chance.happens(share) {
         state.counts.rate_limited += 1;
-        let mut refused = refusal(status_of(130_429), 130_429, "Cloud API message throughput has been reached");
+        let mut refused = refusal(
+            status_of(130_429),
+            130_429,
+            "Cloud API message throughput has been reached",
+        );
         let seconds = HeaderValue::from(state.faults.retry_after.as_secs());
         refused.headers_mut().insert(header::RETRY_AFTER, seconds);
         return Some(refused);
@@ -154,7 +169,11 @@ fn fault(world: &World) -> Option<Response> {
     let share = state.faults.server_error;
     if state.chance.happens(share) {
         state.counts.server_errors += 1;
-        return Some(refusal(500, 131_000, "Message failed to send due to an unknown error"));
+        return Some(refusal(
+            500,
+            131_000,
+            "Message failed to send due to an unknown error",
+        ));
     }
     let code = state.refusals.pop_front()?;
     Some(refusal(status_of(code), code, "as told"))
@@ -186,7 +205,10 @@ fn take(world: &World, number: &Number, body: &Value) -> Result<(Value, bool), r
     let has_media = |id: &str| state.media.contains_key(id);
     let mut sent = rules::render(body, &world.options.templates, has_media)?;
     if recipient.starts_with("999") {
-        return refuse(131_026, "Message undeliverable: this number is not on WhatsApp");
+        return refuse(
+            131_026,
+            "Message undeliverable: this number is not on WhatsApp",
+        );
     }
     let customer = state.customers.addressed(recipient);
     if customer.blocked {
@@ -222,7 +244,10 @@ fn take(world: &World, number: &Number, body: &Value) -> Result<(Value, bool), r
                 "error_data": { "details": "as told" },
             }],
         })],
-        None => vec![json!({ "status": "sent" }), json!({ "status": "delivered" })],
+        None => vec![
+            json!({ "status": "sent" }),
+            json!({ "status": "delivered" }),
+        ],
     };
     world.tell_statuses(number, &contact, &id, body, statuses);
     world.changed();
@@ -266,14 +291,20 @@ async fn upload(
         .map(|(_, boundary)| boundary.trim_matches('"').to_owned());
     let fields = boundary.map(|boundary| form_fields(&body, &boundary));
     let fields = fields.unwrap_or_default();
-    let media_type = fields.get("type").map(|value| String::from_utf8_lossy(value).into_owned());
+    let media_type = fields
+        .get("type")
+        .map(|value| String::from_utf8_lossy(value).into_owned());
     match (fields.get("file"), media_type) {
         (Some(file), Some(media_type)) if fields.contains_key("messaging_product") => {
             let bytes = file.clone();
             let id = world.state().keep(Media { media_type, bytes });
             Json(json!({ "id": id })).into_response()
         }
-        _ => refusal(400, 131_008, "messaging_product, type and file are required"),
+        _ => refusal(
+            400,
+            131_008,
+            "messaging_product, type and file are required",
+        ),
     }
 }
 
@@ -282,7 +313,9 @@ fn form_fields(body: &Bytes, boundary: &str) -> HashMap<String, Bytes> {
     let mark = format!("--{boundary}");
     let find = |from: usize, wanted: &[u8]| {
         let rest = body.get(from..)?;
-        let at = rest.windows(wanted.len()).position(|window| window == wanted)?;
+        let at = rest
+            .windows(wanted.len())
+            .position(|window| window == wanted)?;
         Some(from + at)
     };
     let mut fields = HashMap::new();
@@ -293,7 +326,9 @@ fn form_fields(body: &Bytes, boundary: &str) -> HashMap<String, Bytes> {
             break;
         };
         let head = String::from_utf8_lossy(&body[start..blank]);
-        let name = head.split_once("name=\"").and_then(|(_, rest)| rest.split_once('"'));
+        let name = head
+            .split_once("name=\"")
+            .and_then(|(_, rest)| rest.split_once('"'));
         if let Some((name, _)) = name {
             let value = (blank + 4)..end.saturating_sub(2).max(blank + 4);
             fields.insert(name.to_owned(), body.slice(value));
@@ -338,11 +373,7 @@ async fn object(
     }
 }
 
-async fn download(
-    State(world): Shared,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Response {
+async fn download(State(world): Shared, Path(id): Path<String>, headers: HeaderMap) -> Response {
     if let Some(refused) = authorise(&world, &headers, &HashMap::new()) {
         return refused;
     }

@@ -37,11 +37,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-use self::{
-    customers::Customers,
-    rules::Limits,
-    webhooks::Courier,
-};
+use self::{customers::Customers, rules::Limits, webhooks::Courier};
 use super::{Config, NAME, Number, address::Numbers, link};
 use crate::simulator::{Act, Chance, Counts, Faults, Shown, Simulator, SimulatorError};
 
@@ -456,6 +452,40 @@ impl Simulator for WhatsAppSimulator {
 pub(super) fn render_for_tests(body: &Value) -> Result<String, (i64, String)> {
     let sent = rules::render(body, &[], |_| false)?;
     let labels = sent.replies.iter().flat_map(|reply| reply.labels.clone());
-    let all = std::iter::once(sent.shown.text).chain(sent.shown.buttons).chain(labels);
+    let all = std::iter::once(sent.shown.text)
+        .chain(sent.shown.buttons)
+        .chain(labels);
     Ok(all.collect::<Vec<_>>().join("\n"))
+}
+
+/// By [`crate::simulator::start`].
+pub(crate) async fn by_name(
+    how: crate::simulator::Start,
+) -> Result<(Arc<dyn Simulator>, Vec<(&'static str, String)>), SimulatorError> {
+    let options = Options {
+        listen: how.listen,
+        ..Options::new(how.webhook, how.ambient.clock)
+    };
+    let simulator = start(options).await?;
+    let options = &simulator.world.options;
+    let numbers: Vec<String> = options
+        .numbers
+        .iter()
+        .map(|number| {
+            let Number {
+                phone_number_id,
+                number,
+            } = number;
+            format!("{{ phone_number_id = \"{phone_number_id}\", number = \"{number}\" }}")
+        })
+        .collect();
+    let settings = vec![
+        ("access_token", options.access_token.clone()),
+        ("app_secret", options.app_secret.clone()),
+        ("verify_token", options.verify_token.clone()),
+        ("business_account", options.business_account.clone()),
+        ("numbers", format!("[{}]", numbers.join(", "))),
+        ("api_url", simulator.url()),
+    ];
+    Ok((Arc::new(simulator), settings))
 }

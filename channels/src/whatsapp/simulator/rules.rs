@@ -41,7 +41,10 @@ pub(super) fn render(
         }
         Some("interactive") => interactive(&body["interactive"], &has_media),
         Some("template") => template(&body["template"], templates),
-        Some(other) => refuse(100, format!("Param type `{other}` is not one that is played here")),
+        Some(other) => refuse(
+            100,
+            format!("Param type `{other}` is not one that is played here"),
+        ),
     }?;
     Ok(sent)
 }
@@ -73,13 +76,18 @@ fn media(media: &Value, has_media: &impl Fn(&str) -> bool) -> Result<String, Ref
     }
 }
 
-fn interactive(
-    interactive: &Value,
-    has_media: &impl Fn(&str) -> bool,
-) -> Result<Sent, Refusal> {
+fn interactive(interactive: &Value, has_media: &impl Fn(&str) -> bool) -> Result<Sent, Refusal> {
     let kind = required(interactive, "/type")?;
     let body = required(interactive, "/body/text")?;
-    at_most(body, if kind == "list" { LONGEST_TEXT } else { LONGEST_BODY }, "body")?;
+    at_most(
+        body,
+        if kind == "list" {
+            LONGEST_TEXT
+        } else {
+            LONGEST_BODY
+        },
+        "body",
+    )?;
     let mut images = Vec::new();
     let mut words = body.to_owned();
     match string(interactive, "/header/type") {
@@ -119,7 +127,10 @@ fn interactive(
 fn reply_buttons(action: &Value) -> Result<Vec<Reply>, Refusal> {
     let buttons = action["buttons"].as_array().map_or(&[][..], Vec::as_slice);
     if !(1..=MOST_REPLIES).contains(&buttons.len()) {
-        return refuse(131_009, format!("{} buttons; 1 to 3 are allowed", buttons.len()));
+        return refuse(
+            131_009,
+            format!("{} buttons; 1 to 3 are allowed", buttons.len()),
+        );
     }
     let mut replies = Vec::new();
     for button in buttons {
@@ -139,7 +150,11 @@ fn rows(action: &Value) -> Result<Vec<Reply>, Refusal> {
     let mut replies = Vec::new();
     for section in sections {
         if sections.len() > 1 {
-            at_most(required(section, "/title")?, LONGEST_ROW, "title of a section")?;
+            at_most(
+                required(section, "/title")?,
+                LONGEST_ROW,
+                "title of a section",
+            )?;
         }
         for row in section["rows"].as_array().map_or(&[][..], Vec::as_slice) {
             let title = required(row, "/title")?;
@@ -156,18 +171,16 @@ fn rows(action: &Value) -> Result<Vec<Reply>, Refusal> {
         }
     }
     if !(1..=MOST_ROWS).contains(&replies.len()) {
-        return refuse(131_009, format!("{} rows; 1 to 10 are allowed", replies.len()));
+        return refuse(
+            131_009,
+            format!("{} rows; 1 to 10 are allowed", replies.len()),
+        );
     }
     unique(&replies, "list_reply", false)?;
     Ok(replies)
 }
 
-fn reply(
-    kind: &str,
-    id: &str,
-    title: &str,
-    description: Option<&str>,
-) -> Result<Reply, Refusal> {
+fn reply(kind: &str, id: &str, title: &str, description: Option<&str>) -> Result<Reply, Refusal> {
     if id.trim() != id {
         return refuse(131_009, "an id may not begin or end with a space");
     }
@@ -209,7 +222,10 @@ fn template(template: &Value, templates: &[Value]) -> Result<Sent, Refusal> {
         .iter()
         .find(|listed| listed["name"] == name && listed["language"] == language);
     let Some(listed) = listed else {
-        return refuse(132_001, format!("template name ({name}) does not exist in {language}"));
+        return refuse(
+            132_001,
+            format!("template name ({name}) does not exist in {language}"),
+        );
     };
     match string(listed, "/status") {
         Some("APPROVED") => {}
@@ -217,15 +233,24 @@ fn template(template: &Value, templates: &[Value]) -> Result<Sent, Refusal> {
         Some("DISABLED") => return refuse(132_016, "template is disabled"),
         _ => return refuse(132_001, "template is not approved"),
     }
-    let given = template["components"].as_array().map_or(&[][..], Vec::as_slice);
+    let given = template["components"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
     let mut sent = shown("", Vec::new());
     let mut words = Vec::new();
-    for component in listed["components"].as_array().map_or(&[][..], Vec::as_slice) {
-        let kind = string(component, "/type").unwrap_or_default().to_ascii_lowercase();
+    for component in listed["components"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice)
+    {
+        let kind = string(component, "/type")
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         let given = given.iter().find(|given| given["type"] == kind.as_str());
         let parameters = given.and_then(|given| given["parameters"].as_array());
         let parameters = parameters.map_or(&[][..], Vec::as_slice);
-        let format = string(component, "/format").unwrap_or("TEXT").to_ascii_lowercase();
+        let format = string(component, "/format")
+            .unwrap_or("TEXT")
+            .to_ascii_lowercase();
         if kind == "header" && format != "text" {
             let [parameter] = parameters else {
                 return refuse(132_012, format!("header: one {format} was expected"));
@@ -236,7 +261,11 @@ fn template(template: &Value, templates: &[Value]) -> Result<Sent, Refusal> {
             };
             sent.shown.images.push(link.to_owned());
         } else if kind != "buttons" {
-            words.push(fill(string(component, "/text").unwrap_or_default(), parameters, &kind)?);
+            words.push(fill(
+                string(component, "/text").unwrap_or_default(),
+                parameters,
+                &kind,
+            )?);
         }
     }
     sent.shown.text = words.join("\n");
@@ -245,7 +274,9 @@ fn template(template: &Value, templates: &[Value]) -> Result<Sent, Refusal> {
 }
 
 fn template_buttons(listed: &Value, given: &[Value], sent: &mut Sent) -> Result<(), Refusal> {
-    let components = listed["components"].as_array().map_or(&[][..], Vec::as_slice);
+    let components = listed["components"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
     let buttons = components
         .iter()
         .filter(|component| component["type"] == "BUTTONS")
@@ -257,7 +288,10 @@ fn template_buttons(listed: &Value, given: &[Value], sent: &mut Sent) -> Result<
         let own = |given: &&Value| {
             given["type"] == "button" && given["index"] == index.to_string().as_str()
         };
-        let parameters = given.iter().find(own).and_then(|given| given["parameters"].as_array());
+        let parameters = given
+            .iter()
+            .find(own)
+            .and_then(|given| given["parameters"].as_array());
         let parameters = parameters.map_or(&[][..], Vec::as_slice);
         match string(button, "/type") {
             Some("URL") => {
@@ -296,12 +330,18 @@ fn fill(text: &str, parameters: &[Value], place: &str) -> Result<String, Refusal
         let value = required(parameter, "/text")?;
         let spaces = value.contains(['\n', '\t']) || value.contains("     ");
         if spaces {
-            return refuse(132_018, "a parameter has new-line, tab or more than 4 spaces");
+            return refuse(
+                132_018,
+                "a parameter has new-line, tab or more than 4 spaces",
+            );
         }
         let counted = (index + 1).to_string();
         let name = string(parameter, "/parameter_name").unwrap_or(&counted);
         if !wanted.contains(name) {
-            return refuse(132_012, format!("{place}: parameter {name} is not expected"));
+            return refuse(
+                132_012,
+                format!("{place}: parameter {name} is not expected"),
+            );
         }
         filled = filled.replace(&format!("{{{{{name}}}}}"), value);
     }
@@ -319,7 +359,10 @@ fn at_most(text: &str, max: usize, what: &str) -> Result<(), Refusal> {
     let length = text.chars().count();
     match length <= max {
         true => Ok(()),
-        false => refuse(131_009, format!("{what} has {length} characters; {max} are allowed")),
+        false => refuse(
+            131_009,
+            format!("{what} has {length} characters; {max} are allowed"),
+        ),
     }
 }
 
@@ -345,7 +388,10 @@ impl Limits {
         let pair = (number.to_owned(), customer.to_owned());
         let paid = self.pairs.get(&pair).copied().unwrap_or(now).max(now);
         if paid - now > PAIR * (BURST - 1) {
-            return refuse(131_056, "(Business Account, Consumer Account) pair rate limit hit");
+            return refuse(
+                131_056,
+                "(Business Account, Consumer Account) pair rate limit hit",
+            );
         }
         let second = self.overall.entry(number.to_owned()).or_default();
         if second.0 != now.timestamp() {

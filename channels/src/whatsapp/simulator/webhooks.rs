@@ -92,7 +92,9 @@ async fn carry(
             match request.send().await {
                 Ok(answer) if answer.status().is_success() => break,
                 Ok(answer) => tracing::warn!(status = %answer.status(), "a webhook was not taken"),
-                Err(error) => tracing::warn!(error = %error.without_url(), "a webhook was not taken"),
+                Err(error) => {
+                    tracing::warn!(error = %error.without_url(), "a webhook was not taken")
+                }
             }
             tokio::time::sleep(PAUSE * 2_u32.pow(attempt)).await;
         }
