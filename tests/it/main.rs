@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod browser;
+mod channels;
 mod check;
 mod conversations;
 mod crash;

@@ -654,9 +654,9 @@ pub(crate) async fn by_name(
     let config = simulator.config();
     let settings = vec![
         ("token", TOKEN.to_owned()),
-        ("application_id", config.application_id),
+        ("application_id", format!("\"{}\"", config.application_id)),
         ("public_key", config.public_key),
-        ("support_channel", config.support_channel),
+        ("support_channel", format!("\"{}\"", config.support_channel)),
         ("api_url", config.api_url),
     ];
     Ok((Arc::new(simulator), settings))
