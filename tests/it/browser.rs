@@ -415,7 +415,7 @@ async fn a_customer_follows_the_parcel_on_a_phone_and_asks_about_it() {
     let Some(browser) = Browser::open("en-GB", PHONE).await else {
         return;
     };
-    let follower = Follower::new("phone", "6400009").await;
+    let follower = Follower::new("phone", "64109").await;
     browser.driver.go(&follower.track_url().await).await;
     let wide = "return document.documentElement.scrollWidth > innerWidth";
     assert_eq!(browser.run(wide, &[]).await, json!(false), "it fits");
