@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
@@ -26,6 +27,7 @@ use doorstep_engine::{
     inbound::Inbound,
     link::LinkKey,
     notify::{Notifier, NotifyConfig},
+    page_token::{PageKey, PageLinks},
     router::{Router, RouterParts, ShopProfile},
     store::{Database, DatabaseConfig},
 };
@@ -42,8 +44,8 @@ use crate::{
     cli::Role,
     config::{Config, DatabaseKind, NluBackend, SecretStore, ShopKind},
     demo::{Demo, Watched},
-    http::ApiError,
-    limit::WebhookLimits,
+    http::{ApiError, Html},
+    limit::{PageLimits, WebhookLimits},
     merchant::MerchantFiles,
     reload::{Files, Reloader, Seen},
 };
@@ -74,6 +76,12 @@ pub struct App {
     pub stop: CancellationToken,
     /// How far the index is.
     pub indexed: watch::Receiver<Progress>,
+    /// Expected days.
+    pub forecasts: Arc<Forecasts>,
+    /// Opens customers' pages.
+    pub page_key: PageKey,
+    pub(crate) html: Html,
+    pub(crate) page_limits: PageLimits,
     inbound: Inbound,
     workers: Option<Workers>,
     limits: WebhookLimits,
@@ -163,6 +171,7 @@ impl App {
             ambient: ambient.clone(),
             facts: Arc::new(store.clone()),
         }));
+        let page_key = PageKey::new(config.links.secret.clone());
         let links = LinkKey::new(config.links.secret.clone());
         let attachments = Attachments::open(
             &AttachmentsConfig {
@@ -219,7 +228,8 @@ impl App {
                                 capabilities,
                                 notify_config(&config),
                             )
-                            .with_forecasts(forecasts.clone()),
+                            .with_forecasts(forecasts.clone())
+                            .with_pages(PageLinks::new(config.public_url(), page_key.clone())),
                         ),
                         delivery: Arc::new(Delivery::new(
                             store.clone(),
@@ -231,7 +241,7 @@ impl App {
                             attachments,
                             channels.all.values().cloned(),
                         )),
-                        forecasts,
+                        forecasts: forecasts.clone(),
                         inbound: Some(inbound.clone()),
                         config: workers_config(&config),
                     },
@@ -258,6 +268,10 @@ impl App {
             config,
             ambient,
             store,
+            forecasts,
+            page_key,
+            html: Html::new().map_err(part("the customers' pages"))?,
+            page_limits: PageLimits::default(),
             channels,
             sources,
             source_configs,
@@ -354,6 +368,17 @@ impl App {
                 "too many webhooks from this source; deliver this one again later",
                 retry_after,
             )
+        })
+    }
+
+    /// Lets an address visit a customer's page.
+    ///
+    /// # Errors
+    /// 429: it visits too many.
+    pub(crate) fn take_page_visit(&self, ip: IpAddr) -> Result<(), ApiError> {
+        let taken = self.page_limits.visit(ip, self.ambient.now());
+        taken.map_err(|retry_after| {
+            ApiError::rate_limited("too many pages in a minute; wait a little", retry_after)
         })
     }
 

@@ -1,7 +1,17 @@
-//! How many webhooks a source may send.
+//! How many webhooks a source may send, how often customers' pages are visited, and how often a second factor is tried.
 
-use std::{collections::BTreeMap, num::NonZeroU32, sync::Mutex, sync::PoisonError};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::{IpAddr, Ipv6Addr},
+    num::NonZeroU32,
+    sync::{Mutex, PoisonError},
+};
 
+use doorstep_core::Timestamp;
+use doorstep_engine::{
+    page_token::TrackingScope,
+    second_factor::{COOL_DOWN, MAX_WRONG_TRIES},
+};
 use governor::{
     DefaultDirectRateLimiter, Quota, RateLimiter,
     clock::{Clock, DefaultClock},
@@ -38,5 +48,140 @@ impl WebhookLimits {
                 .as_secs()
                 + 1
         })
+    }
+}
+
+/// Visits of customers' pages that one address may make in a minute.
+const VISITS_PER_MINUTE: u32 = 240;
+/// How many addresses and orders are remembered; memory stays bounded whatever strangers do.
+const MAX_REMEMBERED: usize = 20_000;
+
+/// How often customers' pages are visited and second factors tried, in the memory of this instance.
+#[derive(Default)]
+pub(crate) struct PageLimits {
+    visits: Mutex<HashMap<IpAddr, (i64, u32)>>,
+    tries: Mutex<HashMap<TrackingScope, Tries>>,
+}
+
+/// Second factors tried for one order since the last that fitted.
+#[derive(Clone, Copy)]
+struct Tries {
+    made: u32,
+    at: Timestamp,
+}
+
+/// Whether a second factor may be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Try {
+    /// And another one after it.
+    Allowed,
+    /// If this one misses, none for a while.
+    Last,
+    /// Not now.
+    Refused,
+}
+
+impl PageLimits {
+    /// Lets an address visit a page; or says after how many seconds it may.
+    pub(crate) fn visit(&self, ip: IpAddr, now: Timestamp) -> Result<(), u64> {
+        let minute = now.timestamp().div_euclid(60);
+        let mut visits = self.visits.lock().unwrap_or_else(PoisonError::into_inner);
+        if visits.len() >= MAX_REMEMBERED {
+            visits.retain(|_, (of, _)| *of == minute);
+            if visits.len() >= MAX_REMEMBERED {
+                visits.clear();
+            }
+        }
+        let entry = visits.entry(network(ip)).or_insert((minute, 0));
+        if entry.0 != minute {
+            *entry = (minute, 0);
+        }
+        entry.1 += 1;
+        if entry.1 > VISITS_PER_MINUTE {
+            return Err(now.timestamp().rem_euclid(60).abs_diff(60));
+        }
+        Ok(())
+    }
+
+    /// Counts a try of a second factor before it is made.
+    pub(crate) fn begin_try(&self, scope: &TrackingScope, now: Timestamp) -> Try {
+        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        if tries.len() >= MAX_REMEMBERED {
+            tries.retain(|_, tries| now < tries.at + COOL_DOWN);
+            if tries.len() >= MAX_REMEMBERED {
+                return Try::Refused;
+            }
+        }
+        let entry = tries
+            .entry(scope.clone())
+            .or_insert(Tries { made: 0, at: now });
+        if entry.made >= MAX_WRONG_TRIES {
+            if now < entry.at + COOL_DOWN {
+                return Try::Refused;
+            }
+            entry.made = 0;
+        }
+        *entry = Tries {
+            made: entry.made + 1,
+            at: now,
+        };
+        match entry.made {
+            MAX_WRONG_TRIES => Try::Last,
+            _ => Try::Allowed,
+        }
+    }
+
+    /// The factor fitted.
+    pub(crate) fn forget_tries(&self, scope: &TrackingScope) {
+        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        tries.remove(scope);
+    }
+}
+
+/// Who has one IPv6 address has its /64.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) >> 64 << 64).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use doorstep_core::CustomerId;
+
+    use super::*;
+
+    #[test]
+    fn an_address_visits_so_often_in_a_minute_and_again_in_the_next() {
+        let limits = PageLimits::default();
+        let now = Timestamp::UNIX_EPOCH + TimeDelta::seconds(10);
+        let ip = IpAddr::from([127, 0, 0, 1]);
+        for _ in 0..VISITS_PER_MINUTE {
+            assert_eq!(limits.visit(ip, now), Ok(()));
+        }
+        assert_eq!(limits.visit(ip, now), Err(50));
+        assert_eq!(limits.visit(IpAddr::from([127, 0, 0, 2]), now), Ok(()));
+        assert_eq!(limits.visit(ip, now + TimeDelta::seconds(50)), Ok(()));
+    }
+
+    #[test]
+    fn after_three_misses_no_factor_is_tried_for_half_an_hour() {
+        let limits = PageLimits::default();
+        let scope = TrackingScope {
+            customer: CustomerId(Default::default()),
+            order: "10234".into(),
+        };
+        let now = Timestamp::UNIX_EPOCH;
+        let tries = |count: usize, now| -> Vec<Try> {
+            (0..count).map(|_| limits.begin_try(&scope, now)).collect()
+        };
+        let expected = [Try::Allowed, Try::Allowed, Try::Last, Try::Refused];
+        assert_eq!(tries(4, now), expected);
+        assert_eq!(tries(1, now + TimeDelta::minutes(29)), [Try::Refused]);
+        assert_eq!(tries(3, now + COOL_DOWN), expected[..3]);
+        limits.forget_tries(&scope);
+        assert_eq!(tries(1, now + COOL_DOWN), [Try::Allowed]);
     }
 }

@@ -11,6 +11,7 @@
 //! | [`notify`], [`eta`] | which news a customer hears, where, in which language, when |
 //! | [`delivery`] | that a message leaves once |
 //! | [`templates`] | the words, as merchants edit them |
+//! | [`page_token`], [`second_factor`] | who may open a customer's pages and an order |
 //! | [`queue`] | what is asked of the job queue |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
@@ -27,8 +28,10 @@ pub mod intents;
 pub mod knowledge;
 pub mod link;
 pub mod notify;
+pub mod page_token;
 pub mod queue;
 pub mod router;
+pub mod second_factor;
 pub mod store;
 pub mod templates;
 #[cfg(test)]

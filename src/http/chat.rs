@@ -33,7 +33,7 @@ const SOCKET_BUFFER: usize = 2048;
 pub(super) struct Caller {
     origin: Option<String>,
     host: Option<String>,
-    ip: IpAddr,
+    pub(super) ip: IpAddr,
     language: Option<Language>,
 }
 

@@ -5,9 +5,12 @@ mod chat;
 mod demo;
 mod error;
 mod headers;
+mod html;
 mod openapi;
 mod pages;
+mod preferences;
 mod status;
+mod track;
 mod webhooks;
 
 use std::{future::IntoFuture, net::SocketAddr, sync::Arc, time::Duration};
@@ -22,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use error::ApiError;
+pub(crate) use html::Html;
 pub(crate) use webhooks::count_rejected_webhook;
 
 use crate::app::App;
@@ -54,7 +58,16 @@ pub fn router(app: Shared) -> Router {
             "/webhooks/channels/{name}",
             post(webhooks::channel).get(webhooks::channel),
         )
-        .route("/webhooks/commerce/{name}", post(webhooks::commerce));
+        .route("/webhooks/commerce/{name}", post(webhooks::commerce))
+        .route(
+            "/track/{token}",
+            get(track::show).post(track::show_contents),
+        )
+        .route(
+            "/preferences/{token}",
+            get(preferences::show).post(preferences::change),
+        )
+        .route("/pages/{file}", get(pages::of_customers));
     if app.demo.is_some() {
         router = router.merge(demo::routes());
     }

@@ -1,6 +1,7 @@
 //! Embedded files for the browser.
 
 use axum::{
+    extract::Path,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -16,6 +17,18 @@ pub(super) async fn widget(headers: HeaderMap) -> Response {
         header::HeaderValue::from_static("*"),
     );
     response
+}
+
+/// `/pages/{file}`: what customers' pages load.
+pub(super) async fn of_customers(
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    match name.as_str() {
+        "pages.css" => file("pages/pages.css", &headers),
+        "track.js" => file("pages/track.js", &headers),
+        _ => Err(ApiError::not_found("there is no such file")),
+    }
 }
 
 /// A file of `web/`, revalidated by its hash.

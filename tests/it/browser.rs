@@ -11,6 +11,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::pages::Follower;
 use crate::support::{
     server::{Shared, shared},
     skip::skip,
@@ -406,5 +407,26 @@ async fn the_carriers_news_sent_twice_is_one_message_in_the_chat_and_one_email()
         .run("document.getElementById('inbox').scrollIntoView()", &[])
         .await;
     browser.screenshot("22-inbox").await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_follows_the_parcel_on_a_phone_and_asks_about_it() {
+    let Some(browser) = Browser::open("en-GB", PHONE).await else {
+        return;
+    };
+    let follower = Follower::new("phone", "64109").await;
+    browser.driver.go(&follower.track_url().await).await;
+    let wide = "return document.documentElement.scrollWidth > innerWidth";
+    assert_eq!(browser.run(wide, &[]).await, json!(false), "it fits");
+    let offered = "return document.getElementById('ask').hidden === false";
+    browser.until("the offer to ask", offered).await;
+    browser.screenshot("30-tracking-phone").await;
+    browser
+        .run("document.getElementById('ask').click()", &[])
+        .await;
+    let answer = browser.answer_after(0).await;
+    assert!(answer.to_lowercase().contains("postcode"), "{answer}");
+    browser.screenshot("31-tracking-asked").await;
     browser.close().await;
 }

@@ -17,6 +17,7 @@ mod eval;
 mod eval_search;
 mod instances;
 mod intents;
+mod pages;
 mod platforms;
 mod sentences;
 mod support;

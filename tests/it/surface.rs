@@ -99,6 +99,8 @@ async fn the_description_of_the_surface_lists_every_page() {
         "/chat/ws",
         "/chat/session",
         "/chat/messages",
+        "/track/{token}",
+        "/preferences/{token}",
         "/webhooks/channels/{name}",
         "/webhooks/commerce/{name}",
     ] {

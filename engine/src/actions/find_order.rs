@@ -6,7 +6,6 @@
 //! After three misses nothing is looked up for half an hour and a person takes over.
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
 use doorstep_core::{
     OrderNumber, ShopCustomerId, TrackingNumber,
     customer::Proof,
@@ -15,19 +14,18 @@ use doorstep_core::{
     order::{Order, OrderStatus},
     shop::OrderLookup,
 };
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
 use super::{
     Action, ArgumentSpec, Call, FactMap, Outcome, OutcomeSpec, Takes, facts, json,
     order::{OrderFacts, merge_news},
 };
-use crate::{dialogue::press::Press, flows::SlotKind, turn::Effect};
+use crate::{
+    dialogue::press::Press,
+    flows::SlotKind,
+    second_factor::{self, COOL_DOWN, MAX_WRONG_TRIES},
+    turn::Effect,
+};
 
-/// How many second factors may miss in a row.
-const MAX_WRONG_TRIES: u32 = 3;
-/// How long none is tried after that.
-const COOL_DOWN: TimeDelta = TimeDelta::minutes(30);
 /// How many of a customer's orders are looked through.
 const MAX_ORDERS: usize = 10;
 /// How many are offered to choose from.
@@ -193,7 +191,8 @@ async fn open_by_second_factor(
         return Ok(Outcome::of("needs_second_factor"));
     };
     let order = call.scene.parts.shop.find_order(lookup).await?;
-    match order.filter_fitting(&factor) {
+    let fits = second_factor::opens(order.as_ref(), &factor);
+    match order.filter(|_| fits) {
         Some(order) => {
             call.memory.wrong_tries = 0;
             call.memory.opened.push(order.number.clone());
@@ -204,48 +203,6 @@ async fn open_by_second_factor(
         }
         None => Ok(missed(call)),
     }
-}
-
-/// Comparing a second factor with an order that may not exist.
-trait FilterFitting {
-    /// The order, if there is one and `factor` is its e-mail address or its postcode. Does the same work in every case.
-    fn filter_fitting(self, factor: &str) -> Option<Order>;
-}
-
-impl FilterFitting for Option<Order> {
-    fn filter_fitting(self, factor: &str) -> Option<Order> {
-        let part = |read: fn(&Order) -> Option<&String>| {
-            self.as_ref().and_then(read).map_or("", String::as_str)
-        };
-        let email = fits(
-            factor,
-            part(|order| order.customer.email.as_ref()),
-            email_form,
-        );
-        let postcode = fits(factor, part(|order| order.postcode.as_ref()), postcode_form);
-        self.filter(|_| email | postcode)
-    }
-}
-
-/// Compares digests, so that time tells neither length nor content. An empty secret fits nothing.
-fn fits(given: &str, secret: &str, form: fn(&str) -> String) -> bool {
-    let (given, secret) = (form(given), form(secret));
-    let given = Sha256::digest(given.as_bytes());
-    let is_empty = secret.is_empty();
-    let secret = Sha256::digest(secret.as_bytes());
-    bool::from(given.as_slice().ct_eq(secret.as_slice())) & !is_empty
-}
-
-fn email_form(text: &str) -> String {
-    text.trim().to_lowercase()
-}
-
-/// Postcodes are written with and without spaces and hyphens.
-fn postcode_form(text: &str) -> String {
-    text.chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_uppercase)
-        .collect()
 }
 
 fn missed(call: &mut Call<'_>) -> Outcome {
@@ -355,23 +312,4 @@ fn tracking_source(parcel: &doorstep_core::shipment::Shipment) -> Option<FactSou
         name: format!("tracking:{}", parcel.carrier.to_lowercase()),
         as_of: parcel.status_at?,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_postcode_fits_however_it_is_spaced_and_an_address_in_any_case() {
-        assert!(fits("ls63hn", "LS6 3HN", postcode_form));
-        assert!(fits("1000-001", "1000 001", postcode_form));
-        assert!(fits(" Emily@Example.com", "emily@example.com", email_form));
-    }
-
-    #[test]
-    fn nothing_fits_an_order_without_the_fact() {
-        assert!(!fits("", "", email_form));
-        assert!(!fits("-", "", postcode_form));
-        assert_eq!(None.filter_fitting("28012"), None);
-    }
 }

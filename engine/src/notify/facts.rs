@@ -8,6 +8,7 @@
 //! | `parcel` | `none` when the news is about no parcel; else `carrier`, `tracking_number`, `status`, `location`: each may be `none` |
 //! | `window` | the expected days for the filter `window`, or `none` |
 //! | `refund` | the amount given back for the filter `money`, or `none` |
+//! | `track_url` | the order's tracking page, or `none` |
 
 use chrono_tz::Tz;
 use doorstep_core::{
@@ -24,6 +25,7 @@ use crate::{eta::Eta, templates::Facts};
 
 /// What is told, before it is put into words.
 pub(super) struct Told<'a> {
+    pub(super) track_url: Option<String>,
     pub(super) now: Timestamp,
     pub(super) time_zone: Tz,
     pub(super) shop_name: &'a str,
@@ -104,6 +106,7 @@ impl Told<'_> {
             .with("parcel", event.map(|event| parcel(event, self.shipment)))
             .with("window", self.eta.map(|eta| eta.window))
             .with("refund", refund)
+            .with("track_url", self.track_url.as_deref())
     }
 }
 
@@ -151,6 +154,7 @@ pub(super) fn sample(event: &str, known: bool, now: Timestamp) -> Facts {
         time_zone: None,
     };
     Told {
+        track_url: some("https://shop.example/track/sample"),
         now,
         time_zone: Tz::UTC,
         shop_name: "Shop",

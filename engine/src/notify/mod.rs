@@ -24,6 +24,7 @@ pub use rules::{EVENTS, OncePer, Rule, Rules, Send};
 
 use crate::{
     eta::{Eta, EtaConfig, Forecasts},
+    page_token::{PageLinks, TrackingScope},
     store::{
         Audience, Decided, Decision, News, OrderRecord, ParcelUpdate, Recipient, Store, StoreError,
         StoredEvent, Subject, Verdict,
@@ -50,6 +51,7 @@ pub struct Notifier {
     capabilities: HashMap<ChannelName, Capabilities>,
     config: NotifyConfig,
     forecasts: Arc<Forecasts>,
+    pages: Option<PageLinks>,
 }
 
 /// It could not be decided now. The event waits and is tried again.
@@ -105,7 +107,15 @@ impl Notifier {
             templates,
             capabilities,
             config,
+            pages: None,
         }
+    }
+
+    /// Tells where an order is followed, and in what sells where it is stopped.
+    #[must_use]
+    pub fn with_pages(mut self, pages: PageLinks) -> Self {
+        self.pages = Some(pages);
+        self
     }
 
     /// Tells expected days by these instead of by carriers and promises alone.
@@ -367,7 +377,13 @@ impl Notifier {
             .forecasts
             .estimate(Some(order), matter.shipment.as_ref(), time_zone)
             .await?;
+        let scope = TrackingScope {
+            customer: customer.id,
+            order: order.order.number.clone(),
+        };
+        let pages = self.pages.as_ref();
         let told = facts::Told {
+            track_url: pages.map(|pages| pages.tracking_url(&scope, now)),
             now,
             time_zone,
             shop_name: &self.config.shop_name,
@@ -380,6 +396,8 @@ impl Notifier {
         let mut content = self
             .templates
             .notification(&rule.template, &language, &told.facts())?;
+        let selling = pages.filter(|_| rule.topic == Topic::Marketing);
+        content.unsubscribe = selling.map(|pages| pages.preferences_url(customer.id, now));
         content.sources = matter.sources(order, eta.as_ref());
         Ok(Recipient {
             delivers: self.delivers(&address.channel),

@@ -579,6 +579,7 @@ impl CommitTurn {
             topic,
             &self.address.channel,
             allowed,
+            &format!("said on {}", self.address.channel),
         )
         .await
     }

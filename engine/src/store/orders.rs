@@ -182,7 +182,7 @@ fn read_order(row: &Row) -> Result<OrderRecord, DbErr> {
     })
 }
 
-fn read_shipment(row: &Row) -> Result<Shipment, DbErr> {
+pub(super) fn read_shipment(row: &Row) -> Result<Shipment, DbErr> {
     Ok(Shipment {
         carrier: row.get("carrier")?,
         tracking_number: TrackingNumber(row.get("tracking_number")?),

@@ -314,7 +314,7 @@ pub(crate) async fn ensure_customer_of(
     Ok(new)
 }
 
-/// Writes down a wish, and beside it the consent that it gives or revokes.
+/// Writes down a wish, and beside it the consent that it gives or revokes; `how` says where they said it.
 pub(crate) async fn set_preference(
     transaction: &Transaction<'_>,
     ambient: &Ambient,
@@ -322,6 +322,7 @@ pub(crate) async fn set_preference(
     topic: Topic,
     channel: &ChannelName,
     allowed: bool,
+    how: &str,
 ) -> Result<(), DbErr> {
     let now = ambient.now();
     execute(
@@ -341,7 +342,7 @@ pub(crate) async fn set_preference(
             customer.0.into(),
             topic.as_str().into(),
             allowed.into(),
-            format!("said on {channel}").into(),
+            how.into(),
             at(now),
         ],
     )
