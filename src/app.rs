@@ -136,6 +136,8 @@ impl App {
         demo: bool,
     ) -> Result<Arc<Self>, StartError> {
         crate::observe::start_metrics();
+        // Before anything speaks TLS. Whoever installed one before, keeps it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let config = with_kept_secrets(config, &ambient)?;
         // Before they are read: what changes meanwhile is seen.
         let seen = match &config.files_dir {

@@ -166,6 +166,8 @@ impl Rest {
         let mut authorization = HeaderValue::from_str(&format!("Bot {}", token.expose_secret()))
             .map_err(|_| "the token has characters that no token has".to_owned())?;
         authorization.set_sensitive(true);
+        // Whoever installed one before, keeps it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .timeout(timeout)
             .connect_timeout(timeout)

@@ -124,6 +124,8 @@ pub async fn start(options: Options) -> Result<DiscordSimulator, SimulatorError>
         .fallback(http::api)
         .layer(DefaultBodyLimit::disable())
         .with_state(shared.clone());
+    // Whoever installed one before, keeps it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(3))
         .build()
