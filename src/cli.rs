@@ -127,7 +127,7 @@ pub enum ChannelsCommand {
 /// `doorstep simulate`
 ///
 /// Prints the settings that point a channel at it. Then each line of standard input is what a customer writes, or one of
-/// /as NAME, /press LABEL, /edit TEXT, /send FILE [WORDS], /follow TOKEN, /other, /block, /unblock, and
+/// /as NAME, /press LABEL, /edit TEXT, /send FILE WORDS, /follow TOKEN, /other, /block, /unblock, and
 /// /faults rate_limited=0.02,server_error=0.02,lost_answer=0.01,duplicate=0.05,reordered=0.05,seed=7 (without values: none).
 #[derive(Debug, Args)]
 pub struct Simulate {
