@@ -16,7 +16,7 @@
 //! # How to add a source
 //!
 //! 1. A folder with `signature.rs` (verify, and sign for tests and `doorstep events send`), `parse.rs` (body →
-//!    [`CommerceEvent`](doorstep_core::event::CommerceEvent)s) and `mod.rs` (the [`EventSource`](doorstep_core::shop::EventSource)
+//!    [`CommerceEvent`]s) and `mod.rs` (the [`EventSource`](doorstep_core::shop::EventSource)
 //!    and `build`). Verify before anything is parsed; refuse with a
 //!    [`WebhookRejection`](doorstep_core::webhook::WebhookRejection), never with a panic.
 //! 2. One line in [`registry::SOURCES`].
