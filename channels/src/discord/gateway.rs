@@ -166,8 +166,9 @@ impl Discord {
             Ok(socket)
         };
         let opened = tokio::select! {
-            opened = opening => opened,
+            biased;
             () = stop.cancelled() => return Ended::Stopped,
+            opened = opening => opened,
         };
         match opened {
             Ok(mut socket) => {

@@ -74,6 +74,8 @@ struct Offset {
 impl Telegram {
     pub(super) async fn run(&self, inbox: Arc<dyn Inbox>, stop: CancellationToken) {
         tokio::select! {
+            // Whoever is told to stop asks nothing any more: a poll would end another instance's.
+            biased;
             () = stop.cancelled() => {}
             () = self.keep_albums() => {}
             () = self.hear_updates(&*inbox) => {}

@@ -90,6 +90,7 @@ impl Listener {
                 }
             };
             let interruption = tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 interruption = received => interruption,
             };
