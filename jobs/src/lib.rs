@@ -6,7 +6,7 @@
 //! | `schema.rs` | everything we know of apalis's tables |
 //! | `backend.rs` | apalis's backend over those tables, woken instead of polling |
 //! | [`workers`] | one supervised worker a queue, graceful shutdown |
-//! | [`enrich_event`], [`notify`], [`deliver`], [`fetch_attachment`] | one job each |
+//! | [`enrich_event`], [`notify`], [`notify_due`], [`deliver`], [`fall_back`], [`fetch_attachment`] | one job each |
 //! | `lull.rs` | acknowledging events comes before working on them |
 //! | [`sweep`] | what a crash left behind |
 //!
@@ -19,9 +19,11 @@
 mod backend;
 pub mod deliver;
 pub mod enrich_event;
+pub mod fall_back;
 pub mod fetch_attachment;
 mod lull;
 pub mod notify;
+pub mod notify_due;
 pub mod queue;
 mod schema;
 pub mod sweep;

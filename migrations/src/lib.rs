@@ -10,6 +10,7 @@ mod m0001_conversations;
 mod m0002_commerce;
 mod m0003_outbound;
 mod m0004_channels;
+mod m0007_notify;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_commerce::Migration),
             Box::new(m0003_outbound::Migration),
             Box::new(m0004_channels::Migration),
+            Box::new(m0007_notify::Migration),
         ]
     }
 }

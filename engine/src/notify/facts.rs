@@ -5,7 +5,7 @@
 //! | `shop.name` | what customers call the shop |
 //! | `customer.name` | full name, or `none` |
 //! | `order.number`, `order.placed_at`, `order.total`, `order.items` | the order; `items` have `title` and `quantity` |
-//! | `parcel` | `none` when the news is about no parcel; else `carrier`, `tracking_number`, `status`, `location`: each may be `none` |
+//! | `parcel` | `none` when the news is about no parcel; else `carrier`, `tracking_number`, `status`, `location`: each may be `none`; where parcels share a message, `tracking_number` holds all, with commas |
 //! | `window` | the expected days for the filter `window`, or `none` |
 //! | `refund` | the amount given back for the filter `money`, or `none` |
 
@@ -29,7 +29,8 @@ pub(super) struct Told<'a> {
     pub(super) shop_name: &'a str,
     pub(super) event: &'a CommerceEventKind,
     pub(super) order: &'a Order,
-    pub(super) shipment: Option<&'a Shipment>,
+    /// The parcels that this is the news of; several when they share a message.
+    pub(super) shipments: Vec<&'a Shipment>,
     pub(super) eta: Option<&'a Eta>,
     pub(super) customer: &'a Customer,
 }
@@ -61,7 +62,7 @@ struct ItemFacts<'a> {
 #[derive(Serialize)]
 struct ParcelFacts<'a> {
     carrier: Option<&'a str>,
-    tracking_number: Option<&'a str>,
+    tracking_number: Option<String>,
     status: &'a str,
     location: Option<&'a str>,
 }
@@ -100,18 +101,23 @@ impl Told<'_> {
             .with("shop", shop)
             .with("customer", customer)
             .with("order", order)
-            .with("parcel", event.map(|event| parcel(event, self.shipment)))
+            .with("parcel", event.map(|event| parcel(event, &self.shipments)))
             .with("window", self.eta.map(|eta| eta.window))
             .with("refund", refund)
     }
 }
 
-fn parcel<'a>(event: &'a TrackingEvent, shipment: Option<&'a Shipment>) -> ParcelFacts<'a> {
+fn parcel<'a>(event: &'a TrackingEvent, shipments: &[&'a Shipment]) -> ParcelFacts<'a> {
+    let numbers: Vec<&str> = shipments
+        .iter()
+        .filter_map(|shipment| public_number(shipment))
+        .collect();
     ParcelFacts {
-        carrier: shipment
+        carrier: shipments
+            .first()
             .map(|shipment| shipment.carrier.as_str())
             .filter(|carrier| !carrier.is_empty()),
-        tracking_number: shipment.and_then(public_number),
+        tracking_number: (!numbers.is_empty()).then(|| numbers.join(", ")),
         status: event.status.as_str(),
         location: event.location.as_deref(),
     }
@@ -154,7 +160,7 @@ pub(super) fn sample(event: &str, known: bool, now: Timestamp) -> Facts {
         shop_name: "Shop",
         event: &sample_event(event, some("Berlin"), known.then_some(amount)),
         order: &sample_order(amount, now),
-        shipment: known.then_some(&shipment),
+        shipments: known.then_some(&shipment).into_iter().collect(),
         eta: known.then_some(&eta),
         customer: &customer,
     }

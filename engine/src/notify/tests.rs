@@ -18,8 +18,8 @@ use crate::{
     testing::{TestStore, stores, tracking},
 };
 
-fn channels() -> [ChannelName; 2] {
-    ["webchat".into(), "email".into()]
+fn channels() -> [ChannelName; 3] {
+    ["webchat".into(), "email".into(), "whatsapp".into()]
 }
 
 fn load(rules: &str) -> Result<Rules, Vec<Problem>> {
