@@ -112,6 +112,8 @@ impl Enricher {
                     enrichment.order = self.ask_shop(OrderLookup::Number(order)).await?;
                 }
             }
+            // Found in what we keep: there is nothing to learn from it.
+            CommerceEventKind::Due { .. } => {}
         }
         Ok(enrichment)
     }

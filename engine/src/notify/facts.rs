@@ -13,7 +13,7 @@ use chrono_tz::Tz;
 use doorstep_core::{
     CustomerId, Money, Timestamp,
     customer::Customer,
-    event::CommerceEventKind,
+    event::{CommerceEventKind, Due},
     order::{DateWindow, Order, OrderCustomer, OrderLine, OrderStatus},
     shipment::{Shipment, TrackingEvent, TrackingStatus},
 };
@@ -84,7 +84,10 @@ impl Told<'_> {
                 .collect(),
         };
         let event = match self.event {
-            CommerceEventKind::Tracking { event, .. } => Some(event),
+            CommerceEventKind::Tracking { event, .. } => {
+                Some((event.status, event.location.as_deref()))
+            }
+            CommerceEventKind::Due { status, .. } => status.map(|status| (status, None)),
             _ => None,
         };
         let refund = match self.event {
@@ -101,13 +104,20 @@ impl Told<'_> {
             .with("shop", shop)
             .with("customer", customer)
             .with("order", order)
-            .with("parcel", event.map(|event| parcel(event, &self.shipments)))
+            .with(
+                "parcel",
+                event.map(|(status, location)| parcel(status, location, &self.shipments)),
+            )
             .with("window", self.eta.map(|eta| eta.window))
             .with("refund", refund)
     }
 }
 
-fn parcel<'a>(event: &'a TrackingEvent, shipments: &[&'a Shipment]) -> ParcelFacts<'a> {
+fn parcel<'a>(
+    status: TrackingStatus,
+    location: Option<&'a str>,
+    shipments: &[&'a Shipment],
+) -> ParcelFacts<'a> {
     let numbers: Vec<&str> = shipments
         .iter()
         .filter_map(|shipment| public_number(shipment))
@@ -118,8 +128,8 @@ fn parcel<'a>(event: &'a TrackingEvent, shipments: &[&'a Shipment]) -> ParcelFac
             .map(|shipment| shipment.carrier.as_str())
             .filter(|carrier| !carrier.is_empty()),
         tracking_number: (!numbers.is_empty()).then(|| numbers.join(", ")),
-        status: event.status.as_str(),
-        location: event.location.as_deref(),
+        status: status.as_str(),
+        location,
     }
 }
 
@@ -169,6 +179,15 @@ pub(super) fn sample(event: &str, known: bool, now: Timestamp) -> Facts {
 
 fn sample_event(event: &str, location: Option<String>, amount: Option<Money>) -> CommerceEventKind {
     let order = || "1001".into();
+    if let Some(what) = Due::ALL.into_iter().find(|due| due.as_str() == event) {
+        let of_parcel = matches!(what, Due::NoScan | Due::ReviewRequest);
+        return CommerceEventKind::Due {
+            what,
+            order: order(),
+            tracking_number: of_parcel.then(|| "T1".into()),
+            status: of_parcel.then_some(TrackingStatus::InTransit),
+        };
+    }
     match event {
         "order_updated" | "return_received" => CommerceEventKind::ReturnReceived { order: order() },
         "refund_issued" => CommerceEventKind::RefundIssued {

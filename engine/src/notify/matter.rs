@@ -26,6 +26,17 @@ impl Notifier {
             CommerceEventKind::OrderUpdated { order } => (Some(order.number.clone()), None),
             CommerceEventKind::ReturnReceived { order }
             | CommerceEventKind::RefundIssued { order, .. } => (Some(order.clone()), None),
+            CommerceEventKind::Due {
+                order,
+                tracking_number,
+                ..
+            } => {
+                let known = match tracking_number {
+                    Some(number) => self.store.find_shipment(number).await?,
+                    None => None,
+                };
+                (Some(order.clone()), known.map(|(shipment, _)| shipment))
+            }
             CommerceEventKind::Tracking { order, .. } => {
                 let parcel = self.store.parcel_of_event(event.id).await?;
                 let known = match &parcel {
@@ -74,6 +85,17 @@ impl Matter {
                 tracking_number: shipment.tracking_number.clone(),
                 status: event.status,
                 occurred_at: event.occurred_at,
+            }),
+            (
+                CommerceEventKind::Due {
+                    status: Some(status),
+                    ..
+                },
+                Some(shipment),
+            ) => Some(News {
+                tracking_number: shipment.tracking_number.clone(),
+                status: *status,
+                occurred_at: self.event.event.occurred_at,
             }),
             _ => None,
         }

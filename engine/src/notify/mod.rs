@@ -10,6 +10,7 @@ mod limits;
 mod matter;
 pub mod rehearsal;
 mod rules;
+mod schedule;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -215,5 +216,7 @@ fn public_number(shipment: &Shipment) -> Option<&str> {
 mod later_tests;
 #[cfg(test)]
 mod rehearsal_tests;
+#[cfg(test)]
+mod schedule_tests;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -8,6 +8,7 @@
 //!     channels: [webchat, email]   # where, best first
 //!     send: every                  # every channel of the list (the default), or the first the customer has
 //!     once_per: parcel             # parcel (the default) or order
+//!     after: 5d                    # of no_scan, late_dispatch, promise_missed and review_request: how long to wait
 //!     urgent: true                 # also in quiet hours, and however much was told today
 //!     fallback_after: 30m          # with `send: first`: the next channel gets what did not arrive by then
 //!     digest: 10m                  # parcels of one order with the same news by then share a message
@@ -16,7 +17,7 @@
 
 use std::time::Duration;
 
-use doorstep_core::{ChannelName, ConfigFiles, Problem, notification::Topic};
+use doorstep_core::{ChannelName, ConfigFiles, Problem, event::Due, notification::Topic};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// What can happen, as rules name it.
-pub const EVENTS: [&str; 14] = [
+pub const EVENTS: [&str; 18] = [
     "pre_transit",
     "in_transit",
     "out_for_delivery",
@@ -42,6 +43,10 @@ pub const EVENTS: [&str; 14] = [
     "order_updated",
     "return_received",
     "refund_issued",
+    "no_scan",
+    "late_dispatch",
+    "promise_missed",
+    "review_request",
 ];
 
 /// All rules of all files.
@@ -70,6 +75,8 @@ pub struct Rule {
     pub once_per: OncePer,
     /// Whether it is told in quiet hours too, and however much was told today.
     pub urgent: bool,
+    /// On schedule: how long after the waiting began.
+    pub after: Option<Duration>,
     /// How long a message may take to arrive before the next channel gets it.
     pub fallback_after: Option<Duration>,
     /// How long it waits for the same news of other parcels of its order, to be told in one message.
@@ -112,6 +119,7 @@ struct Source {
     send: Option<Spanned<String>>,
     once_per: Option<Spanned<String>>,
     urgent: Option<bool>,
+    after: Option<Spanned<String>>,
     fallback_after: Option<Spanned<String>>,
     digest: Option<Spanned<String>>,
     name: Option<Spanned<String>>,
@@ -146,6 +154,7 @@ impl Rules {
                         };
                         let named = source.name.is_some();
                         let line = source.name.as_ref().map(yaml::line);
+                        let after_line = source.after.as_ref().map_or(0, yaml::line);
                         let Some(mut rule) = reader.rule(source, templates, channels) else {
                             continue;
                         };
@@ -153,6 +162,12 @@ impl Rules {
                             let message = format!("another rule is named `{}`", rule.name);
                             let fix = "give each rule a name of its own".to_owned();
                             reader.problem("name", line.unwrap_or(0), message, fix);
+                        }
+                        let other = rules.iter().find(|other| other.on == rule.on);
+                        if other.is_some_and(|other| other.after != rule.after) {
+                            let message = format!("another rule on `{}` waits otherwise", rule.on);
+                            let fix = "give both the same time".to_owned();
+                            reader.problem("after", after_line, message, fix);
                         }
                         rule.name = free_name(&rules, rule.name);
                         rules.push(rule);
@@ -258,6 +273,23 @@ impl Reader<'_> {
             source.once_per.as_ref(),
             &[("parcel", OncePer::Parcel), ("order", OncePer::Order)],
         );
+        let after = self.duration("after", source.after.as_ref());
+        let scheduled = Due::ALL.iter().any(|due| due.as_str() == source.on.value);
+        match (&source.after, scheduled) {
+            (None, true) => self.problem(
+                "after",
+                yaml::line(&source.on),
+                format!("`{}` needs a time to wait", source.on.value),
+                "add one, like `after: 5d`".to_owned(),
+            ),
+            (Some(after), false) => self.problem(
+                "after",
+                yaml::line(after),
+                format!("`{}` is told when it happens", source.on.value),
+                "remove it".to_owned(),
+            ),
+            _ => {}
+        }
         let fallback_after = self.duration("fallback_after", source.fallback_after.as_ref());
         if let Some(after) = &source.fallback_after
             && (send != Send::First || source.channels.len() < 2)
@@ -287,6 +319,7 @@ impl Reader<'_> {
         (self.problems.len() == before).then_some(Rule {
             name,
             urgent: source.urgent.unwrap_or(false),
+            after,
             fallback_after,
             digest,
             on: source.on.value,

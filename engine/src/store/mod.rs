@@ -23,6 +23,7 @@ mod people;
 mod reach;
 mod rehearsal;
 mod row;
+mod schedule;
 mod sqlite;
 mod suppression;
 mod telling;
@@ -49,6 +50,7 @@ pub use notifications::{
 pub use orders::{Enrichment, OrderRecord, ParcelUpdate, customer_key};
 pub use rehearsal::{PastEvent, People};
 pub use row::{Column, Row};
+pub(crate) use schedule::SOURCE as SCHEDULE_SOURCE;
 pub use transaction::Transaction;
 pub(crate) use transaction::{execute, query, query_one};
 use write::Writer;
