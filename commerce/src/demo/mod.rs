@@ -117,7 +117,7 @@ impl DemoShop {
             return;
         };
         match &event.kind {
-            CommerceEventKind::OrderUpdated { .. } => {}
+            CommerceEventKind::OrderUpdated { .. } | CommerceEventKind::Due { .. } => {}
             CommerceEventKind::ReturnReceived { .. } => order.status = OrderStatus::Returned,
             CommerceEventKind::RefundIssued { .. } => order.status = OrderStatus::Refunded,
             CommerceEventKind::Tracking {
@@ -159,6 +159,8 @@ impl DemoShop {
             CommerceEventKind::Tracking {
                 tracking_number, ..
             } => self.find(&OrderLookup::TrackingNumber(tracking_number.clone()?)),
+            // No shop tells it, and nothing changes by it.
+            CommerceEventKind::Due { .. } => None,
         }
     }
 
