@@ -562,7 +562,7 @@ fn shop_profile(config: &Config) -> ShopProfile {
     }
 }
 
-fn notify_config(config: &Config) -> NotifyConfig {
+pub(crate) fn notify_config(config: &Config) -> NotifyConfig {
     NotifyConfig {
         shop_name: config.shop.name.clone(),
         default_language: config.shop.default_language.clone(),
@@ -570,7 +570,7 @@ fn notify_config(config: &Config) -> NotifyConfig {
     }
 }
 
-fn email_channel(config: &Config) -> Option<ChannelName> {
+pub(crate) fn email_channel(config: &Config) -> Option<ChannelName> {
     config
         .channels
         .email

@@ -49,6 +49,10 @@ pub enum Command {
     /// Commerce events.
     #[command(subcommand)]
     Events(Events),
+    /// Tell why a customer got a message, or why nobody was told of an event.
+    Explain(Explain),
+    /// Take past events through changed rules and templates, without sending: who would have got what, before and after.
+    Plan(Plan),
     /// Show a notification as a channel would send it.
     Preview(Preview),
     /// Channels.
@@ -96,6 +100,24 @@ pub enum Role {
     Web,
     /// Jobs: events, notifications, deliveries, sweeps. Answers /healthz, /readyz and /metrics too.
     Worker,
+}
+
+/// `doorstep explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The message's identifier, or the event's.
+    pub id: String,
+}
+
+/// `doorstep plan`
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// How far back: `12h`, `7d`.
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = parse_span)]
+    pub since: std::time::Duration,
+    /// The folder with the changed files; they are compared with the configured ones.
+    #[arg(long, value_name = "FOLDER")]
+    pub files_dir: Option<PathBuf>,
 }
 
 /// `doorstep preview`
@@ -410,6 +432,12 @@ fn parse_setting(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .map(|(key, value)| (key.trim().to_owned(), value.to_owned()))
         .ok_or_else(|| format!("`{text}` has no `=`; write key=value"))
+}
+
+fn parse_span(text: &str) -> Result<std::time::Duration, String> {
+    doorstep_engine::notify::duration(text).ok_or_else(|| {
+        format!("`{text}` is no time; write one like 90s, 30m, 12h or 7d, up to 90d")
+    })
 }
 
 /// A share above 0 and below 1.

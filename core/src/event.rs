@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Money, ShopCustomerId, SourceName, Timestamp, TrackingNumber,
     order::{Order, OrderRef},
-    shipment::TrackingEvent,
+    shipment::{TrackingEvent, TrackingStatus},
 };
 
 /// One thing a shop or a carrier told us. (source, external id) makes it unique.
@@ -98,6 +98,52 @@ pub enum CommerceEventKind {
     },
     /// The shop has left its platform: all that the source told must be erased.
     ShopRedacted,
+    /// Something that should have happened did not, or enough time has passed. Nobody tells it: it is found in what we
+    /// keep, and the event's time is when the waiting began.
+    Due {
+        /// What became due.
+        what: Due,
+        /// The order.
+        order: OrderNumber,
+        /// The parcel, when it is about one.
+        tracking_number: Option<TrackingNumber>,
+        /// Where the parcel stood since the event's time.
+        status: Option<TrackingStatus>,
+    },
+}
+
+/// What becomes due by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Due {
+    /// No carrier said anything of a parcel for too long.
+    NoScan,
+    /// An order was not handed over for too long.
+    LateDispatch,
+    /// The promised day has passed and the order has not arrived.
+    PromiseMissed,
+    /// A parcel arrived some days ago: was it fine?
+    ReviewRequest,
+}
+
+impl Due {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::NoScan,
+        Self::LateDispatch,
+        Self::PromiseMissed,
+        Self::ReviewRequest,
+    ];
+
+    /// Its name in rules and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoScan => "no_scan",
+            Self::LateDispatch => "late_dispatch",
+            Self::PromiseMissed => "promise_missed",
+            Self::ReviewRequest => "review_request",
+        }
+    }
 }
 
 /// Whose personal data are meant, as far as the source says.
@@ -129,6 +175,7 @@ impl CommerceEventKind {
             Self::CustomerDataRequested { .. } => "customer_data_requested",
             Self::CustomerRedacted { .. } => "customer_redacted",
             Self::ShopRedacted => "shop_redacted",
+            Self::Due { what, .. } => what.as_str(),
         }
     }
 }

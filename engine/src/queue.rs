@@ -1,7 +1,9 @@
 //! What the engine asks of the job queue. The `jobs` room implements it with apalis.
 
 use async_trait::async_trait;
-use doorstep_core::{AttachmentId, ChannelName, CommerceEventId, DeliveryId, Timestamp};
+use doorstep_core::{
+    AttachmentId, ChannelName, CommerceEventId, DeliveryId, NotificationId, Timestamp,
+};
 use sea_orm::DbErr;
 
 use crate::store::Transaction;
@@ -13,6 +15,20 @@ pub enum Job {
     EnrichEvent(CommerceEventId),
     /// Decide who hears of an event.
     Notify(CommerceEventId),
+    /// Decide again about news that waits, for the end of quiet hours or for more news of its order.
+    NotifyDue {
+        /// Which.
+        notification: NotificationId,
+        /// Not before this; names the job with it, because it may have to wait again.
+        not_before: Timestamp,
+    },
+    /// Write to the customer's next channel if a message did not arrive on this one.
+    FallBack {
+        /// Of the message that may not have arrived.
+        delivery: DeliveryId,
+        /// Not before this; names the job with it, because a failure makes it due earlier.
+        not_before: Timestamp,
+    },
     /// Fetch a file that a customer sent.
     FetchAttachment {
         /// Which.
@@ -44,6 +60,10 @@ pub enum QueueName<'a> {
     EnrichEvent,
     /// Of [`Job::Notify`].
     Notify,
+    /// Of [`Job::NotifyDue`].
+    NotifyDue,
+    /// Of [`Job::FallBack`].
+    FallBack,
     /// Of [`Job::FetchAttachment`].
     FetchAttachment,
     /// Of [`Job::Deliver`] to this channel: its notifications, or its answers.

@@ -12,8 +12,8 @@ use std::{
 
 use async_trait::async_trait;
 use doorstep_core::{
-    Ambient, ChannelName, Clock, CustomerId, Entropy, Health, Language, Money, ShopCustomerId, Sku,
-    SourceName, Timestamp,
+    Ambient, ChannelName, Clock, CommerceEventId, CustomerId, Entropy, Health, Language, Money,
+    ShopCustomerId, Sku, SourceName, Timestamp,
     channel::Capabilities,
     event::{CommerceEvent, CommerceEventKind},
     health::PortError,
@@ -29,7 +29,7 @@ use secrecy::SecretString;
 use crate::{
     Store,
     enrich::Enricher,
-    notify::{Notifier, NotifyConfig},
+    notify::{Notifier, NotifyConfig, rehearsal::Setting},
     queue::{Job, JobQueue, QueueName},
     store::{Database, DatabaseConfig, OrderRecord, Transaction},
 };
@@ -268,6 +268,18 @@ impl TestStore {
 
     /// Decides by these rules, with a chat that is fetched from and mail that is sent.
     pub(crate) fn notifier(&self, rules: &str) -> Notifier {
+        let setting = self.setting(rules);
+        Notifier::new(
+            self.store.clone(),
+            setting.rules,
+            setting.templates,
+            setting.capabilities,
+            setting.config,
+        )
+    }
+
+    /// What [`Self::notifier`] decides by.
+    pub(crate) fn setting(&self, rules: &str) -> Setting {
         let (rules, templates) = crate::notify::tests::words(rules);
         let capabilities = |mailbox| Capabilities {
             mailbox,
@@ -279,16 +291,51 @@ impl TestStore {
             max_text: 10_000,
             ..Capabilities::default()
         };
-        let channels: [(ChannelName, bool); 2] =
-            [("webchat".into(), true), ("email".into(), false)];
-        let capabilities = channels.map(|(name, mailbox)| (name, capabilities(mailbox)));
-        let config = NotifyConfig {
-            shop_name: "Fernweh".to_owned(),
-            default_language: Language::ENGLISH,
-            time_zone: chrono_tz::UTC,
-        };
-        let store = self.store.clone();
-        Notifier::new(store, rules, templates, capabilities.into(), config)
+        let channels: [(ChannelName, bool); 3] = [
+            ("webchat".into(), true),
+            ("email".into(), false),
+            ("whatsapp".into(), false),
+        ];
+        let capabilities = channels.map(|(name, mailbox)| {
+            let receipts = name.as_str() == "whatsapp";
+            let capabilities = Capabilities {
+                receipts,
+                ..capabilities(mailbox)
+            };
+            (name, capabilities)
+        });
+        Setting {
+            rules,
+            templates,
+            capabilities: capabilities.into(),
+            config: NotifyConfig {
+                shop_name: "Fernweh".to_owned(),
+                default_language: Language::ENGLISH,
+                time_zone: chrono_tz::UTC,
+            },
+            email: Some("email".into()),
+        }
+    }
+
+    /// Admits an event and brings order and parcel up to date with it.
+    pub(crate) async fn happen(&self, event: CommerceEvent) -> CommerceEventId {
+        let source = event.source.clone();
+        let admitted = self.store.admit_events(&source, b"{}", vec![event]).await;
+        let id = admitted.unwrap()[0].id;
+        self.enricher().enrich(id).await.unwrap();
+        id
+    }
+
+    /// What all customers were told, oldest first: channel and words.
+    pub(crate) async fn told(&self) -> Vec<(String, String)> {
+        let sql = "SELECT c.channel, o.content FROM outbound_messages o JOIN conversations c ON c.id = o.conversation_id
+            WHERE o.notification_id IS NOT NULL ORDER BY o.created_at, o.id";
+        let rows = self.store.query(sql, []).await.unwrap();
+        let told = rows.iter().map(|row| {
+            let content: doorstep_core::message::Content = row.json("content").unwrap();
+            (row.get("channel").unwrap(), content.text)
+        });
+        told.collect()
     }
 
     /// A customer says what they want to hear.

@@ -6,7 +6,7 @@
 //! | `schema.rs` | everything we know of apalis's tables |
 //! | `backend.rs` | apalis's backend over those tables, woken instead of polling |
 //! | [`workers`] | one supervised worker a queue, graceful shutdown |
-//! | [`enrich_event`], [`notify`], [`deliver`], [`fetch_attachment`] | one job each |
+//! | [`enrich_event`], [`notify`], [`notify_due`], [`deliver`], [`fall_back`], [`fetch_attachment`] | one job each |
 //! | [`learn_eta`] | how long parcels take, learnt from time to time |
 //! | `lull.rs` | acknowledging events comes before working on them |
 //! | [`sweep`] | what a crash left behind |
@@ -20,10 +20,12 @@
 mod backend;
 pub mod deliver;
 pub mod enrich_event;
+pub mod fall_back;
 pub mod fetch_attachment;
 pub mod learn_eta;
 mod lull;
 pub mod notify;
+pub mod notify_due;
 pub mod queue;
 mod schema;
 pub mod sweep;

@@ -9,7 +9,7 @@ use doorstep_engine::{
 use sea_orm::DbErr;
 
 use crate::{
-    JobsError, deliver, enrich_event, fetch_attachment, notify,
+    JobsError, deliver, enrich_event, fall_back, fetch_attachment, notify, notify_due,
     schema::{self, NewRow},
     wake::Wake,
 };
@@ -56,6 +56,24 @@ impl Queue {
                 event.to_string(),
                 notify::payload(*event),
                 now,
+            ),
+            Job::NotifyDue {
+                notification,
+                not_before,
+            } => (
+                notify_due::QUEUE.to_owned(),
+                format!("{notification}:{}", not_before.timestamp_millis()),
+                notify_due::payload(*notification),
+                *not_before,
+            ),
+            Job::FallBack {
+                delivery,
+                not_before,
+            } => (
+                fall_back::QUEUE.to_owned(),
+                format!("{delivery}:{}", not_before.timestamp_millis()),
+                fall_back::payload(*delivery),
+                *not_before,
             ),
             Job::FetchAttachment {
                 attachment,
@@ -137,6 +155,8 @@ impl JobQueue for Queue {
         match queue {
             QueueName::EnrichEvent => self.wake.one(enrich_event::QUEUE),
             QueueName::Notify => self.wake.one(notify::QUEUE),
+            QueueName::NotifyDue => self.wake.one(notify_due::QUEUE),
+            QueueName::FallBack => self.wake.one(fall_back::QUEUE),
             QueueName::FetchAttachment => self.wake.one(fetch_attachment::QUEUE),
             QueueName::Deliver { channel, news } => {
                 self.wake.one(&delivery_queue(channel, news));

@@ -1,21 +1,34 @@
 //! What a crash, a lost wake or a bug left behind: found by the store's own rows, whatever became of the jobs.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use doorstep_core::{Ambient, Timestamp};
-use doorstep_engine::{Store, StoreError, delivery::Delivery, inbound::Inbound, queue::JobQueue};
+use doorstep_engine::{
+    Store, StoreError, delivery::Delivery, inbound::Inbound, notify::Notifier, queue::JobQueue,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Parts, Queue, WorkersConfig, schema::Tables};
 
 /// How long the schedule of an address is kept that nobody sends to.
 const SCHEDULES_KEPT: Duration = Duration::from_hours(1);
+/// How long between two looks for news that nobody tells.
+const LOOK_EVERY: Duration = Duration::from_mins(5);
 /// How much of each kind one sweep takes up.
 const LIMIT: u64 = 500;
 
 /// What a sweep took up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
+    /// News that nobody tells, found by rules on schedule.
+    pub due: usize,
     /// Conversations with messages nobody handled.
     pub conversations: usize,
     /// Events nobody decided about and deliveries nobody attempted.
@@ -31,6 +44,9 @@ pub struct Sweep {
     store: Store,
     queue: Queue,
     delivery: Arc<Delivery>,
+    notifier: Arc<Notifier>,
+    /// When news that nobody tells was looked for last, in milliseconds since 1970.
+    looked_at: AtomicI64,
     inbound: Option<Inbound>,
     tables: Tables,
     /// The queues that workers here serve.
@@ -44,6 +60,8 @@ impl Sweep {
             store: parts.store.clone(),
             queue: parts.queue.clone(),
             delivery: Arc::clone(&parts.delivery),
+            notifier: Arc::clone(&parts.notifier),
+            looked_at: AtomicI64::new(i64::MIN),
             inbound: parts.inbound.clone(),
             tables,
             queues,
@@ -92,7 +110,10 @@ impl Sweep {
     /// The store did not answer; the next sweep does the rest.
     pub async fn sweep(&self, patience: Duration, lease: Duration) -> Result<Swept, StoreError> {
         let now = self.ambient().now();
-        let mut swept = Swept::default();
+        let mut swept = Swept {
+            due: self.look_for_due(now).await?,
+            ..Swept::default()
+        };
         if let Some(inbound) = &self.inbound {
             swept.conversations = inbound.recover(now - patience).await?;
         }
@@ -113,6 +134,19 @@ impl Sweep {
         self.store.forget_schedules(now - SCHEDULES_KEPT).await?;
         self.measure(now).await?;
         Ok(swept)
+    }
+
+    /// Looks every few minutes for news that nobody tells: parcels without a scan, promises that are missed.
+    async fn look_for_due(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let now = now.timestamp_millis();
+        let last = self.looked_at.load(Ordering::Relaxed);
+        let every = i64::try_from(LOOK_EVERY.as_millis()).unwrap_or(i64::MAX);
+        if now.saturating_sub(last) < every {
+            return Ok(0);
+        }
+        let found = self.notifier.find_due().await?;
+        self.looked_at.store(now, Ordering::Relaxed);
+        Ok(found)
     }
 
     async fn measure(&self, now: Timestamp) -> Result<(), StoreError> {
@@ -147,6 +181,7 @@ impl Sweep {
             Ok(swept) => {
                 tracing::info!(?swept, "took up what was left behind");
                 for (what, count) in [
+                    ("due", swept.due),
                     ("conversations", swept.conversations),
                     ("jobs", swept.jobs),
                     ("released_deliveries", swept.released),

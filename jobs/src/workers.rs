@@ -20,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     JobsError, Queue,
     backend::{Rows, Woken},
-    deliver, enrich_event, fetch_attachment, learn_eta, notify,
+    deliver, enrich_event, fall_back, fetch_attachment, learn_eta, notify, notify_due,
     queue::{decode, delivery_queue},
     schema::Tables,
     sweep::Sweep,
@@ -144,6 +144,14 @@ fn queues(parts: &Parts) -> Vec<(String, Work)> {
         (enrich_event::QUEUE.to_owned(), enrich),
         (notify::QUEUE.to_owned(), notify),
         (
+            notify_due::QUEUE.to_owned(),
+            Work::NotifyDue(Arc::clone(&parts.notifier)),
+        ),
+        (
+            fall_back::QUEUE.to_owned(),
+            Work::FallBack(Arc::clone(&parts.notifier)),
+        ),
+        (
             fetch_attachment::QUEUE.to_owned(),
             Work::FetchAttachment(Arc::clone(&parts.fetcher)),
         ),
@@ -162,6 +170,8 @@ fn queues(parts: &Parts) -> Vec<(String, Work)> {
 enum Work {
     Enrich(Arc<Enricher>),
     Notify(Arc<Notifier>),
+    NotifyDue(Arc<Notifier>),
+    FallBack(Arc<Notifier>),
     Deliver(Arc<Delivery>),
     FetchAttachment(Arc<Fetcher>),
 }
@@ -177,6 +187,14 @@ impl Work {
             Self::Notify(notifier) => {
                 let event = payload.parse().map_err(unreadable)?;
                 notify::run(&notifier, event).await?;
+            }
+            Self::NotifyDue(notifier) => {
+                let notification = payload.parse().map_err(unreadable)?;
+                notify_due::run(&notifier, notification).await?;
+            }
+            Self::FallBack(notifier) => {
+                let delivery = payload.parse().map_err(unreadable)?;
+                fall_back::run(&notifier, delivery).await?;
             }
             Self::FetchAttachment(fetcher) => {
                 let (id, attempt) = fetch_attachment::parse(&payload)

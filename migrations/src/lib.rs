@@ -12,6 +12,7 @@ mod m0003_outbound;
 mod m0004_channels;
 mod m0005_eta;
 mod m0006_order_ids;
+mod m0007_notify;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_channels::Migration),
             Box::new(m0005_eta::Migration),
             Box::new(m0006_order_ids::Migration),
+            Box::new(m0007_notify::Migration),
         ]
     }
 }

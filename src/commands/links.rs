@@ -4,20 +4,12 @@ use doorstep_core::message::Address;
 use doorstep_engine::Store;
 use serde_json::json;
 
-use super::{Failure, load_config, print};
-use crate::{
-    ambient,
-    app::open_database,
-    cli::{Cli, Links},
-};
+use super::{Failure, load_config, open_store, print};
+use crate::cli::{Cli, Links};
 
 pub(super) async fn run(cli: &Cli, command: &Links) -> Result<(), Failure> {
     let config = load_config(cli)?;
-    let database = open_database(&config).await.map_err(Failure::finding)?;
-    let queue = doorstep_jobs::Queue::new(ambient::system());
-    let store = Store::new(database, std::sync::Arc::new(queue), ambient::system())
-        .await
-        .map_err(Failure::finding)?;
+    let store = open_store(&config).await?;
     match command {
         Links::List { channel, address } => {
             let address = Address::new(channel.as_str(), address);

@@ -6,8 +6,10 @@ mod check;
 mod classify;
 mod eval;
 mod events;
+mod explain;
 mod links;
 mod migrate;
+mod plan;
 mod preview;
 mod privacy;
 mod say;
@@ -18,6 +20,7 @@ use std::{fmt::Display, io::Write, process::ExitCode};
 
 use clap::CommandFactory;
 use doorstep_core::Problem;
+use doorstep_engine::Store;
 
 use crate::{
     app::StartError,
@@ -81,6 +84,8 @@ async fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Serve(serve) => serve::serve(cli, serve).await,
         Command::Migrate => migrate::run(cli).await,
         Command::Check => check::run(cli).await,
+        Command::Explain(explain) => explain::run(cli, explain).await,
+        Command::Plan(plan) => plan::run(cli, plan).await,
         Command::Preview(preview) => preview::run(cli, preview).await,
         Command::Channels(command) => channels::run(cli, command).await,
         Command::Simulate(simulate) => simulate::run(cli, simulate).await,
@@ -113,6 +118,17 @@ fn load_config(cli: &Cli) -> Result<Config, Failure> {
         environment: true,
     };
     Config::load(&sources).map_err(Failure::Problems)
+}
+
+/// Opens the configured store, to read in it.
+async fn open_store(config: &Config) -> Result<Store, Failure> {
+    let database = crate::app::open_database(config).await;
+    let database = database.map_err(Failure::finding)?;
+    let ambient = crate::ambient::system();
+    let queue = std::sync::Arc::new(doorstep_jobs::Queue::new(ambient.clone()));
+    Store::new(database, queue, ambient)
+        .await
+        .map_err(Failure::finding)
 }
 
 /// The configuration, or without a file the defaults over a folder that is gone when the command ends. So commands

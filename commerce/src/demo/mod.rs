@@ -125,6 +125,7 @@ impl DemoShop {
         match &event.kind {
             CommerceEventKind::OrderUpdated { .. }
             | CommerceEventKind::OrderCancelled { .. }
+            | CommerceEventKind::Due { .. }
             | CommerceEventKind::Remark { .. }
             | CommerceEventKind::ReturnRequested { .. }
             | CommerceEventKind::CustomerDataRequested { .. }
@@ -180,7 +181,9 @@ impl DemoShop {
             CommerceEventKind::Tracking {
                 tracking_number, ..
             } => self.find(&OrderLookup::TrackingNumber(tracking_number.clone()?)),
-            CommerceEventKind::Remark { .. }
+            // No shop tells what became due.
+            CommerceEventKind::Due { .. }
+            | CommerceEventKind::Remark { .. }
             | CommerceEventKind::CustomerDataRequested { .. }
             | CommerceEventKind::CustomerRedacted { .. }
             | CommerceEventKind::ShopRedacted => None,

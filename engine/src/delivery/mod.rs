@@ -233,4 +233,6 @@ fn waited(claimed: &ClaimedDelivery, now: Timestamp) -> Option<Duration> {
 }
 
 #[cfg(test)]
+mod fallback_tests;
+#[cfg(test)]
 mod tests;

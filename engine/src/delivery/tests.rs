@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Answers as told, then takes everything; keeps what it took.
-struct Provider {
+pub(super) struct Provider {
     name: ChannelName,
     capabilities: Capabilities,
     answers: Mutex<VecDeque<SendError>>,
@@ -34,9 +34,17 @@ struct Provider {
 }
 
 impl Provider {
-    fn new(idempotent: bool, answers: impl IntoIterator<Item = SendError>) -> Arc<Self> {
+    pub(super) fn new(idempotent: bool, answers: impl IntoIterator<Item = SendError>) -> Arc<Self> {
+        Self::named("email", idempotent, answers)
+    }
+
+    pub(super) fn named(
+        name: &str,
+        idempotent: bool,
+        answers: impl IntoIterator<Item = SendError>,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            name: "email".into(),
+            name: name.into(),
             capabilities: Capabilities {
                 mailbox: false,
                 buttons: false,
@@ -52,7 +60,7 @@ impl Provider {
         })
     }
 
-    fn taken(&self) -> usize {
+    pub(super) fn taken(&self) -> usize {
         self.taken.lock().unwrap().len()
     }
 }

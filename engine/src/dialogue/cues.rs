@@ -2,7 +2,7 @@
 //! must work when the model does not.
 
 /// Whole messages that stop what we send, in any language we write (as the messaging providers' rules want it).
-const STOP: [&str; 22] = [
+const STOP: [&str; 37] = [
     "stop",
     "stop all",
     "stopall",
@@ -25,9 +25,24 @@ const STOP: [&str; 22] = [
     "fermare",
     "стоп",
     "отписаться",
+    "parar mensajes",
+    "darme de baja",
+    "cancelar inscrição",
+    "cancelar inscricao",
+    "descadastrar",
+    "pare",
+    "se désabonner",
+    "desabonner",
+    "stopper",
+    "disiscriviti",
+    "annulla iscrizione",
+    "ferma",
+    "stop messaggi",
+    "отписка",
+    "стоп сообщения",
 ];
 /// Whole messages that start it again.
-const START: [&str; 16] = [
+const START: [&str; 22] = [
     "start",
     "unstop",
     "subscribe",
@@ -44,6 +59,12 @@ const START: [&str; 16] = [
     "iniziare",
     "старт",
     "подписаться",
+    "abonnieren",
+    "s'abonner",
+    "reprendre",
+    "iscriviti",
+    "inizia",
+    "inscrever",
 ];
 /// Beginnings of words that mark a number as an order's, or as another one than before.
 const ORDER: [&str; 15] = [
@@ -98,6 +119,29 @@ mod tests {
         assert_eq!(preference_intent("Baja"), Some("stop_messages"));
         assert_eq!(preference_intent("START"), Some("start_messages"));
         assert_eq!(preference_intent("stop my order please"), None);
+        // English, Spanish, Portuguese, French, German, Italian, Russian.
+        let stops = [
+            "Unsubscribe",
+            "BAJA",
+            "Sair",
+            "Arrêt.",
+            "Abmelden",
+            "Disiscriviti",
+            "Стоп",
+        ];
+        let starts = [
+            "Start",
+            "Alta",
+            "Começar",
+            "Démarrer",
+            "Anmelden",
+            "Inizia",
+            "Старт",
+        ];
+        for (stop, start) in stops.into_iter().zip(starts) {
+            assert_eq!(preference_intent(stop), Some("stop_messages"), "{stop}");
+            assert_eq!(preference_intent(start), Some("start_messages"), "{start}");
+        }
     }
 
     #[test]

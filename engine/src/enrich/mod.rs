@@ -131,7 +131,8 @@ impl Enricher {
                 }
             }
             // Nothing follows from them for orders and parcels.
-            CommerceEventKind::Remark { .. }
+            CommerceEventKind::Due { .. }
+            | CommerceEventKind::Remark { .. }
             | CommerceEventKind::CustomerDataRequested { .. }
             | CommerceEventKind::CustomerRedacted { .. }
             | CommerceEventKind::ShopRedacted => {}

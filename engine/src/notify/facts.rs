@@ -5,7 +5,7 @@
 //! | `shop.name` | what customers call the shop |
 //! | `customer.name` | full name, or `none` |
 //! | `order.number`, `order.placed_at`, `order.total`, `order.items` | the order; `items` have `title` and `quantity` |
-//! | `parcel` | `none` when the news is about no parcel; else `carrier`, `tracking_number`, `status`, `location`: each may be `none` |
+//! | `parcel` | `none` when the news is about no parcel; else `carrier`, `tracking_number`, `status`, `location`: each may be `none`; where parcels share a message, `tracking_number` holds all, with commas |
 //! | `window` | the expected days for the filter `window`, or `none` |
 //! | `refund` | the amount given back for the filter `money`, or `none` |
 //! | `track_url` | the order's tracking page, or `none` |
@@ -14,7 +14,7 @@ use chrono_tz::Tz;
 use doorstep_core::{
     CustomerId, Money, Timestamp,
     customer::Customer,
-    event::CommerceEventKind,
+    event::{CommerceEventKind, Due},
     order::{DateWindow, Order, OrderCustomer, OrderLine, OrderStatus},
     shipment::{Shipment, TrackingEvent, TrackingStatus},
 };
@@ -31,7 +31,8 @@ pub(super) struct Told<'a> {
     pub(super) shop_name: &'a str,
     pub(super) event: &'a CommerceEventKind,
     pub(super) order: &'a Order,
-    pub(super) shipment: Option<&'a Shipment>,
+    /// The parcels that this is the news of; several when they share a message.
+    pub(super) shipments: Vec<&'a Shipment>,
     pub(super) eta: Option<&'a Eta>,
     pub(super) customer: &'a Customer,
 }
@@ -63,7 +64,7 @@ struct ItemFacts<'a> {
 #[derive(Serialize)]
 struct ParcelFacts<'a> {
     carrier: Option<&'a str>,
-    tracking_number: Option<&'a str>,
+    tracking_number: Option<String>,
     status: &'a str,
     location: Option<&'a str>,
 }
@@ -86,7 +87,10 @@ impl Told<'_> {
         };
         let event = match self.event {
             CommerceEventKind::Tracking { event, .. }
-            | CommerceEventKind::Fulfilled { event, .. } => Some(event),
+            | CommerceEventKind::Fulfilled { event, .. } => {
+                Some((event.status, event.location.as_deref()))
+            }
+            CommerceEventKind::Due { status, .. } => status.map(|status| (status, None)),
             _ => None,
         };
         let refund = match self.event {
@@ -103,21 +107,33 @@ impl Told<'_> {
             .with("shop", shop)
             .with("customer", customer)
             .with("order", order)
-            .with("parcel", event.map(|event| parcel(event, self.shipment)))
+            .with(
+                "parcel",
+                event.map(|(status, location)| parcel(status, location, &self.shipments)),
+            )
             .with("window", self.eta.map(|eta| eta.window))
             .with("refund", refund)
             .with("track_url", self.track_url.as_deref())
     }
 }
 
-fn parcel<'a>(event: &'a TrackingEvent, shipment: Option<&'a Shipment>) -> ParcelFacts<'a> {
+fn parcel<'a>(
+    status: TrackingStatus,
+    location: Option<&'a str>,
+    shipments: &[&'a Shipment],
+) -> ParcelFacts<'a> {
+    let numbers: Vec<&str> = shipments
+        .iter()
+        .filter_map(|shipment| public_number(shipment))
+        .collect();
     ParcelFacts {
-        carrier: shipment
+        carrier: shipments
+            .first()
             .map(|shipment| shipment.carrier.as_str())
             .filter(|carrier| !carrier.is_empty()),
-        tracking_number: shipment.and_then(public_number),
-        status: event.status.as_str(),
-        location: event.location.as_deref(),
+        tracking_number: (!numbers.is_empty()).then(|| numbers.join(", ")),
+        status: status.as_str(),
+        location,
     }
 }
 
@@ -160,7 +176,7 @@ pub(super) fn sample(event: &str, known: bool, now: Timestamp) -> Facts {
         shop_name: "Shop",
         event: &sample_event(event, some("Berlin"), known.then_some(amount)),
         order: &sample_order(amount, now),
-        shipment: known.then_some(&shipment),
+        shipments: known.then_some(&shipment).into_iter().collect(),
         eta: known.then_some(&eta),
         customer: &customer,
     }
@@ -169,6 +185,15 @@ pub(super) fn sample(event: &str, known: bool, now: Timestamp) -> Facts {
 
 fn sample_event(event: &str, location: Option<String>, amount: Option<Money>) -> CommerceEventKind {
     let order = || "1001".into();
+    if let Some(what) = Due::ALL.into_iter().find(|due| due.as_str() == event) {
+        let of_parcel = matches!(what, Due::NoScan | Due::ReviewRequest);
+        return CommerceEventKind::Due {
+            what,
+            order: order(),
+            tracking_number: of_parcel.then(|| "T1".into()),
+            status: of_parcel.then_some(TrackingStatus::InTransit),
+        };
+    }
     match event {
         "order_updated" | "order_cancelled" | "return_requested" | "return_received" => {
             CommerceEventKind::ReturnReceived { order: order() }

@@ -3,32 +3,34 @@
 //! Every answer is written down with its reason, also "nobody". That a piece of news is told once, and none that the
 //! parcel's state is past, is decided inside the transaction ([`Store::commit_decisions`]).
 
+mod again;
+mod audience;
 mod facts;
+mod limits;
+mod matter;
+pub mod rehearsal;
 mod rules;
+mod schedule;
 
 use std::{collections::HashMap, sync::Arc};
 
 use chrono_tz::Tz;
 use doorstep_core::{
-    ChannelName, CommerceEventId, ConfigFiles, Language, OrderNumber, Problem, Timestamp,
-    channel::Capabilities,
-    customer::Customer,
-    event::CommerceEventKind,
-    message::{Address, Content, FactSource},
-    notification::Topic,
-    order::OrderRef,
-    shipment::Shipment,
+    ChannelName, CommerceEventId, ConfigFiles, Language, Problem, Timestamp, channel::Capabilities,
+    message::Content, notification::Topic, shipment::Shipment,
 };
 
+pub use limits::{Limits, QuietHours, duration};
 pub use rules::{EVENTS, OncePer, Rule, Rules, Send};
 
+use self::{
+    audience::{Asked, Stage},
+    matter::Matter,
+};
 use crate::{
-    eta::{Eta, EtaConfig, Forecasts},
-    page_token::{PageLinks, TrackingScope},
-    store::{
-        Audience, Decided, Decision, News, OrderRecord, ParcelUpdate, Recipient, Store, StoreError,
-        StoredEvent, Subject, Verdict,
-    },
+    eta::{EtaConfig, Forecasts},
+    page_token::PageLinks,
+    store::{Audience, Decided, Decision, ParcelUpdate, Store, StoreError, Verdict},
     templates::{TemplateError, Templates},
 };
 
@@ -76,15 +78,6 @@ pub enum Outcome {
     NotYet,
     /// There is no such event.
     Unknown,
-}
-
-/// All that is known about what an event is about.
-struct Matter {
-    event: StoredEvent,
-    order: Option<OrderRecord>,
-    order_number: Option<OrderNumber>,
-    shipment: Option<Shipment>,
-    customer: Option<Customer>,
 }
 
 impl Notifier {
@@ -184,287 +177,58 @@ impl Notifier {
             Verdict::Outdated => return Ok(None),
         };
         for decision in &decided {
-            let verdict = if decision.held.is_some() {
-                "held"
-            } else {
-                "told"
-            };
-            metrics::counter!("doorstep_notifications_total", "template" => decision.template.clone(), "decision" => verdict)
-                .increment(1);
-            tracing::info!(event.id = %id, template = %decision.template, verdict, told = decision.told, reason = decision.held);
+            report(decision);
         }
+        tracing::debug!(event.id = %id, decisions = decided.len(), "decided");
         Ok(Some(Outcome::Decided(decided)))
-    }
-
-    async fn gather(&self, event: StoredEvent) -> Result<Matter, StoreError> {
-        let (named, shipment) = match &event.event.kind {
-            CommerceEventKind::OrderUpdated { order }
-            | CommerceEventKind::OrderCancelled { order, .. } => {
-                (Some(order.number.clone().into()), None)
-            }
-            CommerceEventKind::ReturnRequested { order }
-            | CommerceEventKind::ReturnReceived { order }
-            | CommerceEventKind::RefundIssued { order, .. } => (Some(order.clone()), None),
-            CommerceEventKind::Fulfilled { order, .. } => {
-                self.parcel_and_order(event.id, Some(order)).await?
-            }
-            CommerceEventKind::Tracking { order, .. } => {
-                self.parcel_and_order(event.id, order.as_ref()).await?
-            }
-            CommerceEventKind::Remark { .. }
-            | CommerceEventKind::CustomerDataRequested { .. }
-            | CommerceEventKind::CustomerRedacted { .. }
-            | CommerceEventKind::ShopRedacted => (None, None),
-        };
-        let order = match &named {
-            Some(order) => self.store.resolve_order(order).await?,
-            None => None,
-        };
-        let order_number = match (&order, named) {
-            (Some(record), _) => Some(record.order.number.clone()),
-            (None, Some(OrderRef::Number(number))) => Some(number),
-            (None, _) => None,
-        };
-        let customer = match order.as_ref().and_then(|record| record.customer) {
-            Some(id) => self.store.find_customer(id).await?,
-            None => None,
-        };
-        Ok(Matter {
-            event,
-            order,
-            order_number,
-            shipment,
-            customer,
-        })
-    }
-
-    /// The parcel that an event is about, and its order: as the event names it, or as the parcel is known.
-    async fn parcel_and_order(
-        &self,
-        event: CommerceEventId,
-        named: Option<&OrderRef>,
-    ) -> Result<(Option<OrderRef>, Option<Shipment>), StoreError> {
-        let parcel = self.store.parcel_of_event(event).await?;
-        let known = match &parcel {
-            Some(number) => self.store.find_shipment(number).await?,
-            None => None,
-        };
-        let (shipment, its_order) = known.unzip();
-        let its_order = its_order.flatten().map(OrderRef::from);
-        let order = match named {
-            Some(OrderRef::Number(_)) => named.cloned(),
-            _ => its_order.or_else(|| named.cloned()),
-        };
-        Ok((order, shipment))
     }
 
     async fn apply_rules(&self, matter: &Matter) -> Result<Vec<Decision>, NotifyError> {
         let label = matter.event.event.kind.label();
         let mut decisions = Vec::new();
         for rule in self.rules.on(label) {
+            let asked = Asked {
+                rule,
+                channels: &rule.channels,
+                matter,
+                others: &[],
+                stage: Stage::First,
+            };
             decisions.push(Decision {
                 dedupe_key: matter.dedupe_key(rule),
+                rule: rule.name.clone(),
                 template: rule.template.clone(),
                 topic: rule.topic,
-                audience: self.find_audience(matter, rule).await?,
+                urgent: rule.urgent,
+                at_most: self.at_most(rule, matter.customer.as_ref()),
+                audience: self.find_audience(&asked).await?,
             });
         }
         if decisions.is_empty() {
             decisions.push(Decision {
                 dedupe_key: String::new(),
+                rule: String::new(),
                 template: "none".to_owned(),
                 topic: Topic::Order,
+                urgent: false,
+                at_most: None,
                 audience: Audience::Held(format!("no rule on `{label}`")),
             });
         }
         Ok(decisions)
     }
-
-    async fn find_audience(&self, matter: &Matter, rule: &Rule) -> Result<Audience, NotifyError> {
-        let held = |reason: &str| Ok(Audience::Held(reason.to_owned()));
-        let Some(order) = &matter.order else {
-            return held("the order is not known");
-        };
-        let Some(customer) = &matter.customer else {
-            return held("the order names no customer");
-        };
-        let addresses = self.store.addresses_of(customer.id).await?;
-        let mut recipients = Vec::new();
-        let mut reasons = Vec::new();
-        for channel in &rule.channels {
-            let there = self.choose(channel, &addresses, order);
-            if there.is_empty() {
-                reasons.push(format!("no address on {channel}"));
-                continue;
-            }
-            let wish = self
-                .store
-                .preference(customer.id, rule.topic, channel)
-                .await?;
-            if !wish.unwrap_or(rule.topic == Topic::Order) {
-                let reason = match wish {
-                    Some(_) => "not wanted",
-                    None => "no consent",
-                };
-                reasons.push(format!("{reason} on {channel}"));
-                continue;
-            }
-            for address in there {
-                recipients.push(
-                    self.write_to(address, matter, order, customer, rule)
-                        .await?,
-                );
-            }
-            if rule.send == Send::First {
-                break;
-            }
-        }
-        if recipients.is_empty() {
-            return Ok(Audience::Held(reasons.join("; ")));
-        }
-        Ok(Audience::Told(recipients))
-    }
-
-    /// The customer's addresses on a channel that hear of an order: all that fetch; of those we send to, the order's own
-    /// or the one proven last.
-    fn choose(
-        &self,
-        channel: &ChannelName,
-        addresses: &[Address],
-        order: &OrderRecord,
-    ) -> Vec<Address> {
-        let there: Vec<&Address> = addresses
-            .iter()
-            .filter(|address| address.channel == *channel)
-            .collect();
-        if !self.delivers(channel) {
-            return there.into_iter().cloned().collect();
-        }
-        let email = order.order.customer.email.as_deref().map(str::to_lowercase);
-        let own = there
-            .iter()
-            .find(|address| Some(&address.id) == email.as_ref());
-        own.or(there.last())
-            .map(|address| vec![(*address).clone()])
-            .unwrap_or_default()
-    }
-
-    fn delivers(&self, channel: &ChannelName) -> bool {
-        self.capabilities
-            .get(channel)
-            .is_none_or(|capabilities| !capabilities.mailbox)
-    }
-
-    async fn write_to(
-        &self,
-        address: Address,
-        matter: &Matter,
-        order: &OrderRecord,
-        customer: &Customer,
-        rule: &Rule,
-    ) -> Result<Recipient, NotifyError> {
-        let language = match &customer.language {
-            Some(language) => language.clone(),
-            None => self
-                .store
-                .language_of(&address)
-                .await?
-                .unwrap_or_else(|| self.config.default_language.clone()),
-        };
-        let now = self.store.ambient().now();
-        let time_zone = customer.time_zone.unwrap_or(self.config.time_zone);
-        let eta = self
-            .forecasts
-            .estimate(Some(order), matter.shipment.as_ref(), time_zone)
-            .await?;
-        let scope = TrackingScope {
-            customer: customer.id,
-            order: order.order.number.clone(),
-        };
-        let pages = self.pages.as_ref();
-        let told = facts::Told {
-            track_url: pages.map(|pages| pages.tracking_url(&scope, now)),
-            now,
-            time_zone,
-            shop_name: &self.config.shop_name,
-            event: &matter.event.event.kind,
-            order: &order.order,
-            shipment: matter.shipment.as_ref(),
-            eta: eta.as_ref(),
-            customer,
-        };
-        let mut content = self
-            .templates
-            .notification(&rule.template, &language, &told.facts())?;
-        let selling = pages.filter(|_| rule.topic == Topic::Marketing);
-        content.unsubscribe = selling.map(|pages| pages.preferences_url(customer.id, now));
-        content.sources = matter.sources(order, eta.as_ref());
-        Ok(Recipient {
-            delivers: self.delivers(&address.channel),
-            address,
-            content,
-            language,
-        })
-    }
 }
 
-impl Matter {
-    fn subject(&self) -> Subject {
-        let parcel = match (&self.event.event.kind, &self.shipment) {
-            (
-                CommerceEventKind::Tracking { event, .. }
-                | CommerceEventKind::Fulfilled { event, .. },
-                Some(shipment),
-            ) => Some(News {
-                tracking_number: shipment.tracking_number.clone(),
-                status: event.status,
-                occurred_at: event.occurred_at,
-            }),
-            _ => None,
-        };
-        Subject {
-            customer: self.customer.as_ref().map(|customer| customer.id),
-            order: self.order_number.clone(),
-            order_known: self.order.is_some(),
-            parcel,
-        }
-    }
-
-    /// Names the news: the template and the parcel or order it is about.
-    fn dedupe_key(&self, rule: &Rule) -> String {
-        let template = &rule.template;
-        let order = self.order_number.as_ref();
-        match (rule.once_per, &self.shipment, order) {
-            (OncePer::Parcel, Some(shipment), _) => {
-                format!("{template}:parcel:{}", shipment.tracking_number)
-            }
-            (_, _, Some(order)) => format!("{template}:order:{order}"),
-            _ => format!("{template}:event:{}", self.event.id),
-        }
-    }
-
-    /// Where the facts of the message come from (G4).
-    fn sources(&self, order: &OrderRecord, eta: Option<&Eta>) -> Vec<FactSource> {
-        let mut sources = vec![
-            FactSource {
-                name: format!("event:{}", self.event.event.source),
-                as_of: self.event.event.occurred_at,
-            },
-            FactSource {
-                name: format!("shop:{}", order.source),
-                as_of: order.as_of,
-            },
-        ];
-        // The shop's own word stands there already.
-        let told = eta.filter(|eta| !eta.source.starts_with("shop:"));
-        if let Some((eta, as_of)) = told.and_then(|eta| Some((eta, eta.as_of?))) {
-            sources.push(FactSource {
-                name: eta.source.clone(),
-                as_of,
-            });
-        }
-        sources
-    }
+/// Counts and logs a decision.
+fn report(decision: &Decided) {
+    let verdict = match (&decision.held, decision.waits) {
+        (Some(_), _) => "held",
+        (None, Some(_)) => "waits",
+        (None, None) => "told",
+    };
+    metrics::counter!("doorstep_notifications_total", "template" => decision.template.clone(), "decision" => verdict)
+        .increment(1);
+    tracing::info!(rule = %decision.rule, template = %decision.template, verdict, told = decision.told, reason = decision.held);
 }
 
 /// The number of a parcel that may be told.
@@ -472,5 +236,11 @@ fn public_number(shipment: &Shipment) -> Option<&str> {
     ParcelUpdate::is_named(&shipment.tracking_number).then(|| shipment.tracking_number.as_str())
 }
 
+#[cfg(test)]
+mod later_tests;
+#[cfg(test)]
+mod rehearsal_tests;
+#[cfg(test)]
+mod schedule_tests;
 #[cfg(test)]
 pub(crate) mod tests;

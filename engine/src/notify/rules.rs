@@ -9,19 +9,27 @@
 //!     channels: [webchat, email]   # where, best first
 //!     send: every                  # every channel of the list (the default), or the first the customer has
 //!     once_per: parcel             # parcel (the default) or order
+//!     after: 5d                    # of no_scan, late_dispatch, promise_missed and review_request: how long to wait
+//!     urgent: true                 # also in quiet hours, and however much was told today
+//!     fallback_after: 30m          # with `send: first`: the next channel gets what did not arrive by then
+//!     digest: 10m                  # parcels of one order with the same news by then share a message
+//!     name: on_the_van             # what explanations call it; <on>:<template> by default
 //! ```
 
-use doorstep_core::{ChannelName, ConfigFiles, Problem, notification::Topic};
+use std::time::Duration;
+
+use doorstep_core::{ChannelName, ConfigFiles, Problem, event::Due, notification::Topic};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
+use super::limits::{self, Limits, LimitsReader, LimitsSource};
 use crate::{
     templates::{Facts, Templates},
     yaml::{self, suggestion},
 };
 
 /// What can happen, as rules name it.
-pub const EVENTS: [&str; 17] = [
+pub const EVENTS: [&str; 21] = [
     "pre_transit",
     "in_transit",
     "out_for_delivery",
@@ -39,17 +47,24 @@ pub const EVENTS: [&str; 17] = [
     "return_requested",
     "return_received",
     "refund_issued",
+    "no_scan",
+    "late_dispatch",
+    "promise_missed",
+    "review_request",
 ];
 
 /// All rules of all files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
     rules: Vec<Rule>,
+    limits: Limits,
 }
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
+    /// Its name; no two rules have the same.
+    pub name: String,
     /// What happened; one of [`EVENTS`].
     pub on: String,
     /// The notification template.
@@ -62,6 +77,14 @@ pub struct Rule {
     pub send: Send,
     /// What it is told once for.
     pub once_per: OncePer,
+    /// Whether it is told in quiet hours too, and however much was told today.
+    pub urgent: bool,
+    /// On schedule: how long after the waiting began.
+    pub after: Option<Duration>,
+    /// How long a message may take to arrive before the next channel gets it.
+    pub fallback_after: Option<Duration>,
+    /// How long it waits for the same news of other parcels of its order, to be told in one message.
+    pub digest: Option<Duration>,
 }
 
 /// On how many channels of a rule.
@@ -85,7 +108,9 @@ pub enum OncePer {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(default)]
     rules: Vec<Source>,
+    limits: Option<LimitsSource>,
 }
 
 #[derive(Deserialize)]
@@ -97,6 +122,11 @@ struct Source {
     channels: Vec<Spanned<String>>,
     send: Option<Spanned<String>>,
     once_per: Option<Spanned<String>>,
+    urgent: Option<bool>,
+    after: Option<Spanned<String>>,
+    fallback_after: Option<Spanned<String>>,
+    digest: Option<Spanned<String>>,
+    name: Option<Spanned<String>>,
 }
 
 impl Rules {
@@ -111,18 +141,40 @@ impl Rules {
         channels: &[ChannelName],
         samples: impl Fn(&str) -> Vec<Facts>,
     ) -> Result<Self, Vec<Problem>> {
-        let mut rules = Vec::new();
+        let mut rules: Vec<Rule> = Vec::new();
         let mut problems = Vec::new();
+        let mut limits = LimitsReader::default();
         for (file, text) in files.under("rules", "yaml") {
             match yaml::read::<File>(file, text) {
                 Ok(parsed) => {
+                    if let Some(source) = parsed.limits {
+                        limits.add(file, source, &mut problems);
+                    }
                     for (index, source) in parsed.rules.into_iter().enumerate() {
                         let mut reader = Reader {
                             file,
                             index,
                             problems: &mut problems,
                         };
-                        rules.extend(reader.rule(source, templates, channels));
+                        let named = source.name.is_some();
+                        let line = source.name.as_ref().map(yaml::line);
+                        let after_line = source.after.as_ref().map_or(0, yaml::line);
+                        let Some(mut rule) = reader.rule(source, templates, channels) else {
+                            continue;
+                        };
+                        if named && rules.iter().any(|other| other.name == rule.name) {
+                            let message = format!("another rule is named `{}`", rule.name);
+                            let fix = "give each rule a name of its own".to_owned();
+                            reader.problem("name", line.unwrap_or(0), message, fix);
+                        }
+                        let other = rules.iter().find(|other| other.on == rule.on);
+                        if other.is_some_and(|other| other.after != rule.after) {
+                            let message = format!("another rule on `{}` waits otherwise", rule.on);
+                            let fix = "give both the same time".to_owned();
+                            reader.problem("after", after_line, message, fix);
+                        }
+                        rule.name = free_name(&rules, rule.name);
+                        rules.push(rule);
                     }
                 }
                 Err(problem) => problems.push(problem),
@@ -137,7 +189,10 @@ impl Rules {
         problems.sort_by(|a, b| (&a.file, a.line, &a.field).cmp(&(&b.file, b.line, &b.field)));
         problems.dedup();
         if problems.is_empty() {
-            Ok(Self { rules })
+            Ok(Self {
+                rules,
+                limits: limits.finish(),
+            })
         } else {
             Err(problems)
         }
@@ -148,11 +203,32 @@ impl Rules {
         self.rules.iter().filter(move |rule| rule.on == event)
     }
 
+    /// The rule of this name.
+    pub fn named(&self, name: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.name == name)
+    }
+
+    /// When customers are left in peace.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The first event on which a template is used.
     pub fn event_of(&self, template: &str) -> Option<&str> {
         let rule = self.rules.iter().find(|rule| rule.template == template);
         rule.map(|rule| rule.on.as_str())
     }
+}
+
+/// A name that no rule has yet: rules without one are named by event and template.
+fn free_name(rules: &[Rule], name: String) -> String {
+    let taken = |name: &str| rules.iter().any(|rule| rule.name == name);
+    if !taken(&name) {
+        return name;
+    }
+    let numbered = (2..).map(|number| format!("{name}#{number}"));
+    let mut free = numbered.filter(|name| !taken(name));
+    free.next().unwrap_or(name)
 }
 
 /// Turns the YAML of one rule into the rule, collecting what is wrong.
@@ -201,7 +277,55 @@ impl Reader<'_> {
             source.once_per.as_ref(),
             &[("parcel", OncePer::Parcel), ("order", OncePer::Order)],
         );
+        let after = self.duration("after", source.after.as_ref());
+        let scheduled = Due::ALL.iter().any(|due| due.as_str() == source.on.value);
+        match (&source.after, scheduled) {
+            (None, true) => self.problem(
+                "after",
+                yaml::line(&source.on),
+                format!("`{}` needs a time to wait", source.on.value),
+                "add one, like `after: 5d`".to_owned(),
+            ),
+            (Some(after), false) => self.problem(
+                "after",
+                yaml::line(after),
+                format!("`{}` is told when it happens", source.on.value),
+                "remove it".to_owned(),
+            ),
+            _ => {}
+        }
+        let fallback_after = self.duration("fallback_after", source.fallback_after.as_ref());
+        if let Some(after) = &source.fallback_after
+            && (send != Send::First || source.channels.len() < 2)
+        {
+            self.problem(
+                "fallback_after",
+                yaml::line(after),
+                "there is no channel to fall back to".to_owned(),
+                "write `send: first` and two channels or more".to_owned(),
+            );
+        }
+        let digest = self.duration("digest", source.digest.as_ref());
+        if let Some(digest) = &source.digest
+            && once_per == OncePer::Order
+        {
+            self.problem(
+                "digest",
+                yaml::line(digest),
+                "news that is told once for an order needs none".to_owned(),
+                "remove it, or `once_per: order`".to_owned(),
+            );
+        }
+        let name = source.name.map_or_else(
+            || format!("{}:{}", source.on.value, source.template.value),
+            |name| name.value,
+        );
         (self.problems.len() == before).then_some(Rule {
+            name,
+            urgent: source.urgent.unwrap_or(false),
+            after,
+            fallback_after,
+            digest,
             on: source.on.value,
             template: source.template.value,
             topic,
@@ -213,6 +337,17 @@ impl Reader<'_> {
             send,
             once_per,
         })
+    }
+
+    fn duration(&mut self, field: &str, found: Option<&Spanned<String>>) -> Option<Duration> {
+        let found = found?;
+        let duration = limits::duration(&found.value);
+        if duration.is_none() {
+            let message = format!("`{}` is no time", found.value);
+            let fix = "write one like 90s, 30m, 2h or 5d".to_owned();
+            self.problem(field, yaml::line(found), message, fix);
+        }
+        duration
     }
 
     fn known(&mut self, field: &str, found: &Spanned<String>, known: &[&str]) {

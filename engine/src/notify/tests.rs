@@ -18,11 +18,11 @@ use crate::{
     testing::{TestStore, stores, tracking},
 };
 
-fn channels() -> [ChannelName; 2] {
-    ["webchat".into(), "email".into()]
+pub(super) fn channels() -> [ChannelName; 3] {
+    ["webchat".into(), "email".into(), "whatsapp".into()]
 }
 
-fn load(rules: &str) -> Result<Rules, Vec<Problem>> {
+pub(super) fn load(rules: &str) -> Result<Rules, Vec<Problem>> {
     let files = ConfigFiles::new([
         ("replies/en.yaml", "today: today\ntomorrow: tomorrow\n"),
         ("templates/shipped.en.md", "---\nsubject: s\n---\ntext\n"),
@@ -62,7 +62,7 @@ fn a_rule_with_mistakes_is_refused_with_the_line_and_the_fix_of_each() {
 }
 
 /// Everything under `config/` that has words.
-fn shipped_files() -> ConfigFiles {
+pub(super) fn shipped_files() -> ConfigFiles {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
     let mut files = BTreeMap::new();
     for folder in ["rules", "templates", "replies"] {
@@ -244,6 +244,14 @@ pub(crate) fn words(rules: &str) -> (Rules, Arc<Templates>) {
             "templates/shipped.en.md",
             "---\nsubject: On its way\n---\n{% if customer.name %}{{ customer.name | first_name }}{% endif %}: \
              {{ order.number }}, {{ parcel.tracking_number }}, {{ parcel.carrier }}\n",
+        ),
+        (
+            "templates/late.en.md",
+            "---\nsubject: Late\n---\n{{ order.number }}\n",
+        ),
+        (
+            "templates/plain.en.md",
+            "---\nsubject: Order\n---\n{{ order.number }}\n",
         ),
         ("rules/shop.yaml", rules),
     ]);

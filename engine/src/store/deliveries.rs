@@ -13,7 +13,7 @@ use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, Transaction, execute, people, query, query_one, reach,
+    Store, StoreError, Transaction, execute, fallbacks, people, query, query_one, reach,
     row::{Row, at, optional_text},
     write::Write,
 };
@@ -139,6 +139,7 @@ impl Store {
         settlement: &Settlement,
     ) -> Result<bool, StoreError> {
         let retried = matches!(settlement, Settlement::Retry { .. });
+        let failed = settlement.status() == DeliveryStatus::Failed;
         let settled = self
             .write(SettleDelivery {
                 delivery: claimed.id,
@@ -155,6 +156,9 @@ impl Store {
                 channel: &claimed.address.channel,
                 news: claimed.message.is_news(),
             });
+        }
+        if settled && failed {
+            self.queue().wake_one(QueueName::FallBack);
         }
         Ok(settled)
     }
@@ -173,6 +177,7 @@ impl Store {
             channel: channel.clone(),
             receipt: receipt.clone(),
             ambient: self.ambient().clone(),
+            queue: self.queue().clone(),
         })
         .await
     }
@@ -233,6 +238,7 @@ impl Store {
                 not_before: row.time("next_attempt_at")?,
             });
         }
+        jobs.extend(self.overdue_news(before, limit).await?);
         Ok(jobs)
     }
 
@@ -456,10 +462,12 @@ impl Write for SettleDelivery {
             }
             Settlement::Failed { reason } => {
                 self.audit(transaction, "fail_delivery", reason).await?;
+                fallbacks::bring_forward(transaction, &self.queue, self.delivery, now).await?;
             }
             Settlement::Gone { reason } => {
                 reach::close(transaction, &self.address, reason, now).await?;
                 self.audit(transaction, "fail_delivery", reason).await?;
+                fallbacks::bring_forward(transaction, &self.queue, self.delivery, now).await?;
             }
             Settlement::Ambiguous { reason } => {
                 self.audit(transaction, "lose_track_of_delivery", reason)
@@ -499,6 +507,7 @@ struct SettleByReceipt {
     channel: ChannelName,
     receipt: ReceiptUpdate,
     ambient: Ambient,
+    queue: Arc<dyn JobQueue>,
 }
 
 #[async_trait]
@@ -517,6 +526,7 @@ impl Write for SettleByReceipt {
         };
         // A send whose answer was lost has no provider's identifier yet, but providers that take ours give it back.
         let ours = self.receipt.message.map(|id| id.0).unwrap_or_default();
+        fallbacks::note_arrival(transaction, &self.channel, &self.receipt).await?;
         let sql = format!(
             "UPDATE deliveries SET status = $1, settled_at = $2, provider_id = COALESCE($3, provider_id), reason = $4,
                     claimed_by = NULL, claimed_at = NULL
@@ -547,7 +557,10 @@ impl Write for SettleByReceipt {
             reach::close(transaction, &address, reason, self.ambient.now()).await?;
         }
         if failure.is_some() {
-            let subject = DeliveryId(settled.get("id")?).to_string();
+            let delivery = DeliveryId(settled.get("id")?);
+            let now = self.ambient.now();
+            fallbacks::bring_forward(transaction, &self.queue, delivery, now).await?;
+            let subject = delivery.to_string();
             let (actor, action) = (self.channel.as_str(), "fail_delivery");
             people::audit(
                 transaction,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use doorstep_core::{
-    Ambient, CommerceEventId, ConversationId, CustomerId, DeliveryId, Language, NotificationId,
-    OrderNumber, OutboundMessageId, Timestamp, TrackingNumber,
+    Ambient, CommerceEventId, CustomerId, Language, NotificationId, OrderNumber, Timestamp,
+    TrackingNumber,
     message::{Address, Content},
     notification::Topic,
     shipment::TrackingStatus,
@@ -14,11 +14,10 @@ use sea_orm::DbErr;
 
 use super::{
     Store, StoreError, Transaction, events, execute,
-    mailbox::announce,
-    messages::{NewOutbound, ensure_conversation, take_positions},
-    orders::{lock_order, rank, read_status},
+    orders::lock_order,
     query_one,
     row::{at, optional_text, optional_uuid},
+    telling::{self, Said},
     write::Write,
 };
 use crate::queue::{Job, JobQueue};
@@ -28,12 +27,27 @@ use crate::queue::{Job, JobQueue};
 pub struct Decision {
     /// Names the news itself, so that it is told once, whoever reports it and however often.
     pub dedupe_key: String,
+    /// The rule's name; empty when there is no rule on the event.
+    pub rule: String,
     /// The template.
     pub template: String,
     /// What it is about.
     pub topic: Topic,
+    /// Whether it is told at any time and however much was told today.
+    pub urgent: bool,
+    /// How much may be told to its customer.
+    pub at_most: Option<AtMost>,
     /// Who hears it, or why nobody does.
     pub audience: Audience,
+}
+
+/// How many notifications a customer hears since a time, urgent ones aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtMost {
+    /// How many.
+    pub notifications: u32,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// Who hears a piece of news.
@@ -41,8 +55,21 @@ pub struct Decision {
 pub enum Audience {
     /// These addresses.
     Told(Vec<Recipient>),
+    /// Nobody yet: it is decided again.
+    Waits(Wait),
     /// Nobody, for this reason.
     Held(String),
+}
+
+/// Until when news is put off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// Until when.
+    pub until: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// Whether it is told together with other news of its order that waits by the same rule.
+    pub joins: bool,
 }
 
 /// One address and what is said there.
@@ -56,6 +83,8 @@ pub struct Recipient {
     pub language: Language,
     /// Whether we must send it; else the customer's device fetches it.
     pub delivers: bool,
+    /// When the next channel gets it, unless it arrived before.
+    pub fallback_at: Option<Timestamp>,
 }
 
 /// Whom and what an event is about.
@@ -96,10 +125,14 @@ pub enum Verdict {
 /// What came of a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
+    /// The rule's name; empty when there is no rule on the event.
+    pub rule: String,
     /// The template.
     pub template: String,
     /// To how many addresses it was told.
     pub told: usize,
+    /// Until when it waits.
+    pub waits: Option<Timestamp>,
     /// Why nobody hears it.
     pub held: Option<String>,
 }
@@ -168,13 +201,18 @@ impl Store {
             Outcome::Before => return Ok(Verdict::Before),
             Outcome::Outdated => return Ok(Verdict::Outdated),
         };
-        for (address, position) in &committed.positions {
+        self.announce_said(&committed.said);
+        Ok(Verdict::Decided(committed.decided))
+    }
+
+    /// Lets devices fetch and workers send what was said.
+    pub(super) fn announce_said(&self, said: &Said) {
+        for (address, position) in &said.positions {
             self.bus().announce(address, *position);
         }
-        if committed.deliveries > 0 {
+        if !said.jobs.is_empty() {
             self.queue().wake();
         }
-        Ok(Verdict::Decided(committed.decided))
     }
 }
 
@@ -196,8 +234,7 @@ enum Outcome {
 #[derive(Default)]
 struct Committed {
     decided: Vec<Decided>,
-    positions: Vec<(Address, i64)>,
-    deliveries: usize,
+    said: Said,
 }
 
 #[async_trait]
@@ -207,10 +244,16 @@ impl Write for CommitDecisions {
 
     async fn run(&self, transaction: &Transaction<'_>) -> Result<Outcome, DbErr> {
         let now = self.ambient.now();
-        if let (Some(order), false) = (&self.subject.order, self.subject.order_known) {
+        let joins = self
+            .decisions
+            .iter()
+            .any(|decision| matches!(&decision.audience, Audience::Waits(wait) if wait.joins));
+        if let Some(order) = &self.subject.order
+            && (joins || !self.subject.order_known)
+        {
             lock_order(transaction, order).await?;
         }
-        let history = self.history(transaction).await?;
+        let history = telling::history(transaction, self.subject.parcel.as_ref()).await?;
         if !self.subject.order_known && self.order_arrived(transaction).await? {
             return Ok(Outcome::Outdated);
         }
@@ -218,45 +261,61 @@ impl Write for CommitDecisions {
             return Ok(Outcome::Before);
         }
         let mut committed = Committed::default();
-        let mut jobs = Vec::new();
         for decision in &self.decisions {
-            let held = match (&decision.audience, &history) {
-                (Audience::Held(reason), _) => Some(reason.clone()),
-                (Audience::Told(_), Some(history)) => Some(history.clone()),
-                (Audience::Told(recipients), None) => {
-                    self.tell(
-                        transaction,
-                        decision,
-                        recipients,
-                        now,
-                        &mut committed,
-                        &mut jobs,
-                    )
-                    .await?
-                }
-            };
-            if let Some(reason) = &held {
-                self.hold(transaction, decision, reason, now).await?;
-            }
-            let told = match (&decision.audience, &held) {
-                (Audience::Told(recipients), None) => recipients.len(),
-                _ => 0,
-            };
-            committed.decided.push(Decided {
-                template: decision.template.clone(),
-                told,
-                held,
-            });
+            let decided = self
+                .carry_out(
+                    transaction,
+                    decision,
+                    history.as_deref(),
+                    &mut committed.said,
+                )
+                .await?;
+            committed.decided.push(decided);
         }
-        committed.deliveries = jobs.len();
-        if !jobs.is_empty() {
-            self.queue.enqueue(transaction, &jobs).await?;
+        if !committed.said.jobs.is_empty() {
+            self.queue
+                .enqueue(transaction, &committed.said.jobs)
+                .await?;
         }
         Ok(Outcome::Committed(committed))
     }
 }
 
 impl CommitDecisions {
+    async fn carry_out(
+        &self,
+        transaction: &Transaction<'_>,
+        decision: &Decision,
+        history: Option<&str>,
+        said: &mut Said,
+    ) -> Result<Decided, DbErr> {
+        let held = match (&decision.audience, history) {
+            (Audience::Held(reason), _) => Some(reason.clone()),
+            (_, Some(history)) => Some(history.to_owned()),
+            (Audience::Told(recipients), None) => {
+                self.tell(transaction, decision, recipients, said).await?
+            }
+            (Audience::Waits(wait), None) => {
+                self.put_off(transaction, decision, wait, said).await?
+            }
+        };
+        if let Some(reason) = &held {
+            self.hold(transaction, decision, reason).await?;
+        }
+        let (told, waits) = match (&decision.audience, &held) {
+            (Audience::Told(recipients), None) => (recipients.len(), None),
+            (Audience::Waits(wait), None) => (0, Some(wait.until)),
+            _ => (0, None),
+        };
+        Ok(Decided {
+            rule: decision.rule.clone(),
+            template: decision.template.clone(),
+            told,
+            waits,
+            held,
+        })
+    }
+
     /// Whether the order that was not known is there now. Order and parcel are locked, so that either this sees the
     /// order or the order's arrival sees this decision and has it made again: no news falls between the two.
     async fn order_arrived(&self, transaction: &Transaction<'_>) -> Result<bool, DbErr> {
@@ -274,81 +333,85 @@ impl CommitDecisions {
         Ok(row.is_some())
     }
 
-    /// Why the event is history, if the parcel's state is past it. Locks the parcel, so that two pieces of its news are
-    /// told in the order they happened.
-    async fn history(&self, transaction: &Transaction<'_>) -> Result<Option<String>, DbErr> {
-        let Some(news) = &self.subject.parcel else {
-            return Ok(None);
-        };
-        let row = query_one(
-            transaction,
-            "UPDATE shipments SET tracking_number = tracking_number WHERE tracking_number = $1
-                RETURNING status, status_at",
-            [news.tracking_number.as_str().into()],
-        )
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        let newest = read_status(&row.get::<String>("status")?)?;
-        let newest_at = row.time("status_at")?;
-        if (newest_at, rank(newest)) > (news.occurred_at, rank(news.status)) {
-            return Ok(Some(format!(
-                "history: the parcel is already {}",
-                newest.as_str()
-            )));
-        }
-        if is_progress(news.status) && self.was_final(transaction, news).await? {
-            return Ok(Some(
-                "history: the parcel had already arrived or was given up".to_owned(),
-            ));
-        }
-        Ok(None)
-    }
-
-    async fn was_final(&self, transaction: &Transaction<'_>, news: &News) -> Result<bool, DbErr> {
-        let row = query_one(
-            transaction,
-            "SELECT 1 AS one FROM tracking_events WHERE tracking_number = $1
-                AND status IN ('delivered', 'returned_to_sender', 'lost') LIMIT 1",
-            [news.tracking_number.as_str().into()],
-        )
-        .await?;
-        Ok(row.is_some())
-    }
-
-    /// Tells the recipients, unless the same news was told before: then why it is held.
+    /// Tells the recipients, unless the same news was told before or the customer heard enough today: then why it is
+    /// held.
     async fn tell(
         &self,
         transaction: &Transaction<'_>,
         decision: &Decision,
         recipients: &[Recipient],
-        now: Timestamp,
-        committed: &mut Committed,
-        jobs: &mut Vec<Job>,
+        said: &mut Said,
     ) -> Result<Option<String>, DbErr> {
+        let known = query_one(
+            transaction,
+            "SELECT 1 AS one FROM notifications WHERE dedupe_key = $1",
+            [decision.dedupe_key.as_str().into()],
+        )
+        .await?;
+        if known.is_some() {
+            return Ok(Some("told before".to_owned()));
+        }
+        let customer = self.subject.customer;
+        if let Some(reason) = telling::too_many(transaction, customer, decision.at_most).await? {
+            return Ok(Some(reason));
+        }
         let reason = format!("told at {} addresses", recipients.len());
         let key = &decision.dedupe_key;
-        let id = self
-            .note(transaction, key, decision, "told", &reason, now)
-            .await?;
-        let Some(id) = id else {
+        let note = Note::new(decision, key, "told", &reason);
+        let Some(id) = self.note(transaction, note).await? else {
             return Ok(Some("told before".to_owned()));
         };
-        for recipient in recipients {
-            let message = self.say(transaction, id, recipient, now).await?;
-            committed
-                .positions
-                .push((recipient.address.clone(), message.position));
-            if recipient.delivers {
-                jobs.push(Job::Deliver {
-                    delivery: message.delivery,
-                    channel: recipient.address.channel.clone(),
-                    news: true,
-                    attempt: 0,
-                    not_before: now,
-                });
+        telling::tell(transaction, &self.ambient, id, recipients, said).await?;
+        Ok(None)
+    }
+
+    /// Puts news off, together with other news of its order that waits by the same rule where the rule says so. Why it
+    /// is held, when the same news was told before or waits already.
+    async fn put_off(
+        &self,
+        transaction: &Transaction<'_>,
+        decision: &Decision,
+        wait: &Wait,
+        said: &mut Said,
+    ) -> Result<Option<String>, DbErr> {
+        let digest = match (wait.joins, &self.subject.order) {
+            (true, Some(order)) => {
+                query_one(
+                    transaction,
+                    "SELECT id, due_at FROM notifications WHERE order_number = $1 AND rule = $2 AND decision = 'waits'
+                        AND digest_id IS NULL AND due_at > $3 ORDER BY id LIMIT 1",
+                    [
+                        order.as_str().into(),
+                        decision.rule.as_str().into(),
+                        at(self.ambient.now()),
+                    ],
+                )
+                .await?
+            }
+            _ => None,
+        };
+        let key = &decision.dedupe_key;
+        let mut note = Note::new(decision, key, "waits", &wait.reason);
+        match &digest {
+            Some(first) => {
+                note.digest = Some(NotificationId(first.get("id")?));
+                note.due_at = first.optional_time("due_at")?;
+                self.note(transaction, note).await
+            }
+            None => {
+                note.due_at = Some(wait.until);
+                let id = self.note(transaction, note).await?;
+                said.jobs.extend(id.map(|notification| Job::NotifyDue {
+                    notification,
+                    not_before: wait.until,
+                }));
+                Ok(id)
             }
         }
-        Ok(None)
+        .map(|id| match id {
+            Some(_) => None,
+            None => Some("told before".to_owned()),
+        })
     }
 
     async fn hold(
@@ -356,93 +419,72 @@ impl CommitDecisions {
         transaction: &Transaction<'_>,
         decision: &Decision,
         reason: &str,
-        now: Timestamp,
     ) -> Result<(), DbErr> {
-        // A key of its own: news that was held may still be told.
-        let key = format!("held:{}:{}", self.event, decision.template);
-        self.note(transaction, &key, decision, "held", reason, now)
-            .await
-            .map(drop)
+        let key = held_key(self.event, &decision.rule);
+        let note = Note::new(decision, &key, "held", reason);
+        self.note(transaction, note).await.map(drop)
     }
 
     /// Writes a decision down; `None` when its key is taken.
     async fn note(
         &self,
         transaction: &Transaction<'_>,
-        key: &str,
-        decision: &Decision,
-        verdict: &str,
-        reason: &str,
-        now: Timestamp,
+        note: Note<'_>,
     ) -> Result<Option<NotificationId>, DbErr> {
         let id = NotificationId::new(&*self.ambient.clock, &*self.ambient.entropy);
+        let decision = note.decision;
         let inserted = execute(
             transaction,
             "INSERT INTO notifications (id, dedupe_key, event_id, customer_id, order_number, topic, template, decision,
-                    reason, created_at)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (dedupe_key) DO NOTHING",
+                    reason, created_at, rule, urgent, due_at, digest_id)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                ON CONFLICT (dedupe_key) DO NOTHING",
             [
                 id.0.into(),
-                key.into(),
+                note.key.into(),
                 self.event.0.into(),
                 optional_uuid(self.subject.customer.map(|id| id.0)),
                 optional_text(self.subject.order.as_ref()),
                 decision.topic.as_str().into(),
                 decision.template.as_str().into(),
-                verdict.into(),
-                reason.into(),
-                at(now),
+                note.verdict.into(),
+                note.reason.into(),
+                at(self.ambient.now()),
+                optional_text(Some(&decision.rule).filter(|rule| !rule.is_empty())),
+                decision.urgent.into(),
+                sea_orm::Value::BigInt(note.due_at.map(|due| due.timestamp_millis())),
+                optional_uuid(note.digest.map(|id| id.0)),
             ],
         )
         .await?;
         Ok((inserted == 1).then_some(id))
     }
+}
 
-    /// Puts a message into the conversation with an address.
-    async fn say(
-        &self,
-        transaction: &Transaction<'_>,
-        notification: NotificationId,
-        recipient: &Recipient,
-        now: Timestamp,
-    ) -> Result<Said, DbErr> {
-        let Ambient { clock, entropy } = &self.ambient;
-        let new = ConversationId::new(&**clock, &**entropy);
-        let conversation = ensure_conversation(transaction, &recipient.address, new, now).await?;
-        let position = take_positions(transaction, conversation, 1).await?;
-        let delivery = DeliveryId::new(&**clock, &**entropy);
-        let message = NewOutbound {
-            id: OutboundMessageId::new(&**clock, &**entropy),
-            conversation,
-            position,
-            content: &recipient.content,
-            language: recipient.language.to_string(),
-            in_reply_to: None,
-            notification: Some(notification),
-            delivery,
-            address: &recipient.address,
-            delivers: recipient.delivers,
-        };
-        message.insert(transaction, now).await?;
-        announce(transaction, &recipient.address, position).await?;
-        Ok(Said { position, delivery })
+/// A key of its own: news that was held may still be told.
+pub(super) fn held_key(event: CommerceEventId, rule: &str) -> String {
+    format!("held:{event}:{rule}")
+}
+
+/// One row of what was decided.
+struct Note<'a> {
+    decision: &'a Decision,
+    key: &'a str,
+    verdict: &'static str,
+    reason: &'a str,
+    due_at: Option<Timestamp>,
+    digest: Option<NotificationId>,
+}
+
+impl<'a> Note<'a> {
+    fn new(decision: &'a Decision, key: &'a str, verdict: &'static str, reason: &'a str) -> Self {
+        Self {
+            decision,
+            key,
+            verdict,
+            reason,
+            due_at: None,
+            digest: None,
+        }
     }
-}
-
-struct Said {
-    position: i64,
-    delivery: DeliveryId,
-}
-
-/// Steps on the way, which nobody wants to hear of once the parcel has arrived.
-fn is_progress(status: TrackingStatus) -> bool {
-    matches!(
-        status,
-        TrackingStatus::PreTransit
-            | TrackingStatus::InTransit
-            | TrackingStatus::OutForDelivery
-            | TrackingStatus::DeliveryAttempt
-            | TrackingStatus::ReadyForPickup
-            | TrackingStatus::Delayed
-    )
 }

@@ -1,0 +1,255 @@
+//! Who hears of it, where, in which language, and whether now.
+
+use doorstep_core::{
+    ChannelName, customer::Customer, event::CommerceEventKind, message::Address,
+    notification::Topic,
+};
+
+use super::{Matter, Notifier, NotifyError, Rule, Send, facts, limits};
+use crate::{
+    page_token::TrackingScope,
+    store::{AtMost, Audience, OrderRecord, Recipient, Wait},
+};
+
+/// What is to be decided.
+pub(super) struct Asked<'a> {
+    pub(super) rule: &'a Rule,
+    /// Where it may be told, best first.
+    pub(super) channels: &'a [ChannelName],
+    /// What happened.
+    pub(super) matter: &'a Matter,
+    /// The same news of other parcels of the order, told in the same message.
+    pub(super) others: &'a [Matter],
+    pub(super) stage: Stage,
+}
+
+/// How far the news has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It just happened.
+    First,
+    /// It waited, or did not arrive on another channel.
+    Again,
+}
+
+impl Notifier {
+    pub(super) async fn find_audience(&self, asked: &Asked<'_>) -> Result<Audience, NotifyError> {
+        let held = |reason: &str| Ok(Audience::Held(reason.to_owned()));
+        let Some(order) = &asked.matter.order else {
+            return held("the order is not known");
+        };
+        let Some(customer) = &asked.matter.customer else {
+            return held("the order names no customer");
+        };
+        if let Some(reason) = self.suppressed(asked, customer).await? {
+            return Ok(Audience::Held(reason));
+        }
+        let addresses = match self.find_addresses(asked, customer, order).await? {
+            Ok(addresses) => addresses,
+            Err(reason) => return Ok(Audience::Held(reason)),
+        };
+        if let Some(wait) = self.put_off(asked, customer) {
+            return Ok(Audience::Waits(wait));
+        }
+        let mut recipients = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            recipients.push(self.write_to(address, asked, order, customer).await?);
+        }
+        Ok(Audience::Told(recipients))
+    }
+
+    /// Why the customer should not hear it, whatever they allow.
+    async fn suppressed(
+        &self,
+        asked: &Asked<'_>,
+        customer: &Customer,
+    ) -> Result<Option<String>, NotifyError> {
+        if asked.rule.topic == Topic::Marketing
+            && let Some(problem) = self.store.open_problem(customer.id).await?
+        {
+            return Ok(Some(format!("not the moment to sell: {problem}")));
+        }
+        let CommerceEventKind::Tracking { event, .. } = &asked.matter.event.event.kind else {
+            return Ok(None);
+        };
+        let now = self.store.ambient().now();
+        let since = now - self.rules.limits().told_in_chat;
+        let told = asked.others.is_empty()
+            && self
+                .store
+                .told_in_chat(customer.id, event.occurred_at, since)
+                .await?;
+        Ok(told.then(|| "just told in the chat".to_owned()))
+    }
+
+    /// Where the customer hears it, or why nowhere.
+    async fn find_addresses(
+        &self,
+        asked: &Asked<'_>,
+        customer: &Customer,
+        order: &OrderRecord,
+    ) -> Result<Result<Vec<Address>, String>, NotifyError> {
+        let rule = asked.rule;
+        let known = self.store.addresses_of(customer.id).await?;
+        let mut chosen = Vec::new();
+        let mut reasons = Vec::new();
+        for channel in asked.channels {
+            let there = self.choose(channel, &known, order);
+            if there.is_empty() {
+                reasons.push(format!("no address on {channel}"));
+                continue;
+            }
+            let wish = self
+                .store
+                .preference(customer.id, rule.topic, channel)
+                .await?;
+            if !wish.unwrap_or(rule.topic == Topic::Order) {
+                let reason = match wish {
+                    Some(_) => "not wanted",
+                    None => "no consent",
+                };
+                reasons.push(format!("{reason} on {channel}"));
+                continue;
+            }
+            chosen.extend(there);
+            if rule.send == Send::First {
+                break;
+            }
+        }
+        if !chosen.is_empty() {
+            return Ok(Ok(chosen));
+        }
+        if reasons.is_empty() {
+            reasons.push("the rule has no further channel".to_owned());
+        }
+        Ok(Err(reasons.join("; ")))
+    }
+
+    /// The customer's addresses on a channel that hear of an order: all that fetch; of those we send to, the order's own
+    /// or the one proven last.
+    fn choose(
+        &self,
+        channel: &ChannelName,
+        addresses: &[Address],
+        order: &OrderRecord,
+    ) -> Vec<Address> {
+        let there: Vec<&Address> = addresses
+            .iter()
+            .filter(|address| address.channel == *channel)
+            .collect();
+        if !self.delivers(channel) {
+            return there.into_iter().cloned().collect();
+        }
+        let email = order.order.customer.email.as_deref().map(str::to_lowercase);
+        let own = there
+            .iter()
+            .find(|address| Some(&address.id) == email.as_ref());
+        own.or(there.last())
+            .map(|address| vec![(*address).clone()])
+            .unwrap_or_default()
+    }
+
+    fn delivers(&self, channel: &ChannelName) -> bool {
+        self.capabilities
+            .get(channel)
+            .is_none_or(|capabilities| !capabilities.mailbox)
+    }
+
+    /// Until when it is put off: for the end of quiet hours, and for other parcels with the same news.
+    fn put_off(&self, asked: &Asked<'_>, customer: &Customer) -> Option<Wait> {
+        let rule = asked.rule;
+        let now = self.store.ambient().now();
+        let zone = customer.time_zone.unwrap_or(self.config.time_zone);
+        let digest = rule
+            .digest
+            .filter(|_| asked.stage == Stage::First && asked.matter.shipment.is_some());
+        let gathered = now + digest.unwrap_or_default();
+        let quiet_hours = self.rules.limits().quiet_hours.filter(|_| !rule.urgent);
+        let quiet = quiet_hours.and_then(|hours| hours.end(gathered, zone));
+        let (until, reason) = match (quiet, digest) {
+            (Some(until), _) => (until, format!("waits for the end of quiet hours in {zone}")),
+            (None, Some(_)) => (gathered, "waits for other parcels of its order".to_owned()),
+            (None, None) => return None,
+        };
+        Some(Wait {
+            until,
+            reason,
+            joins: digest.is_some(),
+        })
+    }
+
+    /// How much the rule's customer may hear today.
+    pub(super) fn at_most(&self, rule: &Rule, customer: Option<&Customer>) -> Option<AtMost> {
+        let notifications = self.rules.limits().per_day.filter(|_| !rule.urgent)?;
+        let zone = customer.and_then(|customer| customer.time_zone);
+        let zone = zone.unwrap_or(self.config.time_zone);
+        Some(AtMost {
+            notifications,
+            since: limits::start_of_day(self.store.ambient().now(), zone),
+        })
+    }
+
+    async fn write_to(
+        &self,
+        address: Address,
+        asked: &Asked<'_>,
+        order: &OrderRecord,
+        customer: &Customer,
+    ) -> Result<Recipient, NotifyError> {
+        let (rule, matter) = (asked.rule, asked.matter);
+        let language = match &customer.language {
+            Some(language) => language.clone(),
+            None => self
+                .store
+                .language_of(&address)
+                .await?
+                .unwrap_or_else(|| self.config.default_language.clone()),
+        };
+        let now = self.store.ambient().now();
+        let time_zone = customer.time_zone.unwrap_or(self.config.time_zone);
+        let eta = self
+            .forecasts
+            .estimate(Some(order), matter.shipment.as_ref(), time_zone)
+            .await?;
+        let scope = TrackingScope {
+            customer: customer.id,
+            order: order.order.number.clone(),
+        };
+        let pages = self.pages.as_ref();
+        let others = asked.others.iter();
+        let told = facts::Told {
+            track_url: pages.map(|pages| pages.tracking_url(&scope, now)),
+            now,
+            time_zone,
+            shop_name: &self.config.shop_name,
+            event: &matter.event.event.kind,
+            order: &order.order,
+            shipments: others
+                .chain([matter])
+                .filter_map(|matter| matter.shipment.as_ref())
+                .collect(),
+            eta: eta.as_ref(),
+            customer,
+        };
+        let mut content = self
+            .templates
+            .notification(&rule.template, &language, &told.facts())?;
+        let selling = pages.filter(|_| rule.topic == Topic::Marketing);
+        content.unsubscribe = selling.map(|pages| pages.preferences_url(customer.id, now));
+        content.sources = matter.sources(order, eta.as_ref());
+        let delivers = self.delivers(&address.channel);
+        let place = asked
+            .channels
+            .iter()
+            .position(|channel| *channel == address.channel);
+        let last = place.is_none_or(|place| place + 1 == asked.channels.len());
+        let fallback_after = rule.fallback_after.filter(|_| delivers && !last);
+        Ok(Recipient {
+            delivers,
+            address,
+            content,
+            language,
+            fallback_at: fallback_after.map(|after| now + after),
+        })
+    }
+}

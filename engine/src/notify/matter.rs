@@ -1,0 +1,171 @@
+//! All that is known about what an event is about.
+
+use doorstep_core::{
+    CommerceEventId, OrderNumber, customer::Customer, event::CommerceEventKind,
+    message::FactSource, order::OrderRef, shipment::Shipment,
+};
+
+use super::{Notifier, OncePer, Rule};
+use crate::{
+    eta::Eta,
+    store::{News, OrderRecord, StoreError, StoredEvent, Subject},
+};
+
+/// All that is known about what an event is about.
+pub(super) struct Matter {
+    pub(super) event: StoredEvent,
+    pub(super) order: Option<OrderRecord>,
+    pub(super) order_number: Option<OrderNumber>,
+    pub(super) shipment: Option<Shipment>,
+    pub(super) customer: Option<Customer>,
+}
+
+impl Notifier {
+    pub(super) async fn gather(&self, event: StoredEvent) -> Result<Matter, StoreError> {
+        let (named, shipment) = match &event.event.kind {
+            CommerceEventKind::OrderUpdated { order }
+            | CommerceEventKind::OrderCancelled { order, .. } => {
+                (Some(order.number.clone().into()), None)
+            }
+            CommerceEventKind::ReturnRequested { order }
+            | CommerceEventKind::ReturnReceived { order }
+            | CommerceEventKind::RefundIssued { order, .. } => (Some(order.clone()), None),
+            CommerceEventKind::Fulfilled { order, .. } => {
+                self.parcel_and_order(event.id, Some(order)).await?
+            }
+            CommerceEventKind::Tracking { order, .. } => {
+                self.parcel_and_order(event.id, order.as_ref()).await?
+            }
+            CommerceEventKind::Due {
+                order,
+                tracking_number,
+                ..
+            } => {
+                let known = match tracking_number {
+                    Some(number) => self.store.find_shipment(number).await?,
+                    None => None,
+                };
+                let shipment = known.map(|(shipment, _)| shipment);
+                (Some(order.clone().into()), shipment)
+            }
+            CommerceEventKind::Remark { .. }
+            | CommerceEventKind::CustomerDataRequested { .. }
+            | CommerceEventKind::CustomerRedacted { .. }
+            | CommerceEventKind::ShopRedacted => (None, None),
+        };
+        let order = match &named {
+            Some(order) => self.store.resolve_order(order).await?,
+            None => None,
+        };
+        let order_number = match (&order, named) {
+            (Some(record), _) => Some(record.order.number.clone()),
+            (None, Some(OrderRef::Number(number))) => Some(number),
+            (None, _) => None,
+        };
+        let customer = match order.as_ref().and_then(|record| record.customer) {
+            Some(id) => self.store.find_customer(id).await?,
+            None => None,
+        };
+        Ok(Matter {
+            event,
+            order,
+            order_number,
+            shipment,
+            customer,
+        })
+    }
+
+    /// The parcel that an event is about, and its order: as the event names it, or as the parcel is known.
+    async fn parcel_and_order(
+        &self,
+        event: CommerceEventId,
+        named: Option<&OrderRef>,
+    ) -> Result<(Option<OrderRef>, Option<Shipment>), StoreError> {
+        let parcel = self.store.parcel_of_event(event).await?;
+        let known = match &parcel {
+            Some(number) => self.store.find_shipment(number).await?,
+            None => None,
+        };
+        let (shipment, its_order) = known.unzip();
+        let its_order = its_order.flatten().map(OrderRef::from);
+        let order = match named {
+            Some(OrderRef::Number(_)) => named.cloned(),
+            _ => its_order.or_else(|| named.cloned()),
+        };
+        Ok((order, shipment))
+    }
+}
+
+impl Matter {
+    pub(super) fn subject(&self) -> Subject {
+        Subject {
+            customer: self.customer.as_ref().map(|customer| customer.id),
+            order: self.order_number.clone(),
+            order_known: self.order.is_some(),
+            parcel: self.news(),
+        }
+    }
+
+    /// What it says of a parcel.
+    pub(super) fn news(&self) -> Option<News> {
+        match (&self.event.event.kind, &self.shipment) {
+            (
+                CommerceEventKind::Tracking { event, .. }
+                | CommerceEventKind::Fulfilled { event, .. },
+                Some(shipment),
+            ) => Some(News {
+                tracking_number: shipment.tracking_number.clone(),
+                status: event.status,
+                occurred_at: event.occurred_at,
+            }),
+            (
+                CommerceEventKind::Due {
+                    status: Some(status),
+                    ..
+                },
+                Some(shipment),
+            ) => Some(News {
+                tracking_number: shipment.tracking_number.clone(),
+                status: *status,
+                occurred_at: self.event.event.occurred_at,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Names the news: the template and the parcel or order it is about.
+    pub(super) fn dedupe_key(&self, rule: &Rule) -> String {
+        let template = &rule.template;
+        let order = self.order_number.as_ref();
+        match (rule.once_per, &self.shipment, order) {
+            (OncePer::Parcel, Some(shipment), _) => {
+                format!("{template}:parcel:{}", shipment.tracking_number)
+            }
+            (_, _, Some(order)) => format!("{template}:order:{order}"),
+            _ => format!("{template}:event:{}", self.event.id),
+        }
+    }
+
+    /// Where the facts of the message come from (G4).
+    pub(super) fn sources(&self, order: &OrderRecord, eta: Option<&Eta>) -> Vec<FactSource> {
+        let mut sources = vec![
+            FactSource {
+                name: format!("event:{}", self.event.event.source),
+                as_of: self.event.event.occurred_at,
+            },
+            FactSource {
+                name: format!("shop:{}", order.source),
+                as_of: order.as_of,
+            },
+        ];
+        // The shop's own word stands there already.
+        let told = eta.filter(|eta| !eta.source.starts_with("shop:"));
+        if let Some((eta, as_of)) = told.and_then(|eta| Some((eta, eta.as_of?))) {
+            sources.push(FactSource {
+                name: eta.source.clone(),
+                as_of,
+            });
+        }
+        sources
+    }
+}

@@ -1,0 +1,160 @@
+//! News that nobody tells, on real databases.
+
+use std::time::Duration;
+
+use doorstep_core::{
+    Language,
+    event::{CommerceEvent, CommerceEventKind, Due},
+    order::{DateWindow, OrderStatus},
+    shipment::TrackingStatus,
+};
+
+use super::{Notifier, Outcome, tests};
+use crate::{
+    queue::Job,
+    templates::Templates,
+    testing::{TestStore, order, stores, tracking},
+};
+
+/// It is 24 hours since the events of these tests happened.
+const RULES: &str = "rules:
+  - {on: no_scan, after: 5d, template: plain, channels: [email], name: forgotten}
+  - {on: review_request, after: 5d, template: plain, channels: [email], name: review}
+  - {on: late_dispatch, after: 2d, template: plain, channels: [email], name: unpacked, once_per: order}
+  - {on: promise_missed, after: 12h, template: late, channels: [email], name: promise, once_per: order}
+";
+
+/// Finds what is due, and decides it; the rules' names with how many were told.
+async fn look(test: &TestStore) -> Vec<(String, usize)> {
+    let notifier = test.notifier(RULES);
+    notifier.find_due().await.unwrap();
+    let mut told = Vec::new();
+    for job in test.queue.take() {
+        let Job::EnrichEvent(event) = job else {
+            continue;
+        };
+        test.enricher().enrich(event).await.unwrap();
+        if let Outcome::Decided(decided) = notifier.decide(event).await.unwrap() {
+            told.extend(decided.into_iter().map(|one| (one.rule, one.told)));
+        }
+    }
+    told.sort();
+    told
+}
+
+async fn parcel(test: &TestStore, id: &str, parcel: &str, status: TrackingStatus) {
+    let event = tracking(id, Some("1001"), parcel, status);
+    test.happen(event).await;
+    test.queue.take();
+}
+
+fn one(rule: &str) -> Vec<(String, usize)> {
+    vec![(rule.to_owned(), 1)]
+}
+
+#[tokio::test]
+async fn a_parcel_without_a_scan_is_told_once() {
+    for test in stores().await {
+        parcel(&test, "e1", "T1", TrackingStatus::InTransit).await;
+        test.clock.advance(Duration::from_hours(95));
+        assert_eq!(look(&test).await, []);
+        test.clock.advance(Duration::from_hours(1));
+        assert_eq!(look(&test).await, one("forgotten"));
+        assert_eq!(look(&test).await, []);
+        test.clock.advance(Duration::from_hours(24));
+        assert_eq!(look(&test).await, []);
+    }
+}
+
+#[tokio::test]
+async fn a_parcel_that_arrived_is_asked_about_unless_long_ago() {
+    for test in stores().await {
+        parcel(&test, "e1", "T1", TrackingStatus::Delivered).await;
+        test.clock.advance(Duration::from_hours(96));
+        assert_eq!(look(&test).await, one("review"));
+    }
+    for test in stores().await {
+        parcel(&test, "e1", "T1", TrackingStatus::Delivered).await;
+        test.clock.advance(Duration::from_hours(24 * 20));
+        assert_eq!(look(&test).await, [], "the rule is newer than the parcel");
+    }
+}
+
+#[tokio::test]
+async fn orders_that_stay_and_promises_that_are_missed_are_told() {
+    for test in stores().await {
+        let mut late = order("1007");
+        late.status = OrderStatus::Processing;
+        let day = test.store.ambient().now().date_naive();
+        late.promised = Some(DateWindow { from: day, to: day });
+        let event = CommerceEvent {
+            source: "test".into(),
+            external_id: "o1".to_owned(),
+            occurred_at: late.placed_at,
+            kind: CommerceEventKind::OrderUpdated {
+                order: Box::new(late),
+            },
+        };
+        test.happen(event).await;
+        test.queue.take();
+        assert_eq!(look(&test).await, one("unpacked"), "placed three days ago");
+        test.clock.advance(Duration::from_hours(25));
+        assert_eq!(look(&test).await, [], "the promised day ended in the night");
+        test.clock.advance(Duration::from_hours(1));
+        assert_eq!(look(&test).await, one("promise"));
+        assert_eq!(look(&test).await, []);
+    }
+}
+
+#[test]
+fn scheduled_rules_find_their_words_in_every_language() {
+    let mut files = tests::shipped_files();
+    let rules = Due::ALL.map(|due| {
+        let name = due.as_str();
+        format!("  - {{on: {name}, after: 5d, template: {name}, channels: [email]}}\n")
+    });
+    let text = format!("rules:\n{}", rules.concat());
+    files.files.insert("rules/schedule.yaml".to_owned(), text);
+    let templates = Templates::load(&files, &Language::ENGLISH).unwrap();
+    let rules = Notifier::load_rules(&files, &templates, &tests::channels()).unwrap();
+    for due in Due::ALL {
+        let rule = rules.on(due.as_str()).next().unwrap();
+        for language in ["en", "es", "de", "fr", "pt", "it", "ru"] {
+            let file = format!("templates/{}.{language}.md", rule.template);
+            assert!(files.get(&file).is_some(), "{file} is missing");
+            for sample in super::facts::samples(due.as_str()) {
+                let language = language.parse().unwrap();
+                let said = templates.notification(&rule.template, &language, &sample);
+                let said = said.unwrap();
+                assert!(said.subject.unwrap().contains("1001"), "{file}");
+                assert!(!said.text.contains("\n\n\n"), "{file}: {}", said.text);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rule_on_schedule_needs_its_time() {
+    for (rule, expected) in [
+        (
+            "{on: no_scan, template: shipped, channels: [email]}",
+            "rules/shop.yaml:2: rules[0].after: `no_scan` needs a time to wait; add one, like `after: 5d`",
+        ),
+        (
+            "{on: lost, after: 5d, template: shipped, channels: [email]}",
+            "rules/shop.yaml:2: rules[0].after: `lost` is told when it happens; remove it",
+        ),
+        (
+            "{on: lost, digest: 5x, template: shipped, channels: [email]}",
+            "rules/shop.yaml:2: rules[0].digest: `5x` is no time; write one like 90s, 30m, 2h or 5d",
+        ),
+        (
+            "{on: lost, fallback_after: 5m, template: shipped, channels: [email]}",
+            "rules/shop.yaml:2: rules[0].fallback_after: there is no channel to fall back to; write `send: first` and \
+             two channels or more",
+        ),
+    ] {
+        let problems = tests::load(&format!("rules:\n  - {rule}\n")).unwrap_err();
+        assert_eq!(problems[0].to_string(), expected);
+    }
+}

@@ -1,0 +1,78 @@
+//! What keeps news back: an open problem of the customer, and what a conversation just told.
+
+use chrono::TimeDelta;
+use doorstep_core::{CustomerId, Timestamp, message::Content};
+
+use super::{Store, StoreError, row::at};
+
+/// How long a problem that nobody solved keeps back what sells.
+const PROBLEM_LASTS: TimeDelta = TimeDelta::days(60);
+
+impl Store {
+    /// A parcel or return of the customer that is late, damaged, lost or being returned, in words; a refund of its order
+    /// closes it.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn open_problem(&self, customer: CustomerId) -> Result<Option<String>, StoreError> {
+        let since = at(self.ambient().now() - PROBLEM_LASTS);
+        let refunded =
+            "NOT EXISTS (SELECT 1 FROM notifications r JOIN commerce_events f ON f.id = r.event_id
+                AND f.kind = 'refund_issued' WHERE r.customer_id = $1 AND r.order_number = ";
+        let parcels = format!(
+            "SELECT s.order_number, s.status FROM shipments s JOIN orders o ON o.number = s.order_number
+                WHERE o.customer_id = $1 AND s.status_at >= $2
+                    AND s.status IN ('delayed', 'exception', 'returned_to_sender', 'lost', 'damaged')
+                    AND {refunded} s.order_number AND f.occurred_at >= s.status_at) LIMIT 1"
+        );
+        let rows = self
+            .query(&parcels, [customer.0.into(), since.clone()])
+            .await?;
+        if let Some(row) = rows.first() {
+            let order: String = row.get("order_number")?;
+            let status: String = row.get("status")?;
+            return Ok(Some(format!("a parcel of order {order} is {status}")));
+        }
+        let returns = format!(
+            "SELECT n.order_number FROM notifications n JOIN commerce_events e ON e.id = n.event_id
+                WHERE n.customer_id = $1 AND e.kind = 'return_received' AND e.occurred_at >= $2
+                    AND {refunded} n.order_number AND f.occurred_at >= e.occurred_at) LIMIT 1"
+        );
+        let rows = self.query(&returns, [customer.0.into(), since]).await?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        let order: Option<String> = row.get("order_number")?;
+        let order = order.unwrap_or_default();
+        Ok(Some(format!("order {order} is being returned")))
+    }
+
+    /// Whether an answer to the customer since `since` told what a carrier said at `occurred_at`.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn told_in_chat(
+        &self,
+        customer: CustomerId,
+        occurred_at: Timestamp,
+        since: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT o.content FROM identities i
+            JOIN conversations c ON c.channel = i.channel AND c.address = i.address
+            JOIN outbound_messages o ON o.conversation_id = c.id
+            WHERE i.customer_id = $1 AND o.in_reply_to IS NOT NULL AND o.created_at >= $2";
+        let rows = self.query(sql, [customer.0.into(), at(since)]).await?;
+        for row in &rows {
+            let content: Content = row.json("content")?;
+            let told = content.sources.iter().any(|source| {
+                // The store keeps milliseconds.
+                source.name.starts_with("tracking:")
+                    && source.as_of.timestamp_millis() == occurred_at.timestamp_millis()
+            });
+            if told {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

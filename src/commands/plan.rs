@@ -1,0 +1,135 @@
+//! `doorstep plan`: what changed rules and templates would have done with the past.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use doorstep_engine::{
+    Store,
+    notify::rehearsal::{Deed, Difference, Foreseen, RuleChange, Setting, Span, compare, rehearse},
+    store::{Database, DatabaseConfig},
+};
+use serde_json::json;
+
+use super::{Failure, load_config, open_store, print};
+use crate::{
+    ambient,
+    app::{email_channel, notify_config, with_kept_secrets},
+    cli::{Cli, Plan},
+    config::Config,
+    merchant::MerchantFiles,
+    nowhere,
+};
+
+/// How much of the time before is taken through the road too, so that what was told then is known.
+const LEAD_IN: Duration = Duration::from_hours(24 * 30);
+
+pub(super) async fn run(cli: &Cli, arguments: &Plan) -> Result<(), Failure> {
+    let config = load_config(cli)?;
+    let mut changed = config.clone();
+    if let Some(folder) = &arguments.files_dir {
+        changed.files_dir = Some(folder.clone());
+    }
+    let before = setting(&config)?;
+    let after = setting(&changed)?;
+    let store = open_store(&config).await?;
+    let until = store.ambient().now();
+    let since = until - arguments.since;
+    let span = Span {
+        lead_in: since - LEAD_IN,
+        since,
+        until,
+    };
+    let folder = tempfile::tempdir().map_err(Failure::finding)?;
+    let before = play(&store, before, span, &folder.path().join("before.db")).await?;
+    let after = play(&store, after, span, &folder.path().join("after.db")).await?;
+    let changes = compare(before, after);
+    match cli.json {
+        true => print(json!({
+            "since": since,
+            "until": until,
+            "rules": changes,
+        })),
+        false => tell(&changes),
+    }
+}
+
+fn setting(config: &Config) -> Result<Setting, Failure> {
+    let ambient = ambient::system();
+    let merchant = MerchantFiles::load(config).map_err(Failure::Problems)?;
+    let config = with_kept_secrets(config.clone(), &ambient)?;
+    let channels = nowhere::open_channels(&config, &ambient).map_err(Failure::finding)?;
+    let all = channels.all.iter();
+    Ok(Setting {
+        rules: merchant.rules,
+        templates: Arc::new(merchant.templates),
+        capabilities: all
+            .map(|(name, channel)| (name.clone(), channel.capabilities().clone()))
+            .collect(),
+        config: notify_config(&config),
+        email: email_channel(&config),
+    })
+}
+
+async fn play(
+    store: &Store,
+    setting: Setting,
+    span: Span,
+    path: &Path,
+) -> Result<Vec<Foreseen>, Failure> {
+    let config = DatabaseConfig::Sqlite {
+        path: path.to_owned(),
+    };
+    let scratch = Database::open(&config).await.map_err(Failure::finding)?;
+    rehearse(store, scratch, setting, span)
+        .await
+        .map_err(Failure::finding)
+}
+
+fn tell(changes: &BTreeMap<String, RuleChange>) -> Result<(), Failure> {
+    let mut different = 0;
+    for (rule, change) in changes {
+        let name = if rule.is_empty() { "(no rule)" } else { rule };
+        different += change.different.len();
+        print(format!(
+            "{name}: {} different, {} alike",
+            change.different.len(),
+            change.alike
+        ))?;
+        for difference in &change.different {
+            tell_difference(difference)?;
+        }
+    }
+    match different {
+        0 => print("nobody would have got anything else"),
+        1 => print("1 event would have been told otherwise"),
+        count => print(format!("{count} events would have been told otherwise")),
+    }
+}
+
+fn tell_difference(difference: &Difference) -> Result<(), Failure> {
+    print(format!(
+        "  {} {} ({} {})",
+        difference.on, difference.event, difference.source, difference.external_id
+    ))?;
+    tell_deed('-', difference.before.as_ref())?;
+    tell_deed('+', difference.after.as_ref())
+}
+
+fn tell_deed(sign: char, deed: Option<&Deed>) -> Result<(), Failure> {
+    let Some(deed) = deed else {
+        return print(format!("  {sign} no such rule"));
+    };
+    if deed.messages.is_empty() {
+        return print(format!("  {sign} {}: {}", deed.decision, deed.reason));
+    }
+    for said in &deed.messages {
+        let (at, channel, language) = (said.at, &said.channel, &said.language);
+        print(format!("  {sign} {channel} ({language}) at {at}"))?;
+        if let Some(subject) = &said.subject {
+            print(format!("  {sign}   {subject}"))?;
+        }
+        for line in said.text.lines() {
+            print(format!("  {sign}   {line}"))?;
+        }
+    }
+    Ok(())
+}
