@@ -21,7 +21,8 @@ pub(crate) const KEY: &str = "stand-in-key";
 
 type Object = Map<String, Value>;
 /// A success with its status, or `(status, code, message)`.
-type Answer = Result<(u16, Value), (u16, &'static str, String)>;
+type Answer = Result<(u16, Value), Failed>;
+type Failed = (u16, &'static str, String);
 /// What became of a task: `(code, message)` where it failed.
 type Done = Result<(), (&'static str, String)>;
 
@@ -205,10 +206,9 @@ impl Contents {
             }
             ("POST" | "PUT", ["documents"]) => {
                 let mut changed = index.clone();
-                let documents = body.as_array().unwrap().iter();
-                let done: Done = documents
-                    .map(|document| changed.put(document, method == Method::PUT))
-                    .collect();
+                let mut documents = body.as_array().unwrap().iter();
+                let done: Done =
+                    documents.try_for_each(|document| changed.put(document, method == Method::PUT));
                 if done.is_ok() {
                     *index = changed;
                 }
@@ -285,10 +285,7 @@ impl Index {
     }
 
     /// The documents that fulfil every condition.
-    fn filtered(
-        &self,
-        filter: &Value,
-    ) -> Result<Vec<(&String, &Object)>, (u16, &'static str, String)> {
+    fn filtered(&self, filter: &Value) -> Result<Vec<(&String, &Object)>, Failed> {
         let filterable = self
             .settings
             .get("filterableAttributes")
@@ -335,7 +332,7 @@ impl Index {
             .collect())
     }
 
-    fn fetch(&self, body: &Value) -> Result<Value, (u16, &'static str, String)> {
+    fn fetch(&self, body: &Value) -> Result<Value, Failed> {
         let skipped = body["offset"].as_u64().unwrap_or(0) as usize;
         let limit = body["limit"].as_u64().unwrap_or(20) as usize;
         let found = self.filtered(&body["filter"])?;
@@ -349,7 +346,7 @@ impl Index {
         Ok(json!({ "results": results, "offset": skipped, "limit": limit, "total": total }))
     }
 
-    fn search(&self, query: &Value) -> Result<Value, (u16, &'static str, String)> {
+    fn search(&self, query: &Value) -> Result<Value, Failed> {
         let limit = query["limit"].as_u64().unwrap_or(20) as usize;
         let mut found = self.filtered(&query["filter"])?;
         let mut scores = BTreeMap::new();
