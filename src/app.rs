@@ -33,7 +33,7 @@ use doorstep_engine::{
 };
 use doorstep_jobs::{Parts, Queue, Workers, WorkersConfig};
 use doorstep_nlu::{BackendChoice, LocalNlu, Model, NluConfig};
-use doorstep_search::EmbeddedIndex;
+use doorstep_search::{EmbeddedIndex, MeilisearchConfig, MeilisearchIndex, Standby};
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -42,13 +42,16 @@ use crate::{
     assets,
     catalog::Progress,
     cli::Role,
-    config::{Config, DatabaseKind, NluBackend, SecretStore, ShopKind},
+    config::{Config, DatabaseKind, NluBackend, SearchKind, SecretStore, ShopKind},
     demo::{Demo, Watched},
     http::{ApiError, Html},
     limit::{PageLimits, WebhookLimits},
     merchant::MerchantFiles,
     reload::{Files, Reloader, Seen},
 };
+
+/// How often a search server is looked at.
+const SEARCH_LOOK: Duration = Duration::from_secs(5);
 
 /// A running program: what HTTP handlers and commands speak with.
 pub struct App {
@@ -157,7 +160,7 @@ impl App {
         let queue = Queue::new(ambient.clone());
         let store = Store::new(database, Arc::new(queue.clone()), ambient.clone()).await?;
         let nlu = nlu.await.map_err(part("nlu"))?.map_err(part("nlu"))?;
-        let search: Arc<dyn SearchIndex> = Arc::new(open_index(&config, &nlu).await?);
+        let search = open_index(&config, &nlu).await?;
         let (shop, demo_shop) = open_shop(&config, &ambient)?;
 
         let lesson = merchant.lesson();
@@ -286,8 +289,23 @@ impl App {
             stop,
         });
         crate::catalog::keep_indexed(&app, merchant.files, progress);
+        app.watch_search();
         app.listen_on_channels();
         Ok(app)
+    }
+
+    /// Looks whether a search server that went away is back.
+    fn watch_search(&self) {
+        if self.config.search.kind == SearchKind::Embedded {
+            return;
+        }
+        let (search, stop) = (self.search.clone(), self.stop.child_token());
+        tokio::spawn(async move {
+            let mut looks = tokio::time::interval(SEARCH_LOOK);
+            while stop.run_until_cancelled(looks.tick()).await.is_some() {
+                search.healthcheck().await;
+            }
+        });
     }
 
     /// Lets channels with connections of their own receive.
@@ -498,10 +516,24 @@ pub fn start_nlu_with(
     )
 }
 
-async fn open_index(config: &Config, nlu: &LocalNlu) -> Result<EmbeddedIndex, StartError> {
-    EmbeddedIndex::open(config.data_dir.join("search"), &nlu.metadata().version)
+async fn open_index(config: &Config, nlu: &LocalNlu) -> Result<Arc<dyn SearchIndex>, StartError> {
+    let model = nlu.metadata();
+    let embedded = EmbeddedIndex::open(config.data_dir.join("search"), &model.version)
         .await
-        .map_err(part("the search index"))
+        .map_err(part("the search index"))?;
+    let section = &config.search;
+    if section.kind == SearchKind::Embedded {
+        return Ok(Arc::new(embedded));
+    }
+    let server = MeilisearchIndex::new(MeilisearchConfig {
+        url: section.url.clone(),
+        key: section.key.clone(),
+        index: section.index.clone(),
+        model: model.version.clone(),
+        dimensions: model.dimensions,
+    })
+    .map_err(part("the search index"))?;
+    Ok(Arc::new(Standby::new(Arc::new(server), Arc::new(embedded))))
 }
 
 /// The shop, and the demo's own books where it is the demo shop.

@@ -3,7 +3,7 @@
 //! What changed is made findable by its words at once and by its meaning as soon as the model has read it; what did not
 //! change is not read again. A shop that is away is asked again later.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use doorstep_core::{
     ConfigFiles, Sku,
@@ -16,12 +16,15 @@ use doorstep_engine::knowledge;
 use doorstep_nlu::Vocabulary;
 use tokio::sync::watch;
 
-use crate::app::App;
+use crate::{app::App, feed::Feed};
 
 /// How many texts the model reads between two writes to the index.
 const CHUNK: usize = 64;
 /// How long a shop that is away is left alone.
 const RETRY: Duration = Duration::from_secs(30);
+
+/// Where the ids of imported products are kept, below the data directory.
+const IMPORTED: &str = "imported-products";
 
 /// How far the index is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +43,9 @@ pub enum IndexError {
     /// Shop or index.
     #[error(transparent)]
     Port(#[from] PortError),
+    /// The list of imported products.
+    #[error("the list of imported products cannot be kept in the data directory: {0}")]
+    Imported(#[from] std::io::Error),
     /// The model.
     #[error(transparent)]
     Nlu(#[from] NluError),
@@ -76,16 +82,72 @@ async fn index_all(
     Ok(())
 }
 
-/// Indexes products that were handed in; returns how many had changed.
+/// What an import changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Imported {
+    /// Products that were new or read differently.
+    pub changed: usize,
+    /// Products that the feed no longer names.
+    pub deleted: usize,
+}
+
+/// Brings the index in step with a feed: its products are written at once, and those that the import before brought and
+/// that are not in it any more are removed. A product with a refused row is left as it was.
 ///
 /// # Errors
-/// Shop, index or model; what was written before stays.
-pub async fn index_products(app: &App, products: &[Product]) -> Result<usize, IndexError> {
-    let documents = product_documents(app, products).await?;
+/// Shop, index or model; or the list of imported products cannot be kept in the data directory.
+pub async fn import_feed(app: &App, feed: &Feed) -> Result<Imported, IndexError> {
+    let products: Vec<Product> = feed
+        .products
+        .iter()
+        .map(|listed| listed.product.clone())
+        .collect();
+    let mut documents = product_documents(app, &products).await?;
+    for (document, listed) in documents.iter_mut().zip(&feed.products) {
+        // What the shop says counts for more.
+        if document.price.is_none() {
+            document.price = listed.price;
+            document.in_stock = listed.in_stock;
+        }
+    }
+    let named = documents.iter().map(|document| document.id.clone());
+    let broken = feed.refused.iter().filter_map(|row| row.product.as_deref());
+    let kept: BTreeSet<String> = named.chain(broken.map(knowledge::document_id)).collect();
+    let path = app.config.data_dir.join(IMPORTED);
+    let before = read_imported(&path)?;
+    // A row that does not say which product it is may be any of them: then nothing is removed.
+    let is_certain = feed.refused.iter().all(|row| row.product.is_some());
+    let (gone, remembered): (Vec<String>, Vec<String>) = before
+        .into_iter()
+        .partition(|id| is_certain && !kept.contains(id));
     let changed = write_words(app, documents).await?;
-    let count = changed.len();
+    if !gone.is_empty() {
+        app.search.delete(&gone).await?;
+    }
+    keep_imported(&path, &remembered.into_iter().chain(kept).collect())?;
+    let imported = Imported {
+        changed: changed.len(),
+        deleted: gone.len(),
+    };
     write_meanings(app, changed).await?;
-    Ok(count)
+    Ok(imported)
+}
+
+/// The ids of the documents of earlier imports.
+fn read_imported(path: &Path) -> Result<BTreeSet<String>, std::io::Error> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Written beside it and renamed, so that the list is whole at any moment.
+fn keep_imported(path: &Path, ids: &BTreeSet<String>) -> Result<(), std::io::Error> {
+    let new = path.with_extension("new");
+    let lines: Vec<&str> = ids.iter().map(String::as_str).collect();
+    std::fs::write(&new, lines.join("\n"))?;
+    std::fs::rename(new, path)
 }
 
 /// Has messages about the catalog's products and attributes recognised. A large catalog takes a second, so on a thread of

@@ -421,10 +421,14 @@ pub struct SendEvent {
 /// `doorstep catalog`
 #[derive(Debug, Subcommand)]
 pub enum Catalog {
-    /// Import products from a file of JSON lines into the search index.
+    /// Import the products of a feed into the search index. Rows that cannot be read are named and left out; products that
+    /// an earlier import brought and that the file no longer names are removed.
     Import {
-        /// The file; one product a line.
+        /// The file.
         file: PathBuf,
+        /// Its form.
+        #[arg(long, value_enum, default_value_t = crate::feed::Format::Jsonl)]
+        format: crate::feed::Format,
     },
 }
 

@@ -14,6 +14,7 @@ pub mod commands;
 pub mod config;
 pub mod demo;
 mod doubts;
+pub mod feed;
 pub mod http;
 mod limit;
 pub mod merchant;

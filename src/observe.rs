@@ -86,5 +86,9 @@ fn describe() {
         "doorstep_webhooks_rejected_total",
         "Webhooks refused, by source and reason"
     );
+    describe_gauge!(
+        "doorstep_search_standby",
+        "1 while the embedded index stands in for the search server"
+    );
     describe_gauge!("doorstep_documents", "Searchable documents");
 }

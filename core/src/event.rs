@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Money, ShopCustomerId, SourceName, Timestamp, TrackingNumber,
+    Money, OrderNumber, ShopCustomerId, SourceName, Timestamp, TrackingNumber,
     order::{Order, OrderRef},
     shipment::{TrackingEvent, TrackingStatus},
 };

@@ -181,7 +181,7 @@ pub fn product_document(
     };
     let available = stock.iter().filter(own).any(|level| level.quantity > 0);
     SearchDocument {
-        id: format!("{PRODUCT}{}", product.id),
+        id: document_id(&product.id),
         kind: DocumentKind::Product,
         language: language.clone(),
         title: product.title.clone(),
@@ -201,6 +201,11 @@ pub fn product_document(
 }
 
 const PRODUCT: &str = "product:";
+
+/// The document of a product of the shop.
+pub fn document_id(product: &str) -> String {
+    format!("{PRODUCT}{product}")
+}
 
 /// The shop's identifier of an indexed product.
 pub fn product_id(document: &str) -> Option<&str> {

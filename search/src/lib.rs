@@ -9,6 +9,9 @@
 //! - **fused by score**: a weighted sum of both, each on a scale of its own. A fused score orders hits and says nothing else;
 //!   whether a hit answers the question is told by `similarity` and `word_share`.
 //!
+//! [`MeilisearchIndex`] gives a server the same words and vectors, asks it for each list apart, and ranks what it finds by the
+//! same rules.
+//!
 //! Filters apply to both lists alike. Without words and vector, filters alone choose; without those there is no hit.
 //!
 //! Text, facts and vector of a document are one stored record in one commit. Vectors and what most filters need are kept in
@@ -22,8 +25,15 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod analysis;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod embedded;
+mod meilisearch;
+mod ranking;
+mod standby;
+mod synonyms;
 
 pub use embedded::{EmbeddedIndex, OpenError};
+pub use meilisearch::{MeilisearchConfig, MeilisearchConfigError, MeilisearchIndex};
+pub use standby::Standby;

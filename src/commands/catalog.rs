@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use doorstep_core::product::Product;
 use serde_json::json;
 
 use super::{Failure, load_config, print, report};
@@ -11,61 +10,48 @@ use crate::{
     app::App,
     catalog,
     cli::{Cli, Role},
+    feed::{self, Format},
 };
 
-pub(super) async fn import(cli: &Cli, file: &Path) -> Result<(), Failure> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::Misuse(format!("{}: {error}", file.display())))?;
-    let (products, problems) = parse(&text);
-    for (line, problem) in &problems {
-        report(&format!("{}:{line}: {problem}", file.display()));
-    }
+pub(super) async fn import(cli: &Cli, file: &Path, format: Format) -> Result<(), Failure> {
+    let misuse =
+        |reason: &dyn std::fmt::Display| Failure::Misuse(format!("{}: {reason}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| misuse(&error))?;
     let config = load_config(cli)?;
+    let feed = feed::read(&text, format, config.shop.currency).map_err(|error| misuse(&error))?;
+    for refused in &feed.refused {
+        report(&format!("{}:{refused}", file.display()));
+    }
     crate::observe::start_logging(&config.log);
     let app = App::start(config, ambient::system(), Role::Web, false).await?;
-    let changed = catalog::index_products(&app, &products)
-        .await
-        .map_err(Failure::finding)?;
+    let imported = catalog::import_feed(&app, &feed).await;
     app.shut_down().await;
-    let unchanged = products.len() - changed;
+    let imported = imported.map_err(Failure::finding)?;
+    let unchanged = feed.products.len() - imported.changed;
+    let refused = feed.refused.len();
     if cli.json {
-        print(json!({ "imported": changed, "unchanged": unchanged, "refused": problems.len() }))?;
+        let rows: Vec<_> = feed
+            .refused
+            .iter()
+            .map(|row| json!({ "line": row.line, "column": row.column, "reason": row.reason }))
+            .collect();
+        print(json!({
+            "imported": imported.changed,
+            "unchanged": unchanged,
+            "deleted": imported.deleted,
+            "refused": refused,
+            "rows": rows,
+        }))?;
     } else {
         print(format!(
-            "{changed} imported, {unchanged} unchanged, {} refused",
-            problems.len()
+            "{} imported, {unchanged} unchanged, {} deleted, {refused} refused",
+            imported.changed, imported.deleted
         ))?;
     }
-    match problems.len() {
+    match refused {
         0 => Ok(()),
         count => Err(Failure::Finding(format!(
-            "{count} line(s) were refused; the rest is imported"
+            "{count} row(s) were refused; the rest is imported"
         ))),
     }
-}
-
-/// Products by line, and what is wrong with the others.
-fn parse(text: &str) -> (Vec<Product>, Vec<(usize, String)>) {
-    let mut products = Vec::new();
-    let mut problems = Vec::new();
-    for (index, line) in text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-    {
-        match serde_json::from_str::<Product>(line) {
-            Ok(product) if product.variants.is_empty() => {
-                problems.push((
-                    index + 1,
-                    "variants: there is none; a product has at least one".to_owned(),
-                ));
-            }
-            Ok(product) => products.push(product),
-            Err(error) => problems.push((
-                index + 1,
-                format!("{error}; one product is one JSON object a line"),
-            )),
-        }
-    }
-    (products, problems)
 }

@@ -97,7 +97,9 @@ async fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Eval(Eval::Search(search)) => eval::search(cli, search).await,
         Command::Events(Events::Send(event)) => events::send(cli, event).await,
         Command::Privacy => privacy::run(cli).await,
-        Command::Catalog(Catalog::Import { file }) => catalog::import(cli, file).await,
+        Command::Catalog(Catalog::Import { file, format }) => {
+            catalog::import(cli, file, *format).await
+        }
         Command::Completions { shell } => {
             clap_complete::generate(
                 *shell,

@@ -61,6 +61,8 @@ pub struct Config {
     pub database: DatabaseSection,
     /// Understanding.
     pub nlu: NluSection,
+    /// What finds products and passages.
+    pub search: SearchSection,
     /// Sending.
     pub delivery: DeliverySection,
     /// When parcels are expected.
@@ -106,6 +108,7 @@ impl Config {
         let http = read.value("http");
         let database = read.value("database");
         let nlu = read.value("nlu");
+        let search = read.value("search");
         let delivery = read.value("delivery");
         let eta = read.value("eta");
         let sweep = read.value("sweep");
@@ -122,6 +125,7 @@ impl Config {
                 http: http?,
                 database: database?,
                 nlu: nlu?,
+                search: search?,
                 delivery: delivery?,
                 eta: eta?,
                 sweep: sweep?,

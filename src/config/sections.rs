@@ -107,6 +107,27 @@ pub enum NluBackend {
     Tract,
 }
 
+/// `[search]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct SearchSection {
+    pub kind: SearchKind,
+    pub url: String,
+    pub key: SecretString,
+    pub index: String,
+}
+
+/// What searches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SearchKind {
+    /// The index inside the program.
+    Embedded,
+    /// A Meilisearch server, with the embedded index to stand in.
+    Meilisearch,
+}
+
 /// `[delivery]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,7 @@
 use doorstep_core::Problem;
 use secrecy::ExposeSecret;
 
-use super::{Config, DatabaseKind, Located, NluBackend, ShopKind, locate::line_of_key};
+use super::{Config, DatabaseKind, Located, NluBackend, SearchKind, ShopKind, locate::line_of_key};
 
 /// Every problem, in the order of the sections.
 pub(super) fn problems(config: &Config, file: &Located<'_>) -> Vec<Problem> {
@@ -15,6 +15,7 @@ pub(super) fn problems(config: &Config, file: &Located<'_>) -> Vec<Problem> {
     http(config, &mut found);
     database(config, &mut found);
     nlu(config, &mut found);
+    search(config, &mut found);
     limits(config, &mut found);
     for setting in doorstep_channels::check(&config.channels) {
         found.add(&setting.field, setting.message, setting.fix);
@@ -223,6 +224,29 @@ fn nlu(config: &Config, found: &mut Found<'_>) {
                 "correct it; digits are \\d, and quotes '…' keep backslashes as they are",
             );
         }
+    }
+}
+
+fn search(config: &Config, found: &mut Found<'_>) {
+    let section = &config.search;
+    if section.kind != SearchKind::Meilisearch {
+        return;
+    }
+    let is_web = section.url.starts_with("http://") || section.url.starts_with("https://");
+    if !is_web || section.url.parse::<http::Uri>().is_err() {
+        found.add(
+            "search.url",
+            format!("`{}` is not a server's address", section.url),
+            "write one like \"http://127.0.0.1:7700\"",
+        );
+    }
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if section.index.is_empty() || !section.index.bytes().all(is_name) {
+        found.add(
+            "search.index",
+            format!("`{}` is no name for an index", section.index),
+            "write one of letters, digits, hyphens and underscores, like \"doorstep\"",
+        );
     }
 }
 

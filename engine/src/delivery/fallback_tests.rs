@@ -35,7 +35,7 @@ async fn scenes(answers: impl Fn() -> Vec<SendError>) -> Vec<Scene> {
     let mut scenes = Vec::new();
     for test in stores().await {
         let proof = Proof {
-            customer: "C-1".into(),
+            customer: Some("C-1".into()),
             email: None,
             name: None,
         };

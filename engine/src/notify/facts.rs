@@ -15,7 +15,7 @@ use doorstep_core::{
     CustomerId, Money, Timestamp,
     customer::Customer,
     event::{CommerceEventKind, Due},
-    order::{DateWindow, Order, OrderCustomer, OrderLine, OrderStatus},
+    order::{DateWindow, Order, OrderCustomer, OrderLine, OrderRef, OrderStatus},
     shipment::{Shipment, TrackingEvent, TrackingStatus},
 };
 use serde::Serialize;
@@ -184,12 +184,12 @@ pub(super) fn sample(event: &str, known: bool, now: Timestamp) -> Facts {
 }
 
 fn sample_event(event: &str, location: Option<String>, amount: Option<Money>) -> CommerceEventKind {
-    let order = || "1001".into();
+    let order = || OrderRef::Number("1001".into());
     if let Some(what) = Due::ALL.into_iter().find(|due| due.as_str() == event) {
         let of_parcel = matches!(what, Due::NoScan | Due::ReviewRequest);
         return CommerceEventKind::Due {
             what,
-            order: order(),
+            order: "1001".into(),
             tracking_number: of_parcel.then(|| "T1".into()),
             status: of_parcel.then_some(TrackingStatus::InTransit),
         };

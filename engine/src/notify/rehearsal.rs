@@ -19,7 +19,7 @@ use doorstep_core::{
     Timestamp,
     channel::Capabilities,
     health::PortError,
-    order::Order,
+    order::{Order, OrderRef},
     product::{Product, StockLevel},
     shop::{OrderLookup, Shop},
 };
@@ -380,17 +380,25 @@ impl Shop for Records {
 
     async fn find_order(&self, lookup: &OrderLookup) -> Result<Option<Order>, PortError> {
         let unavailable = |error: StoreError| PortError::new("rehearsal", error);
-        let number = match lookup {
-            OrderLookup::Number(number) => Some(number.clone()),
+        let order = match lookup {
+            OrderLookup::Number(number) => Some(OrderRef::Number(number.clone())),
+            OrderLookup::ShopId(shop_id) => Some(OrderRef::ShopId {
+                shop_id: shop_id.clone(),
+            }),
             OrderLookup::TrackingNumber(number) => {
                 let parcel = self.store.find_shipment(number).await;
-                parcel.map_err(unavailable)?.and_then(|(_, order)| order)
+                let order = parcel.map_err(unavailable)?.and_then(|(_, order)| order);
+                order.map(OrderRef::Number)
             }
         };
-        let Some(number) = number else {
+        let Some(order) = order else {
             return Ok(None);
         };
-        let record = self.store.find_order(&number).await.map_err(unavailable)?;
+        let record = self
+            .store
+            .resolve_order(&order)
+            .await
+            .map_err(unavailable)?;
         Ok(record.map(|record| record.order))
     }
 

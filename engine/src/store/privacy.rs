@@ -470,7 +470,8 @@ fn blank_kind(kind: &mut CommerceEventKind) {
         CommerceEventKind::ReturnRequested { .. }
         | CommerceEventKind::ReturnReceived { .. }
         | CommerceEventKind::RefundIssued { .. }
-        | CommerceEventKind::ShopRedacted => {}
+        | CommerceEventKind::ShopRedacted
+        | CommerceEventKind::Due { .. } => {}
     }
 }
 

@@ -8,10 +8,10 @@ use doorstep_core::{
 };
 
 use super::{
-    analysis::Analyser,
     storage::{Change, StorageError},
     vectors::{self, Vectors},
 };
+use crate::analysis::Analyser;
 
 /// Longest id, in bytes.
 const MAX_ID_BYTES: usize = 512;

@@ -1,13 +1,10 @@
 //! The index inside the program: tantivy for words, an exact scan for vectors.
 
-mod analysis;
 mod contents;
 mod question;
-mod ranking;
 mod snapshot;
 mod storage;
 mod suggestions;
-mod synonyms;
 #[cfg(test)]
 mod tests;
 mod vectors;
@@ -31,6 +28,8 @@ use tokio::{sync::Mutex, task::spawn_blocking};
 use snapshot::Snapshot;
 pub use storage::OpenError;
 use storage::{Storage, StorageError};
+pub(crate) use storage::{attribute_fact, brand_fact};
+pub(crate) use vectors::unit;
 
 /// As much of a query's text as is read.
 const MAX_QUERY_BYTES: usize = 2048;

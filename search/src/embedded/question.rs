@@ -6,10 +6,12 @@ use doorstep_core::search::SearchQuery;
 use tantivy::{Term, query::FuzzyTermQuery};
 
 use super::{
-    analysis::{Analyser, Word},
     storage::StorageError,
-    synonyms::Synonyms,
     words::{Wanted, Words},
+};
+use crate::{
+    analysis::{Analyser, Word},
+    synonyms::Synonyms,
 };
 
 /// As many different words of a query are looked up.

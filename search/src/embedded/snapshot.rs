@@ -11,13 +11,15 @@ use lru::LruCache;
 use tantivy::{DocAddress, DocSet, Searcher, TERMINATED, Term, schema::IndexRecordOption};
 
 use super::{
-    analysis::Analyser,
     contents::{Conditions, Contents},
     question::Question,
-    ranking::{Best, Fusion, Scored},
     storage::{self, Fields, Shown, Storage, StorageError},
     vectors::Asked,
     words::{REMOVED, Scores, Words},
+};
+use crate::{
+    analysis::Analyser,
+    ranking::{Best, Fusion, Scored},
 };
 
 /// How many hits a query may ask for, and how deep each list goes into the fusion.

@@ -20,7 +20,7 @@ use tantivy::{
     },
 };
 
-use super::analysis::{Analyser, filter_key};
+use crate::analysis::{Analyser, filter_key};
 
 /// Of the stored form and of the analysis: raise it when either changes, and every index is filled anew.
 const FORMAT: u32 = 2;
@@ -142,12 +142,12 @@ impl Fields {
 const FACT: char = '\u{1f}';
 
 /// What is indexed of a brand.
-pub(super) fn brand_fact(brand: &str) -> String {
+pub(crate) fn brand_fact(brand: &str) -> String {
     format!("brand{FACT}{}", filter_key(brand))
 }
 
 /// What is indexed of an attribute's value.
-pub(super) fn attribute_fact(name: &str, value: &str) -> String {
+pub(crate) fn attribute_fact(name: &str, value: &str) -> String {
     format!("{FACT}{}{FACT}{}", filter_key(name), filter_key(value))
 }
 

@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use doorstep_core::search::Suggestion;
 use tantivy::{DocSet, TERMINATED, Term, schema::IndexRecordOption};
 
-use super::{
-    analysis::Analyser, ranking::Best, snapshot::Snapshot, storage::StorageError, words::REMOVED,
-};
+use super::{snapshot::Snapshot, storage::StorageError, words::REMOVED};
+use crate::{analysis::Analyser, ranking::Best};
 
 /// As many words of a prefix are looked up.
 const MAX_WORDS: usize = 8;

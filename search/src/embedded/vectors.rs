@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use pulp::{Arch, NullaryFnOnce};
 
-use super::ranking::{Best, Scored};
+use crate::ranking::{Best, Scored};
 
 /// Vectors of one block: a write copies the blocks that it touches.
 const BLOCK: usize = 1024;
@@ -235,7 +235,7 @@ fn exact_dot(coarse: &[i8], fine: &[i8], asked: &[f32]) -> f32 {
 }
 
 /// `vector` at length 1; `None` for one that points nowhere (empty, zero, not finite).
-pub(super) fn unit(vector: &[f32]) -> Option<Vec<f32>> {
+pub(crate) fn unit(vector: &[f32]) -> Option<Vec<f32>> {
     let (lanes, rest) = vector.as_chunks::<LANES>();
     let mut sums = [0.0_f32; LANES];
     for lane in lanes {

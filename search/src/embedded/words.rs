@@ -5,17 +5,7 @@ use std::sync::Arc;
 use tantivy::{DocSet, Searcher, TERMINATED, Term, postings::Postings, schema::IndexRecordOption};
 
 use super::storage::{Fields, StorageError};
-
-/// How soon more of the same word counts no more. Short texts, where a second mention says little.
-const K1: f32 = 0.8;
-
-/// The weight of a field and how much its length counts, in the order of [`Fields::words`]. Chosen on queries made from a
-/// catalog, see `docs/search.md`.
-const TITLE: (f32, f32) = (2.0, 0.75);
-const BODY: (f32, f32) = (0.5, 0.75);
-const BRAND: (f32, f32) = (0.8, 0.3);
-const ATTRIBUTES: (f32, f32) = (0.5, 0.75);
-const WEIGHTS: [(f32, f32); 4] = [TITLE, BODY, BRAND, ATTRIBUTES];
+use crate::ranking::{K1, WEIGHTS, idf};
 
 /// Stands for a document that was removed since its segment was written.
 pub(super) const REMOVED: u32 = u32::MAX;
@@ -126,7 +116,7 @@ impl Words<'_> {
                 self.weigh(term, *weight, scores, &mut found)?;
             }
             // What stands for one another is one word: a rare spelling of it is not worth more than a common one.
-            let idf = self.idf(found.len());
+            let idf = idf(self.count, found.len());
             possible += idf * (K1 + 1.0);
             for number in &found {
                 let place = *number as usize;
@@ -190,11 +180,5 @@ impl Words<'_> {
             *best = best.max(score);
         }
         Ok(())
-    }
-
-    /// How much a word says that so many documents have.
-    fn idf(&self, documents: usize) -> f32 {
-        let without = self.count.saturating_sub(documents) as f32 + 0.5;
-        (1.0 + without / (documents as f32 + 0.5)).ln()
     }
 }

@@ -55,6 +55,24 @@ fn order(a: &Scored, b: &Scored) -> std::cmp::Ordering {
     b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
 }
 
+/// How soon more of the same word counts no more. Short texts, where a second mention says little.
+pub(super) const K1: f32 = 0.8;
+
+/// The weight of a field and how much its length counts, in the order of [`WEIGHTS`]. Chosen on queries made from a
+/// catalog, see `docs/search.md`.
+const TITLE: (f32, f32) = (2.0, 0.75);
+const BODY: (f32, f32) = (0.5, 0.75);
+const BRAND: (f32, f32) = (0.8, 0.3);
+const ATTRIBUTES: (f32, f32) = (0.5, 0.75);
+/// Of title, text, brand and attributes.
+pub(super) const WEIGHTS: [(f32, f32); 4] = [TITLE, BODY, BRAND, ATTRIBUTES];
+
+/// How much a word says that so many of `count` documents have.
+pub(super) fn idf(count: usize, documents: usize) -> f32 {
+    let without = count.saturating_sub(documents) as f32 + 0.5;
+    (1.0 + without / (documents as f32 + 0.5)).ln()
+}
+
 /// How much of a fused score is the meaning's; the words have the rest. Chosen on queries made from a catalog, see
 /// `docs/search.md`.
 const MEANING: f32 = 0.4;

@@ -5,7 +5,7 @@ use std::{
     sync::LazyLock,
 };
 
-use super::analysis::{Analyser, Word};
+use crate::analysis::{Analyser, Word};
 
 /// What a synonym counts, measured by the word itself.
 const WEIGHT: f32 = 0.8;

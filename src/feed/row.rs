@@ -1,0 +1,264 @@
+//! Rows of named columns, and what they say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use doorstep_core::product::{Product, Variant};
+use iso_currency::Currency;
+
+use super::{Feed, FeedError, Listed, Refused};
+
+/// A row.
+#[derive(Debug, Default)]
+pub struct Row {
+    /// The line on which it begins, from 1.
+    pub line: u64,
+    /// What stands in each column that is not empty.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// A row or the reason why it could not be taken apart.
+pub(super) type Rows = Vec<Result<Row, Refused>>;
+
+impl Row {
+    pub(super) fn get(&self, column: &str) -> Option<&str> {
+        self.fields.get(column).map(String::as_str)
+    }
+
+    pub(super) fn text(&self, column: &str) -> String {
+        self.get(column).unwrap_or_default().to_owned()
+    }
+
+    pub(super) fn required(&self, column: &str) -> Result<&str, Refused> {
+        let missing = || self.refused(column, "it is empty; every product needs it".to_owned());
+        self.get(column).ok_or_else(missing)
+    }
+
+    pub(super) fn refused(&self, column: &str, reason: String) -> Refused {
+        Refused {
+            line: self.line,
+            column: column.to_owned(),
+            reason,
+            product: None,
+        }
+    }
+
+    /// A price in minor units: `12.95`, `12,95`, `1,299.00`, with or without the currency's code.
+    pub(super) fn price(&self, column: &str, currency: Currency) -> Result<Option<i64>, Refused> {
+        let Some(text) = self.get(column) else {
+            return Ok(None);
+        };
+        let number = text
+            .trim_end_matches(currency.code())
+            .trim_start_matches(currency.code());
+        let price = minor(number.trim(), usize::from(currency.exponent().unwrap_or(2)));
+        price.map(Some).ok_or_else(|| {
+            let code = currency.code();
+            self.refused(
+                column,
+                format!(
+                    "`{text}` is not a price in {code}; write it like `12.95` or `12.95 {code}`"
+                ),
+            )
+        })
+    }
+}
+
+/// A decimal in minor units; the last of `.` and `,` with at most `decimals` digits behind it parts the cents.
+fn minor(text: &str, decimals: usize) -> Option<i64> {
+    let is_mark = |letter: char| letter == '.' || letter == ',';
+    let (whole, cents) = match text.rsplit_once(is_mark) {
+        Some((whole, cents)) if !cents.is_empty() && cents.len() <= decimals => (whole, cents),
+        Some((_, cents)) if cents.len() != 3 => return None,
+        _ => (text, ""),
+    };
+    let whole: String = whole.chars().filter(|letter| !is_mark(*letter)).collect();
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_number(&whole) || !is_number(cents) {
+        return None;
+    }
+    format!("{whole}{cents:0<decimals$}").parse().ok()
+}
+
+/// The rows of a file of separated values whose first line names the columns.
+pub(super) fn separated(text: &str, delimiter: u8, needed: &[&str]) -> Result<Rows, FeedError> {
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .flexible(true)
+        .quoting(delimiter == b',')
+        .from_reader(text.as_bytes());
+    let header = reader
+        .headers()
+        .map_err(|error| FeedError(error.to_string()))?
+        .clone();
+    // Google's names may be written with spaces.
+    let named = |name: &str| match delimiter {
+        b'\t' => name.trim().to_lowercase().replace(' ', "_"),
+        _ => name.trim().to_owned(),
+    };
+    let names: Vec<String> = header.iter().map(named).collect();
+    if let Some(missing) = needed
+        .iter()
+        .find(|name| !names.iter().any(|own| own == *name))
+    {
+        return Err(FeedError(format!(
+            "the first line names no column `{missing}`; is this the right --format?"
+        )));
+    }
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        rows.push(match record {
+            Ok(record) => {
+                let line = record.position().map_or(0, csv::Position::line);
+                let fields = names.iter().zip(record.iter());
+                let fields = fields.filter(|(_, value)| !value.trim().is_empty());
+                let fields = fields.map(|(name, value)| (name.clone(), value.trim().to_owned()));
+                let row = Row {
+                    line,
+                    fields: fields.collect(),
+                };
+                match record.len().cmp(&names.len()) {
+                    std::cmp::Ordering::Greater => Err(row.refused(
+                        "",
+                        format!("{} values for {} columns", record.len(), names.len()),
+                    )),
+                    _ => Ok(row),
+                }
+            }
+            Err(error) => Err(Refused {
+                line: error.position().map_or(0, csv::Position::line),
+                column: String::new(),
+                reason: error.to_string(),
+                product: None,
+            }),
+        });
+    }
+    Ok(rows)
+}
+
+/// What one row says of a product.
+pub(super) struct Part {
+    /// The product; of several rows the first one's counts. Its variants are of this row.
+    pub(super) product: Product,
+    pub(super) price: Option<i64>,
+    pub(super) in_stock: bool,
+}
+
+/// Puts the rows of each product together. A product with a refused row is left out.
+pub(super) fn grouped(
+    rows: Rows,
+    id: impl Fn(&Row) -> Result<String, Refused>,
+    part: impl Fn(&Row, Option<&Listed>) -> Result<Part, Refused>,
+) -> Feed {
+    let mut feed = Feed::default();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for row in rows {
+        let row = match row {
+            Ok(row) => row,
+            Err(refused) => {
+                feed.refused.push(refused);
+                continue;
+            }
+        };
+        let own = match id(&row) {
+            Ok(own) => own,
+            Err(refused) => {
+                feed.refused.push(refused);
+                continue;
+            }
+        };
+        let place = places.get(&own).copied();
+        let is_broken = feed
+            .refused
+            .iter()
+            .any(|row| row.product.as_ref() == Some(&own));
+        if place.is_none() && is_broken {
+            // What describes it was refused, so that its further rows mean nothing.
+            continue;
+        }
+        match part(&row, place.map(|place| &feed.products[place])) {
+            Ok(part) => match place {
+                Some(place) => join(&mut feed.products[place], part),
+                None => {
+                    places.insert(own, feed.products.len());
+                    feed.products.push(Listed {
+                        product: part.product,
+                        price: part.price,
+                        in_stock: part.in_stock,
+                    });
+                }
+            },
+            Err(refused) => feed.refused.push(Refused {
+                product: Some(own),
+                ..refused
+            }),
+        }
+    }
+    let broken: BTreeSet<&String> = feed
+        .refused
+        .iter()
+        .filter_map(|row| row.product.as_ref())
+        .collect();
+    feed.products.retain(|listed| {
+        !broken.contains(&listed.product.id) && !listed.product.variants.is_empty()
+    });
+    feed
+}
+
+fn join(listed: &mut Listed, part: Part) {
+    listed.in_stock |= part.in_stock;
+    listed.price = listed.price.into_iter().chain(part.price).min();
+    for (name, values) in part.product.attributes {
+        let own = listed.product.attributes.entry(name).or_default();
+        own.extend(values);
+        let mut seen = BTreeSet::new();
+        own.retain(|value| seen.insert(value.clone()));
+    }
+    let has = |variant: &Variant| {
+        listed
+            .product
+            .variants
+            .iter()
+            .any(|own| own.sku == variant.sku)
+    };
+    let new: Vec<Variant> = part
+        .product
+        .variants
+        .into_iter()
+        .filter(|one| !has(one))
+        .collect();
+    listed.product.variants.extend(new);
+}
+
+/// The text of HTML.
+pub(super) fn plain(html: &str) -> String {
+    let mut text = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some(start) = rest.find('<') {
+        let (before, tag) = rest.split_at(start);
+        text.push_str(before);
+        let is_tag = tag[1..]
+            .starts_with(|letter: char| letter.is_ascii_alphabetic() || "/!".contains(letter));
+        match tag.find('>').filter(|_| is_tag) {
+            Some(end) => {
+                text.push(' ');
+                rest = &tag[end + 1..];
+            }
+            None => {
+                text.push('<');
+                rest = &tag[1..];
+            }
+        }
+    }
+    text.push_str(rest);
+    for (entity, letter) in [
+        ("&nbsp;", " "),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+        ("&amp;", "&"),
+    ] {
+        text = text.replace(entity, letter);
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
