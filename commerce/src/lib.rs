@@ -16,8 +16,8 @@
 //! # How to add a source
 //!
 //! 1. A folder with `signature.rs` (verify, and sign for tests and `doorstep events send`), `parse.rs` (body →
-//!    [`CommerceEvent`]s) and `mod.rs` (the [`EventSource`](doorstep_core::shop::EventSource)
-//!    and `build`). Verify before anything is parsed; refuse with a
+//!    [`CommerceEvent`](doorstep_core::event::CommerceEvent)s) and `mod.rs` (its `Webhooks`, see `source.rs`). Verify
+//!    before anything is parsed; refuse with a
 //!    [`WebhookRejection`](doorstep_core::webhook::WebhookRejection), never with a panic.
 //! 2. One line in [`registry::SOURCES`].
 //! 3. One feature in `Cargo.toml`.
@@ -58,37 +58,13 @@ mod conformance;
 mod mac;
 #[cfg_attr(not(feature = "default"), allow(dead_code))]
 mod money;
+#[cfg_attr(not(feature = "default"), allow(dead_code))]
+mod source;
 #[cfg(test)]
 mod testing;
 #[cfg_attr(not(feature = "default"), allow(dead_code))]
 mod tracking;
 #[cfg_attr(not(feature = "default"), allow(dead_code))]
 mod window;
-
-use doorstep_core::{
-    SourceName, Timestamp,
-    event::{CommerceEvent, CommerceEventKind},
-};
-
-/// What a source's parser read in a body: an event that does not know yet under which name the source is configured.
-#[derive(Debug)]
-#[cfg_attr(not(feature = "default"), allow(dead_code))]
-pub(crate) struct Told {
-    pub(crate) external_id: String,
-    pub(crate) occurred_at: Timestamp,
-    pub(crate) kind: CommerceEventKind,
-}
-
-#[cfg_attr(not(feature = "default"), allow(dead_code))]
-impl Told {
-    pub(crate) fn of(self, source: &SourceName) -> CommerceEvent {
-        CommerceEvent {
-            source: source.clone(),
-            external_id: self.external_id,
-            occurred_at: self.occurred_at,
-            kind: self.kind,
-        }
-    }
-}
 
 pub use registry::{BuildError, SourceConfig};

@@ -116,77 +116,23 @@ pub struct SourceKind {
 /// Every source that this program was built with.
 pub const SOURCES: &[SourceKind] = &[
     #[cfg(feature = "generic")]
-    SourceKind {
-        name: "generic",
-        build: crate::generic::build,
-        sign: crate::generic::sign_request,
-        generic_body: true,
-        provider_makes_secret: false,
-    },
+    SourceKind::new::<crate::generic::Generic>("generic").with_generic_body(),
     #[cfg(feature = "shopify")]
-    SourceKind {
-        name: "shopify",
-        build: crate::shopify::build,
-        sign: crate::shopify::sign_request,
-        generic_body: false,
-        provider_makes_secret: true,
-    },
+    SourceKind::new::<crate::shopify::Shopify>("shopify").with_providers_secret(),
     #[cfg(feature = "woocommerce")]
-    SourceKind {
-        name: "woocommerce",
-        build: crate::woocommerce::build,
-        sign: crate::woocommerce::sign_request,
-        generic_body: false,
-        provider_makes_secret: false,
-    },
+    SourceKind::new::<crate::woocommerce::WooCommerce>("woocommerce"),
     #[cfg(feature = "easypost")]
-    SourceKind {
-        name: "easypost",
-        build: crate::easypost::build,
-        sign: crate::easypost::sign_request,
-        generic_body: false,
-        provider_makes_secret: false,
-    },
+    SourceKind::new::<crate::easypost::EasyPost>("easypost"),
     #[cfg(feature = "aftership")]
-    SourceKind {
-        name: "aftership",
-        build: crate::aftership::build,
-        sign: crate::aftership::sign_request,
-        generic_body: false,
-        provider_makes_secret: true,
-    },
+    SourceKind::new::<crate::aftership::AfterShip>("aftership").with_providers_secret(),
     #[cfg(feature = "shippo")]
-    SourceKind {
-        name: "shippo",
-        build: crate::shippo::build,
-        sign: crate::shippo::sign_request,
-        generic_body: false,
-        provider_makes_secret: false,
-    },
+    SourceKind::new::<crate::shippo::Shippo>("shippo"),
     #[cfg(feature = "seventeentrack")]
-    SourceKind {
-        name: "17track",
-        build: crate::seventeentrack::build,
-        sign: crate::seventeentrack::sign_request,
-        generic_body: false,
-        provider_makes_secret: true,
-    },
+    SourceKind::new::<crate::seventeentrack::SeventeenTrack>("17track").with_providers_secret(),
     #[cfg(feature = "ups")]
-    SourceKind {
-        name: "ups",
-        build: crate::ups::build,
-        sign: crate::ups::sign_request,
-        generic_body: false,
-        provider_makes_secret: false,
-    },
+    SourceKind::new::<crate::ups::Ups>("ups"),
     #[cfg(feature = "demo")]
-    SourceKind {
-        name: "demo",
-        build: crate::generic::build,
-        sign: crate::generic::sign_request,
-        generic_body: true,
-        provider_makes_secret: false,
-    },
+    SourceKind::new::<crate::generic::Generic>("demo").with_generic_body(),
 ];
 
 /// What a shop is built from.

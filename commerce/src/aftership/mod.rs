@@ -3,74 +3,42 @@
 mod parse;
 mod signature;
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use doorstep_core::{
-    SourceName,
-    event::CommerceEvent,
-    shop::EventSource,
-    webhook::{WebhookRejection, WebhookRequest},
-};
+use doorstep_core::webhook::{WebhookRejection, WebhookRequest};
 use http::HeaderMap;
 use secrecy::SecretString;
 
-use crate::{BuildError, SourceConfig, registry::Sending};
+use crate::{
+    BuildError, SourceConfig,
+    registry::Sending,
+    source::{Told, Webhooks},
+};
 
 /// AfterShip repeats a delivery for up to 5.7 days (14 times, twice as long after each: 30 s · 2ⁿ) under the time of the event.
 pub(crate) const TOLERANCE_S: u32 = 7 * 24 * 3600;
 
-/// A configured AfterShip account.
-pub struct AfterShipSource {
-    name: SourceName,
+/// Of an account.
+pub(crate) struct AfterShip {
     secret: SecretString,
     tolerance_s: u32,
 }
 
-/// Builds one from its config.
-///
-/// # Errors
-/// None of its own; the registry's signature asks for it.
-pub fn build(config: &SourceConfig) -> Result<Arc<dyn EventSource>, BuildError> {
-    Ok(Arc::new(AfterShipSource::new(config)))
-}
-
-impl AfterShipSource {
-    /// Builds one from its config.
-    pub fn new(config: &SourceConfig) -> Self {
-        Self {
-            name: config.name.clone(),
+impl Webhooks for AfterShip {
+    fn of(config: &SourceConfig) -> Result<Self, BuildError> {
+        Ok(Self {
             secret: config.secret.clone(),
             tolerance_s: config.tolerance_s.unwrap_or(TOLERANCE_S),
-        }
-    }
-}
-
-#[async_trait]
-impl EventSource for AfterShipSource {
-    fn name(&self) -> &SourceName {
-        &self.name
+        })
     }
 
-    fn receive_webhook(
-        &self,
-        request: &WebhookRequest,
-    ) -> Result<Vec<CommerceEvent>, WebhookRejection> {
+    fn read(&self, request: &WebhookRequest) -> Result<Vec<Told>, WebhookRejection> {
         signature::verify(&self.secret, request)?;
-        let event = parse::parse(request, self.tolerance_s)?;
-        Ok(event
-            .map(|event| event.of(&self.name))
-            .into_iter()
-            .collect())
+        let told = parse::parse(request, self.tolerance_s)?;
+        Ok(told.into_iter().collect())
     }
-}
 
-/// The headers that make a body a request which a source with this config accepts.
-pub(crate) fn sign_request(
-    config: &SourceConfig,
-    sending: &Sending<'_>,
-) -> Result<HeaderMap, BuildError> {
-    Ok(signature::sign(&config.secret, sending.body))
+    fn sign(config: &SourceConfig, sending: &Sending<'_>) -> Result<HeaderMap, BuildError> {
+        Ok(signature::sign(&config.secret, sending.body))
+    }
 }
 
 #[cfg(test)]

@@ -9,11 +9,11 @@ use doorstep_core::{
 use serde::Deserialize;
 
 use crate::{
-    Told,
     body::{
         TextOrNumber, day, identifier, identity, local_instant, order_number, parse_json,
         tracking_number, unix_seconds, window,
     },
+    source::Told,
     tracking::{Meaning, Report, Vocabulary, meaning, place},
     window,
 };

@@ -4,76 +4,36 @@
 mod parse;
 mod signature;
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use doorstep_core::{
-    SourceName,
-    event::CommerceEvent,
-    shop::EventSource,
-    webhook::{WebhookRejection, WebhookRequest},
-};
+use doorstep_core::webhook::{WebhookRejection, WebhookRequest};
 use http::HeaderMap;
-use secrecy::SecretString;
 
-use crate::{BuildError, SourceConfig, registry::Sending};
+use crate::{
+    BuildError, SourceConfig,
+    registry::Sending,
+    source::{Told, Webhooks},
+};
 use signature::SigningKey;
 
-/// A configured EasyPost account.
-pub struct EasyPostSource {
-    name: SourceName,
+/// EasyPost signs no time, so `tolerance_s` is not used: a replayed event is known by its id.
+pub(crate) struct EasyPost {
     key: SigningKey,
 }
 
-/// Builds one from its config.
-///
-/// # Errors
-/// None of its own; the registry's signature asks for it.
-pub fn build(config: &SourceConfig) -> Result<Arc<dyn EventSource>, BuildError> {
-    Ok(Arc::new(EasyPostSource::new(config)))
-}
-
-impl EasyPostSource {
-    /// Builds one from its config. EasyPost signs no time, so `tolerance_s` is not used: a replayed event is known by its id.
-    pub fn new(config: &SourceConfig) -> Self {
-        Self {
-            name: config.name.clone(),
+impl Webhooks for EasyPost {
+    fn of(config: &SourceConfig) -> Result<Self, BuildError> {
+        Ok(Self {
             key: SigningKey::parse(&config.secret),
-        }
-    }
-}
-
-#[async_trait]
-impl EventSource for EasyPostSource {
-    fn name(&self) -> &SourceName {
-        &self.name
+        })
     }
 
-    fn receive_webhook(
-        &self,
-        request: &WebhookRequest,
-    ) -> Result<Vec<CommerceEvent>, WebhookRejection> {
+    fn read(&self, request: &WebhookRequest) -> Result<Vec<Told>, WebhookRejection> {
         signature::verify(&self.key, request)?;
-        let event = parse::parse(&request.body)?;
-        Ok(event
-            .map(|event| event.of(&self.name))
-            .into_iter()
-            .collect())
+        Ok(parse::parse(&request.body)?.into_iter().collect())
     }
-}
 
-/// The headers that make `body` a request which a source with this `secret` accepts: `x-hmac-signature` and
-/// `content-type`.
-pub fn sign(secret: &SecretString, body: &[u8]) -> HeaderMap {
-    SigningKey::parse(secret).sign(body)
-}
-
-/// [`sign`] as the registry calls it.
-pub(crate) fn sign_request(
-    config: &SourceConfig,
-    sending: &Sending<'_>,
-) -> Result<HeaderMap, BuildError> {
-    Ok(sign(&config.secret, sending.body))
+    fn sign(config: &SourceConfig, sending: &Sending<'_>) -> Result<HeaderMap, BuildError> {
+        Ok(SigningKey::parse(&config.secret).sign(sending.body))
+    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use doorstep_core::{
 use serde::Deserialize;
 
 use crate::{
-    Told,
     body::{day, identifier, instant, malformed, parse_json, tracking_number, window},
+    source::Told,
     tracking::{Meaning, Report, Vocabulary, meaning, place},
 };
 

@@ -1,40 +1,41 @@
-use std::path::PathBuf;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use doorstep_core::{
-    event::CommerceEventKind,
-    shipment::{TrackingEvent, TrackingStatus},
+    event::{CommerceEvent, CommerceEventKind},
+    shipment::TrackingStatus,
+    shop::EventSource,
 };
-use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::{
+    registry,
+    testing::{lent, news, now, request},
+};
 
 const SECRET: &str = "sécret of the post";
 const FIXTURE: &[u8] = include_bytes!("../../../tests/fixtures/easypost/tracker.updated.json");
 
-fn source(secret: &str) -> EasyPostSource {
-    EasyPostSource::new(&SourceConfig {
+fn config(secret: &str) -> SourceConfig {
+    SourceConfig {
         kind: "easypost".into(),
         name: "easypost".into(),
         secret: secret.into(),
         tolerance_s: None,
-    })
-}
-
-fn request(headers: HeaderMap, body: impl Into<Bytes>) -> WebhookRequest {
-    WebhookRequest {
-        method: Method::POST,
-        query: String::new(),
-        headers,
-        body: body.into(),
-        received_at: "2026-11-21T09:30:00Z".parse().unwrap(),
     }
 }
 
+fn source(secret: &str) -> Arc<dyn EventSource> {
+    registry::build(&config(secret)).unwrap()
+}
+
+fn sign(secret: &str, body: &[u8]) -> HeaderMap {
+    registry::sign(&config(secret), "", now(), body).unwrap()
+}
+
 fn signed(body: &[u8]) -> WebhookRequest {
-    request(sign(&SECRET.into(), body), body.to_vec())
+    request(sign(SECRET, body), body.to_vec())
 }
 
 fn receive(body: &Value) -> Result<Vec<CommerceEvent>, WebhookRejection> {
@@ -43,22 +44,6 @@ fn receive(body: &Value) -> Result<Vec<CommerceEvent>, WebhookRejection> {
 
 fn fixture() -> Value {
     serde_json::from_slice(FIXTURE).unwrap()
-}
-
-fn news(event: &CommerceEvent) -> &TrackingEvent {
-    match &event.kind {
-        CommerceEventKind::Tracking { event, .. } => event,
-        other => panic!("no tracking: {other:?}"),
-    }
-}
-
-/// A file that is lent for tests and not ours to publish.
-fn lent(path: &str) -> Option<Vec<u8>> {
-    let shared = std::env::var_os("DOORSTEP_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")),
-        PathBuf::from,
-    );
-    std::fs::read(shared.join("payloads/easypost").join(path)).ok()
 }
 
 #[test]
@@ -122,10 +107,9 @@ fn a_tracker_without_scans_counts_from_its_last_change() {
 #[test]
 fn the_official_clients_signature_is_accepted() {
     let (Some(body), Some(fixtures)) = (
-        lent("event-body.json"),
-        lent("client-library-fixtures.json"),
+        lent("easypost/event-body.json"),
+        lent("easypost/client-library-fixtures.json"),
     ) else {
-        eprintln!("skipped: EasyPost's published fixtures are not here (set DOORSTEP_SHARED)");
         return;
     };
     let fixtures: Value = serde_json::from_slice(&fixtures).unwrap();
@@ -150,8 +134,8 @@ fn the_official_clients_signature_is_accepted() {
 
 #[test]
 fn composed_and_decomposed_secrets_sign_alike() {
-    let composed = sign(&"caf\u{e9}".into(), b"{}");
-    let decomposed = sign(&"cafe\u{301}".into(), b"{}");
+    let composed = sign("caf\u{e9}", b"{}");
+    let decomposed = sign("cafe\u{301}", b"{}");
     assert_eq!(composed, decomposed);
 }
 
@@ -159,7 +143,7 @@ fn composed_and_decomposed_secrets_sign_alike() {
 fn a_changed_byte_or_another_key_is_a_forgery() {
     let mut changed = FIXTURE.to_vec();
     changed[30] ^= 1;
-    let forged = request(sign(&SECRET.into(), FIXTURE), changed);
+    let forged = request(sign(SECRET, FIXTURE), changed);
     assert_eq!(
         source(SECRET).receive_webhook(&forged),
         Err(WebhookRejection::BadSignature)

@@ -6,13 +6,8 @@ mod order;
 mod parse;
 mod signature;
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use doorstep_core::{
-    SourceName, Timestamp,
-    event::CommerceEvent,
-    shop::EventSource,
+    Timestamp,
     webhook::{WebhookRejection, WebhookRequest},
 };
 use http::HeaderMap;
@@ -25,60 +20,48 @@ use crate::{
     BuildError, SourceConfig,
     body::identifier,
     registry::{DEFAULT_TOLERANCE_S, Sending},
+    source::{Told, Webhooks},
 };
 use signature::SigningKeys;
 
-/// A configured generic source.
-pub struct GenericSource {
-    name: SourceName,
+/// Of any shop that can send a request.
+pub(crate) struct Generic {
     keys: SigningKeys,
     tolerance_s: u32,
 }
 
-/// Builds one from its config.
-///
-/// # Errors
-/// The secret has the prefix `whsec_` but is not base64.
-pub fn build(config: &SourceConfig) -> Result<Arc<dyn EventSource>, BuildError> {
-    Ok(Arc::new(GenericSource::new(config)?))
-}
-
-impl GenericSource {
-    /// Builds one from its config.
-    ///
-    /// # Errors
-    /// The secret has the prefix `whsec_` but is not base64.
-    pub fn new(config: &SourceConfig) -> Result<Self, BuildError> {
+impl Webhooks for Generic {
+    fn of(config: &SourceConfig) -> Result<Self, BuildError> {
         let keys = SigningKeys::parse(&config.secret).map_err(|_| BuildError::InvalidSecret {
             name: config.name.clone(),
         })?;
         Ok(Self {
-            name: config.name.clone(),
             keys,
             tolerance_s: config.tolerance_s.unwrap_or(DEFAULT_TOLERANCE_S),
         })
     }
-}
 
-#[async_trait]
-impl EventSource for GenericSource {
-    fn name(&self) -> &SourceName {
-        &self.name
-    }
-
-    fn receive_webhook(
-        &self,
-        request: &WebhookRequest,
-    ) -> Result<Vec<CommerceEvent>, WebhookRejection> {
+    fn read(&self, request: &WebhookRequest) -> Result<Vec<Told>, WebhookRejection> {
         let id = signature::verify(&self.keys, self.tolerance_s, request)?;
         let external_id = identifier(signature::ID_HEADER, id)?;
         let event = parse::parse(&request.body)?;
-        Ok(vec![CommerceEvent {
-            source: self.name.clone(),
+        Ok(vec![Told {
             external_id,
             occurred_at: event.occurred_at,
             kind: event.kind,
         }])
+    }
+
+    fn sign(config: &SourceConfig, sending: &Sending<'_>) -> Result<HeaderMap, BuildError> {
+        let Sending {
+            id, sent_at, body, ..
+        } = *sending;
+        sign(&config.secret, id, sent_at, body).map_err(|error| match error {
+            InvalidSignatureInput::Secret => BuildError::InvalidSecret {
+                name: config.name.clone(),
+            },
+            InvalidSignatureInput::Id => BuildError::InvalidId { id: id.to_owned() },
+        })
     }
 }
 
@@ -94,22 +77,6 @@ pub fn sign(
     body: &[u8],
 ) -> Result<HeaderMap, InvalidSignatureInput> {
     SigningKeys::parse(secret)?.sign(id, sent_at, body)
-}
-
-/// [`sign`] as the registry calls it.
-pub(crate) fn sign_request(
-    config: &SourceConfig,
-    sending: &Sending<'_>,
-) -> Result<HeaderMap, BuildError> {
-    let Sending {
-        id, sent_at, body, ..
-    } = *sending;
-    sign(&config.secret, id, sent_at, body).map_err(|error| match error {
-        InvalidSignatureInput::Secret => BuildError::InvalidSecret {
-            name: config.name.clone(),
-        },
-        InvalidSignatureInput::Id => BuildError::InvalidId { id: id.to_owned() },
-    })
 }
 
 #[cfg(test)]

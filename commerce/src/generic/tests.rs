@@ -1,20 +1,23 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 use doorstep_core::{
-    event::CommerceEventKind,
+    event::{CommerceEvent, CommerceEventKind},
     order::{DateWindow, OrderStatus},
     shipment::TrackingStatus,
+    shop::EventSource,
 };
-use http::{HeaderValue, Method};
+use http::HeaderValue;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::{
+    registry::build,
+    testing::{now, request},
+};
 
 const SECRET: &str = "whsec_ZG9vcnN0ZXAtdGVzdC1zZWNyZXQtMDEyMzQ1";
-
-fn now() -> Timestamp {
-    "2026-11-21T09:30:00Z".parse().unwrap()
-}
 
 fn seconds_later(seconds: i64) -> Timestamp {
     now() + chrono::TimeDelta::seconds(seconds)
@@ -29,18 +32,8 @@ fn config(secret: &str) -> SourceConfig {
     }
 }
 
-fn source() -> GenericSource {
-    GenericSource::new(&config(SECRET)).unwrap()
-}
-
-fn request(headers: HeaderMap, body: impl Into<Bytes>) -> WebhookRequest {
-    WebhookRequest {
-        method: Method::POST,
-        query: String::new(),
-        headers,
-        body: body.into(),
-        received_at: now(),
-    }
+fn source() -> Arc<dyn EventSource> {
+    build(&config(SECRET)).unwrap()
 }
 
 fn signed_by(secret: &str, sent_at: Timestamp, body: &[u8]) -> WebhookRequest {
@@ -128,12 +121,12 @@ fn a_signed_event_is_accepted_under_its_webhook_id() {
 #[test]
 fn a_raw_secret_is_accepted_as_it_stands_and_as_base64() {
     let unprefixed = SECRET.strip_prefix("whsec_").unwrap();
-    let source = GenericSource::new(&config(unprefixed)).unwrap();
+    let source = build(&config(unprefixed)).unwrap();
     for signer in [unprefixed, SECRET] {
         let request = signed_by(signer, now(), &out_for_delivery());
         assert!(source.receive_webhook(&request).is_ok());
     }
-    let plain = GenericSource::new(&config("correct horse battery staple")).unwrap();
+    let plain = build(&config("correct horse battery staple")).unwrap();
     let request = signed_by("correct horse battery staple", now(), &out_for_delivery());
     assert!(plain.receive_webhook(&request).is_ok());
 }

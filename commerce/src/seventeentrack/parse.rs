@@ -9,8 +9,8 @@ use doorstep_core::{
 use serde::Deserialize;
 
 use crate::{
-    Told,
     body::{day, identity, local_instant, parse_json, tracking_number, window},
+    source::Told,
     tracking::{Meaning, Report, Vocabulary, meaning, place},
 };
 

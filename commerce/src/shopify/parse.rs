@@ -14,11 +14,11 @@ use super::{
     signature::Delivery,
 };
 use crate::{
-    Told,
     body::{
         TextOrNumber, day, identifier, instant, malformed, parse_named, sentence, shown, window,
     },
     money::{Amount, currency},
+    source::Told,
     tracking::{Meaning, meaning, place},
 };
 

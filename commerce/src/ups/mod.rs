@@ -3,70 +3,36 @@
 mod parse;
 mod signature;
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use doorstep_core::{
-    SourceName,
-    event::CommerceEvent,
-    shop::EventSource,
-    webhook::{WebhookRejection, WebhookRequest},
-};
+use doorstep_core::webhook::{WebhookRejection, WebhookRequest};
 use http::HeaderMap;
 use secrecy::SecretString;
 
-use crate::{BuildError, SourceConfig, registry::Sending};
+use crate::{
+    BuildError, SourceConfig,
+    registry::Sending,
+    source::{Told, Webhooks},
+};
 
-/// A configured UPS subscription.
-pub struct UpsSource {
-    name: SourceName,
+/// UPS signs nothing, so `tolerance_s` is not used: a replayed event is known by what it says.
+pub(crate) struct Ups {
     secret: SecretString,
 }
 
-/// Builds one from its config.
-///
-/// # Errors
-/// None of its own; the registry's signature asks for it.
-pub fn build(config: &SourceConfig) -> Result<Arc<dyn EventSource>, BuildError> {
-    Ok(Arc::new(UpsSource::new(config)))
-}
-
-impl UpsSource {
-    /// Builds one from its config. UPS signs nothing, so `tolerance_s` is not used: a replayed
-    /// event is known by what it says.
-    pub fn new(config: &SourceConfig) -> Self {
-        Self {
-            name: config.name.clone(),
+impl Webhooks for Ups {
+    fn of(config: &SourceConfig) -> Result<Self, BuildError> {
+        Ok(Self {
             secret: config.secret.clone(),
-        }
-    }
-}
-
-#[async_trait]
-impl EventSource for UpsSource {
-    fn name(&self) -> &SourceName {
-        &self.name
+        })
     }
 
-    fn receive_webhook(
-        &self,
-        request: &WebhookRequest,
-    ) -> Result<Vec<CommerceEvent>, WebhookRejection> {
+    fn read(&self, request: &WebhookRequest) -> Result<Vec<Told>, WebhookRejection> {
         signature::verify(&self.secret, request)?;
-        let event = parse::parse(request)?;
-        Ok(event
-            .map(|event| event.of(&self.name))
-            .into_iter()
-            .collect())
+        Ok(parse::parse(request)?.into_iter().collect())
     }
-}
 
-/// The headers that make a body a request which a source with this config accepts.
-pub(crate) fn sign_request(
-    config: &SourceConfig,
-    sending: &Sending<'_>,
-) -> Result<HeaderMap, BuildError> {
-    signature::sign(config, sending.body)
+    fn sign(config: &SourceConfig, _: &Sending<'_>) -> Result<HeaderMap, BuildError> {
+        signature::sign(config)
+    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub(super) fn verify(
     }
 }
 
-pub(super) fn sign(config: &SourceConfig, _body: &[u8]) -> Result<HeaderMap, BuildError> {
+pub(super) fn sign(config: &SourceConfig) -> Result<HeaderMap, BuildError> {
     let mut credential =
         HeaderValue::from_str(config.secret.expose_secret().trim()).map_err(|_| {
             BuildError::UnsendableSecret {

@@ -5,15 +5,7 @@ mod order;
 mod shop;
 mod signature;
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use doorstep_core::{
-    SourceName,
-    event::CommerceEvent,
-    shop::EventSource,
-    webhook::{WebhookRejection, WebhookRequest},
-};
+use doorstep_core::webhook::{WebhookRejection, WebhookRequest};
 use http::HeaderMap;
 use secrecy::SecretString;
 
@@ -21,55 +13,32 @@ use crate::{
     BuildError, SourceConfig,
     body::{parse_json, shown},
     registry::Sending,
+    source::{Told, Webhooks},
 };
 
 pub(crate) use shop::build_shop;
 pub use shop::{WooCommerceConfig, WooCommerceShop};
 
-/// A configured WooCommerce shop's webhooks.
-pub struct WooCommerceSource {
-    name: SourceName,
+/// WooCommerce tells no time of sending, so `tolerance_s` is not used: a replayed event is known by what it says.
+pub(crate) struct WooCommerce {
     secret: SecretString,
 }
 
-/// Builds one from its config.
-///
-/// # Errors
-/// None of its own; the registry's signature asks for it.
-pub fn build(config: &SourceConfig) -> Result<Arc<dyn EventSource>, BuildError> {
-    Ok(Arc::new(WooCommerceSource::new(config)))
-}
-
-impl WooCommerceSource {
-    /// Builds one from its config. WooCommerce tells no time of sending, so `tolerance_s` is not used: a replayed event is
-    /// known by what it says.
-    pub fn new(config: &SourceConfig) -> Self {
-        Self {
-            name: config.name.clone(),
+impl Webhooks for WooCommerce {
+    fn of(config: &SourceConfig) -> Result<Self, BuildError> {
+        Ok(Self {
             secret: config.secret.clone(),
-        }
-    }
-}
-
-#[async_trait]
-impl EventSource for WooCommerceSource {
-    fn name(&self) -> &SourceName {
-        &self.name
+        })
     }
 
-    fn receive_webhook(
-        &self,
-        request: &WebhookRequest,
-    ) -> Result<Vec<CommerceEvent>, WebhookRejection> {
+    fn read(&self, request: &WebhookRequest) -> Result<Vec<Told>, WebhookRejection> {
         if signature::is_ping(request) {
             return Ok(Vec::new());
         }
         let topic = signature::verify(&self.secret, request)?;
         match topic.as_str() {
             "order.created" | "order.updated" | "order.restored" => {
-                let body: order::OrderBody = parse_json(&request.body)?;
-                let told = body.into_events()?;
-                Ok(told.into_iter().map(|event| event.of(&self.name)).collect())
+                parse_json::<order::OrderBody>(&request.body)?.into_events()
             }
             topic => {
                 tracing::debug!(
@@ -80,14 +49,11 @@ impl EventSource for WooCommerceSource {
             }
         }
     }
-}
 
-/// The headers that make a body a request which a source with this config accepts; the event's type is the topic.
-pub(crate) fn sign_request(
-    config: &SourceConfig,
-    sending: &Sending<'_>,
-) -> Result<HeaderMap, BuildError> {
-    signature::sign(&config.secret, sending)
+    /// The event's type is the topic.
+    fn sign(config: &SourceConfig, sending: &Sending<'_>) -> Result<HeaderMap, BuildError> {
+        signature::sign(&config.secret, sending)
+    }
 }
 
 #[cfg(test)]

@@ -13,12 +13,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    Told,
     body::{
         TextOrNumber, identifier, identity, local_instant, malformed, order_number, sentence,
         tracking_number,
     },
     money::{Amount, currency},
+    source::Told,
 };
 
 /// Most lines, refunds and parcels that one order may have.
