@@ -62,6 +62,8 @@ pub(crate) fn keep_indexed(app: &Arc<App>, files: ConfigFiles, progress: watch::
                 () = app.stop.cancelled() => return,
             }
         }
+        // Nothing of the start is needed any more.
+        crate::memory::give_back();
         progress.send_replace(Progress::Done);
     });
 }

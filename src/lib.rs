@@ -17,6 +17,7 @@ mod doubts;
 pub mod feed;
 pub mod http;
 mod limit;
+mod memory;
 pub mod merchant;
 mod nowhere;
 pub mod observe;

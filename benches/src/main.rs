@@ -7,6 +7,7 @@
 //! | [`server`] | the server under test: its files, its start, its end |
 //! | [`chat`], [`webhooks`] | the load |
 //! | [`run`] | one run: server and phases, one after another |
+//! | [`road`] | tracking events to mails, at scale |
 //! | [`search`] | the embedded index at any size, without a server |
 //! | [`understanding`] | the model's forms beside one another, without a server |
 //! | [`report`], [`bounds`] | what came of it, and whether that is enough |
@@ -24,6 +25,7 @@ mod http;
 mod machine;
 mod options;
 mod report;
+mod road;
 mod run;
 mod search;
 mod server;
@@ -50,6 +52,8 @@ fn main() -> ExitCode {
         bare::measure(&options).map(|()| ExitCode::SUCCESS)
     } else if let Some(documents) = options.search {
         search::measure(documents)
+    } else if let Some(sizes) = &options.road {
+        road::measure(&options, sizes)
     } else if options.understanding {
         understanding::measure(&options)
     } else {

@@ -38,6 +38,9 @@ pub(crate) struct Options {
     /// Measure the embedded search index with so many made-up products; the bounds are for 200000.
     #[arg(long, value_name = "DOCUMENTS")]
     pub(crate) search: Option<usize>,
+    /// Drive so many tracking events to the customers' mailboxes; the bounds are for 10000,30000,100000.
+    #[arg(long, value_name = "EVENTS", value_delimiter = ',')]
+    pub(crate) road: Option<Vec<usize>>,
     /// With --understanding: the float32 graph, as `training/make.py` leaves it in `training/build/plain.onnx`.
     #[arg(long, value_name = "FILE", requires = "understanding")]
     pub(crate) plain: Option<PathBuf>,

@@ -1,11 +1,6 @@
 //! One run: a fresh server with an empty folder, and one phase after another.
 
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use serde::Serialize;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -71,9 +66,7 @@ pub(crate) async fn one(options: &Options) -> Outcome<Run> {
         .iter()
         .map(|text| socket::frame(text))
         .collect();
-    let folder = tempfile::Builder::new()
-        .prefix("doorstep-bench-")
-        .tempdir_in(work_folder(options)?)?;
+    let folder = server::folder(options)?;
     let counts = options.counts();
     let was_idle = machine::wait_until_idle(Duration::from_secs(options.wait_quiet_s())).await?;
     let mut phases = Phases::default();
@@ -151,18 +144,4 @@ impl Phases {
         self.0.insert(phase, watch.stop()?);
         Ok(())
     }
-}
-
-/// Where data lie: beside this program, which is on a disk, while `/tmp` is often memory and makes durability free.
-fn work_folder(options: &Options) -> Outcome<PathBuf> {
-    let folder = match &options.dir {
-        Some(folder) => folder.clone(),
-        None => env::current_exe()?
-            .parent()
-            .map(Path::to_owned)
-            .ok_or("this program has no folder")?,
-    };
-    fs::create_dir_all(&folder)?;
-    // A server that runs elsewhere would not find a relative one.
-    Ok(folder.canonicalize()?)
 }

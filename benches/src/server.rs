@@ -10,12 +10,15 @@ use std::{
 };
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::{Outcome, http, options::Options};
 
 /// What it does otherwise than a merchant's.
 const SETTINGS: &str = include_str!("../server.toml");
-/// The secret in those settings.
+/// Where the source in those settings listens.
+pub(crate) const WEBHOOK_PATH: &str = "/webhooks/commerce/generic";
+/// Its secret.
 pub(crate) const WEBHOOK_SECRET: &str = "doorstep-benchmark-secret-0123456789";
 
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -50,9 +53,40 @@ pub(crate) fn program(options: &Options) -> Outcome<PathBuf> {
     .into())
 }
 
+/// Where data lie: beside this program, which is on a disk, while `/tmp` is often memory and makes durability free.
+fn work_folder(options: &Options) -> Outcome<PathBuf> {
+    let folder = match &options.dir {
+        Some(folder) => folder.clone(),
+        None => env::current_exe()?
+            .parent()
+            .map(Path::to_owned)
+            .ok_or("this program has no folder")?,
+    };
+    fs::create_dir_all(&folder)?;
+    // A server that runs elsewhere would not find a relative one.
+    Ok(folder.canonicalize()?)
+}
+
+/// An empty folder on the disk that is to be measured; it goes when dropped.
+pub(crate) fn folder(options: &Options) -> Outcome<TempDir> {
+    let folder = tempfile::Builder::new()
+        .prefix("doorstep-bench-")
+        .tempdir_in(work_folder(options)?)?;
+    Ok(folder)
+}
+
 impl Server {
     /// Starts one on the state in `folder`, which may be empty, and waits until it is healthy.
     pub(crate) async fn start(program: &Path, folder: &Path) -> Outcome<Self> {
+        Self::start_with(program, folder, &[]).await
+    }
+
+    /// The same with further settings.
+    pub(crate) async fn start_with(
+        program: &Path,
+        folder: &Path,
+        further: &[(String, String)],
+    ) -> Outcome<Self> {
         let settings = folder.join("doorstep.toml");
         fs::write(&settings, SETTINGS)?;
         let log = folder.join("server.log");
@@ -69,6 +103,11 @@ impl Server {
             .arg(&settings)
             .arg(format!("--set=data_dir={}", folder.join("data").display()))
             .arg(format!("--set=http.listen={address}"))
+            .args(
+                further
+                    .iter()
+                    .map(|(key, value)| format!("--set={key}={value}")),
+            )
             .arg("serve")
             .stdin(Stdio::null())
             .stdout(File::create(folder.join("server.out"))?)

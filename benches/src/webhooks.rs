@@ -18,12 +18,11 @@ use crate::{
     Outcome,
     figures::Spread,
     http::{Answer, Connection},
+    road::signed,
     server::{Server, WEBHOOK_SECRET},
     texts,
 };
 
-/// Path of the source in `server.toml`.
-const PATH: &str = "/webhooks/commerce/generic";
 /// One event in so many is delivered twice, as providers do.
 const DELIVERED_AGAIN: usize = 20;
 /// Where the ids of events that are not measured begin.
@@ -145,21 +144,9 @@ impl Sender {
                 "message": "Arrived at the sorting centre",
                 "location": "Leipzig",
             },
-        })
-        .to_string();
+        });
         let id = format!("evt_bench_{number}");
-        let headers = generic::sign(&self.secret, &id, self.now, body.as_bytes())?;
-        let mut request =
-            format!("POST {PATH} HTTP/1.1\r\nhost: {}\r\n", self.address).into_bytes();
-        for (name, value) in &headers {
-            request.extend_from_slice(name.as_str().as_bytes());
-            request.extend_from_slice(b": ");
-            request.extend_from_slice(value.as_bytes());
-            request.extend_from_slice(b"\r\n");
-        }
-        request.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
-        request.extend_from_slice(body.as_bytes());
-        Ok(request)
+        signed(self.address, &self.secret, &id, self.now, &body)
     }
 }
 
