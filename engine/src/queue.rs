@@ -13,7 +13,7 @@ pub enum Job {
     EnrichEvent(CommerceEventId),
     /// Decide who hears of an event.
     Notify(CommerceEventId),
-    /// Fetch a file that a customer sent.
+    /// Fetch a file that a customer sent, or remove it once its customer is erased.
     FetchAttachment {
         /// Which.
         attachment: AttachmentId,

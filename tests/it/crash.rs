@@ -27,10 +27,11 @@ const SEED: u64 = 0x00D0_0257_E900_0002;
 
 /// Transactions that this traffic does not have: its channels have no provider, its visitors send no files, follow no links
 /// and open no pages, and nobody's data is erased or learnt from.
-const NOT_ON_THE_ROADS: [&str; 11] = [
+const NOT_ON_THE_ROADS: [&str; 12] = [
     "claim_learning",
     "close_address",
     "commit_privacy",
+    "forget_attachment",
     "keep_eta_model",
     "keep_link",
     "set_cursor",
