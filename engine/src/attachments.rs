@@ -19,7 +19,7 @@ use object_store::{
 
 use crate::{
     Store, StoreError,
-    store::{FetchedAttachment, WaitingAttachment},
+    store::{AttachmentWork, FetchedAttachment, WaitingAttachment},
 };
 
 /// How often a file is asked for at most.
@@ -171,6 +171,14 @@ impl Attachments {
         })
     }
 
+    /// Removes a file. One that is not there is removed.
+    async fn erase(&self, id: AttachmentId) -> Result<(), object_store::Error> {
+        match self.objects.delete(&self.path(id)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     fn too_large(&self) -> String {
         format!("larger than attachments.max_bytes = {}", self.max_bytes)
     }
@@ -216,20 +224,50 @@ impl Fetcher {
         }
     }
 
-    /// Fetches one file, unless it was fetched; `made` attempts were made before.
+    /// Fetches one file, unless it was fetched, or removes it when its customer was erased; `made` attempts were made
+    /// before.
     ///
     /// # Errors
     /// The store did not answer; the sweep finds what waits.
     pub async fn fetch(&self, id: AttachmentId, made: i32) -> Result<(), StoreError> {
-        let Some(waiting) = self.store.waiting_attachment(id, made).await? else {
-            return Ok(());
-        };
-        let outcome = self.try_to(&waiting).await;
+        match self.store.attachment_work(id, made).await? {
+            AttachmentWork::Nothing => return Ok(()),
+            AttachmentWork::Erase => return self.erase(id, made).await,
+            AttachmentWork::Fetch(waiting) => self.fetch_waiting(&waiting, made).await?,
+        }
+        // Erased while it was fetched: the attempt stored what must not be there.
+        match self.store.attachment_work(id, made + 1).await? {
+            AttachmentWork::Erase => self.erase(id, made + 1).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn fetch_waiting(
+        &self,
+        waiting: &WaitingAttachment,
+        made: i32,
+    ) -> Result<(), StoreError> {
+        let id = waiting.id;
+        let outcome = self.try_to(waiting).await;
         let fetched = outcome.unwrap_or_else(|error| self.after(error, made));
         metrics::counter!("doorstep_attachments_total", "channel" => waiting.channel.to_string(), "outcome" => fetched.as_str())
             .increment(1);
         tracing::info!(attachment = %id, channel = %waiting.channel, outcome = fetched.as_str(), "an attachment was asked for");
         self.store.settle_attachment(id, made, fetched).await
+    }
+
+    /// Never given up: what was erased must not stay.
+    async fn erase(&self, id: AttachmentId, made: i32) -> Result<(), StoreError> {
+        let Err(error) = self.attachments.erase(id).await else {
+            tracing::info!(attachment = %id, "an attachment was erased");
+            return self.store.forget_attachment(id).await;
+        };
+        tracing::warn!(attachment = %id, %error, "an erased attachment is still in the storage");
+        let later = FetchedAttachment::Later {
+            at: self.store.ambient().now() + pause_after(made),
+            reason: format!("it could not be removed: {error}"),
+        };
+        self.store.settle_attachment(id, made, later).await
     }
 
     async fn try_to(&self, waiting: &WaitingAttachment) -> Result<FetchedAttachment, FetchError> {
@@ -251,18 +289,19 @@ impl Fetcher {
                     reason: format!("given up after {} attempts: {reason}", made + 1),
                 }
             }
-            FetchError::Retry { after, reason } => {
-                let doublings = u32::try_from(made).unwrap_or(0).min(20);
-                let pause = FIRST_PAUSE
-                    .saturating_mul(1 << doublings)
-                    .min(LONGEST_PAUSE);
-                FetchedAttachment::Later {
-                    at: self.store.ambient().now() + after.unwrap_or(pause),
-                    reason,
-                }
-            }
+            FetchError::Retry { after, reason } => FetchedAttachment::Later {
+                at: self.store.ambient().now() + after.unwrap_or_else(|| pause_after(made)),
+                reason,
+            },
         }
     }
+}
+
+/// How long to wait after the attempt that followed `made` others.
+fn pause_after(made: i32) -> Duration {
+    let doublings = u32::try_from(made).unwrap_or(0).min(20);
+    let pause = FIRST_PAUSE.saturating_mul(1 << doublings);
+    pause.min(LONGEST_PAUSE)
 }
 
 /// Takes bytes that came with a message out of it; what is left is as a provider would have handed it in.

@@ -293,7 +293,7 @@ fn assert_is_no_status(reply: &Reply) {
 }
 
 /// A day in figures (21, 2026-11-24, 24 nov) or by name.
-fn has_a_date(text: &str) -> bool {
+pub(crate) fn has_a_date(text: &str) -> bool {
     let lower = text.to_lowercase();
     let names = [
         "monday",

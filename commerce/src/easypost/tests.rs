@@ -249,8 +249,6 @@ fn a_malformed_tracker_is_told_with_its_field() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn no_signed_bytes_panic_the_parser(body in proptest::collection::vec(any::<u8>(), 0..512)) {
         let _ = source(SECRET).receive_webhook(&signed(&body));

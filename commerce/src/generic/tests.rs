@@ -554,8 +554,6 @@ fn the_committed_examples_are_understood() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn no_signed_bytes_panic_the_parser(body in proptest::collection::vec(any::<u8>(), 0..512)) {
         let _ = source().receive_webhook(&signed(&body));

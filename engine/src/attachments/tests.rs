@@ -11,6 +11,8 @@ use doorstep_core::{
     Health,
     attachment::{AttachmentKind, AttachmentStream},
     channel::{Capabilities, Inbox, Receipt, SendError, WebhookOutcome},
+    customer::Proof,
+    event::{CommerceEvent, CommerceEventKind, DataSubject},
     message::{Address, InboundMessage, OutboundMessage},
     webhook::{WebhookRejection, WebhookRequest},
 };
@@ -209,6 +211,134 @@ async fn a_file_that_is_too_large_is_noted_and_not_kept() {
         fixture.fetcher.fetch(fixture.id, 0).await.unwrap();
         assert_eq!(row(&test).await.0, "refused");
         assert!(!fixture.folder.path().join(fixture.id.to_string()).exists());
+    }
+}
+
+/// The shop has the sender of the file erased; the jobs that follow.
+async fn erase_sender(test: &TestStore) -> Vec<Job> {
+    let sender = Address::new("telegram", "7");
+    let proof = Proof {
+        customer: Some("C-1".into()),
+        ..Proof::default()
+    };
+    test.store.prove(&sender, &proof, None).await.unwrap();
+    let event = CommerceEvent {
+        source: "shopify".into(),
+        external_id: "e1".to_owned(),
+        occurred_at: test.store.ambient().now(),
+        kind: CommerceEventKind::CustomerRedacted {
+            person: DataSubject {
+                shop_id: Some("C-1".into()),
+                ..DataSubject::default()
+            },
+        },
+    };
+    let source = event.source.clone();
+    let admitted = test.store.admit_events(&source, b"{}", vec![event]).await;
+    let id = admitted.unwrap()[0].id;
+    test.queue.take();
+    test.enricher().enrich(id).await.unwrap();
+    test.queue.take()
+}
+
+async fn rows(test: &TestStore) -> Vec<String> {
+    let sql = "SELECT told FROM attachments";
+    let rows = test.store.query(sql, []).await.unwrap();
+    rows.iter().map(|row| row.get("told").unwrap()).collect()
+}
+
+impl Fixture {
+    fn is_stored(&self) -> bool {
+        self.folder.path().join(self.id.to_string()).exists()
+    }
+
+    /// Does the one job that is due for the file.
+    async fn work(&self, jobs: &[Job]) {
+        let [
+            Job::FetchAttachment {
+                attachment,
+                attempt,
+                ..
+            },
+        ] = jobs
+        else {
+            panic!("{jobs:?}");
+        };
+        assert_eq!(*attachment, self.id);
+        self.fetcher.fetch(self.id, *attempt).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_erased_customers_file_leaves_the_storage_and_then_the_store() {
+    for test in stores().await {
+        let provider = Provider::with(PICTURE, Vec::new());
+        let fixture = admitted(&test, &provider).await;
+        fixture.fetcher.fetch(fixture.id, 0).await.unwrap();
+        assert!(fixture.is_stored());
+        let jobs = erase_sender(&test).await;
+        assert_eq!(rows(&test).await, ["null"], "nothing is told of it at once");
+        let records = test.store.privacy_records().await.unwrap();
+        let detail = &records[0].detail;
+        assert!(detail.contains("\"files\":1"), "{detail}");
+
+        // The storage is away: the file is not forgotten before it is gone.
+        let path = fixture.folder.path().join(fixture.id.to_string());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir_all(path.join("in the way")).unwrap();
+        fixture.work(&jobs).await;
+        assert_eq!(rows(&test).await.len(), 1);
+        let again = test.queue.take();
+        std::fs::remove_dir_all(&path).unwrap();
+        std::fs::write(&path, PICTURE).unwrap();
+
+        // Nor when its job was lost.
+        test.clock.advance(Duration::from_hours(1));
+        let now = test.store.ambient().now();
+        assert_eq!(
+            test.store.overdue_attachments(now, 10).await.unwrap(),
+            again
+        );
+        fixture.work(&again).await;
+        assert!(!fixture.is_stored());
+        assert_eq!(rows(&test).await, [""; 0]);
+        assert_eq!(provider.asked.load(Ordering::Relaxed), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_not_fetched_before_its_customer_was_erased_never_is() {
+    for test in stores().await {
+        let provider = Provider::with(PICTURE, Vec::new());
+        let fixture = admitted(&test, &provider).await;
+        let jobs = erase_sender(&test).await;
+        // The job that was to fetch it comes late.
+        fixture.fetcher.fetch(fixture.id, 0).await.unwrap();
+        fixture.work(&jobs).await;
+        fixture.fetcher.fetch(fixture.id, 0).await.unwrap();
+        assert_eq!(provider.asked.load(Ordering::Relaxed), 0);
+        assert!(!fixture.is_stored());
+        assert_eq!(rows(&test).await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn what_an_attempt_stored_while_its_customer_was_erased_is_removed() {
+    for test in stores().await {
+        let provider = Provider::with(PICTURE, Vec::new());
+        let fixture = admitted(&test, &provider).await;
+        let work = test.store.attachment_work(fixture.id, 0).await.unwrap();
+        let AttachmentWork::Fetch(waiting) = work else {
+            panic!("{work:?}");
+        };
+        let jobs = erase_sender(&test).await;
+        fixture.work(&jobs).await;
+        // The bytes came after the row had gone.
+        let fetcher = &fixture.fetcher;
+        fetcher.fetch_waiting(&waiting, 0).await.unwrap();
+        assert!(fixture.is_stored());
+        fetcher.fetch(fixture.id, 0).await.unwrap();
+        assert!(!fixture.is_stored());
     }
 }
 

@@ -1,13 +1,14 @@
-//! Files that came with messages: admitted with them, fetched later.
+//! Files that came with messages: admitted with them, fetched later, and erased with their customer.
 
 use async_trait::async_trait;
 use doorstep_core::{
     AttachmentId, ChannelName, InboundMessageId, Timestamp, attachment::Attachment,
 };
 use sea_orm::DbErr;
+use uuid::Uuid;
 
 use super::{
-    Store, StoreError, Transaction, execute,
+    Store, StoreError, Transaction, execute, query,
     row::{at, json, optional_text},
     write::Write,
 };
@@ -61,6 +62,20 @@ impl FetchedAttachment {
     }
 }
 
+/// What is to be done about a file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AttachmentWork {
+    /// It waits to be fetched.
+    Fetch(WaitingAttachment),
+    /// Its customer was erased: it must leave the storage.
+    Erase,
+    /// Nothing, or another attempt does it.
+    Nothing,
+}
+
+/// What the row tells of a file whose customer was erased, until it has left the storage.
+const NOTHING_TOLD: &str = "null";
+
 /// A file that waits to be fetched.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WaitingAttachment {
@@ -73,29 +88,38 @@ pub struct WaitingAttachment {
 }
 
 impl Store {
-    /// A file that waits for the attempt that follows `made` earlier ones; `None` when it does not.
+    /// What the attempt that follows `made` earlier ones has to do.
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn waiting_attachment(
+    pub async fn attachment_work(
         &self,
         id: AttachmentId,
         made: i32,
-    ) -> Result<Option<WaitingAttachment>, StoreError> {
-        let sql = "SELECT a.told, m.channel FROM attachments a JOIN inbound_messages m ON m.id = a.inbound_id
-            WHERE a.id = $1 AND a.status = 'waiting' AND a.attempts = $2";
-        let rows = self.query(sql, [id.0.into(), made.into()]).await?;
+    ) -> Result<AttachmentWork, StoreError> {
+        let sql = "SELECT a.told, a.status, a.attempts, m.channel FROM attachments a
+            JOIN inbound_messages m ON m.id = a.inbound_id WHERE a.id = $1";
+        let rows = self.query(sql, [id.0.into()]).await?;
+        // An attempt that was under way when the file was erased, and ended after it.
         let Some(row) = rows.first() else {
-            return Ok(None);
+            return Ok(AttachmentWork::Erase);
         };
-        Ok(Some(WaitingAttachment {
+        let status: String = row.get("status")?;
+        if status != "waiting" || row.get::<i32>("attempts")? != made {
+            return Ok(AttachmentWork::Nothing);
+        }
+        if row.get::<String>("told")? == NOTHING_TOLD {
+            return Ok(AttachmentWork::Erase);
+        }
+        Ok(AttachmentWork::Fetch(WaitingAttachment {
             id,
             channel: ChannelName(row.get("channel")?),
             attachment: row.json("told")?,
         }))
     }
 
-    /// Writes down what came of an attempt; one that is made again later is a new job.
+    /// Writes down what came of an attempt, unless the file was settled or erased meanwhile; one that is made again later
+    /// is a new job.
     ///
     /// # Errors
     /// Nothing was changed.
@@ -117,6 +141,14 @@ impl Store {
             self.queue().wake();
         }
         Ok(())
+    }
+
+    /// Removes the row of an erased file, which has left the storage.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn forget_attachment(&self, id: AttachmentId) -> Result<(), StoreError> {
+        self.write(ForgetAttachment(id)).await
     }
 
     /// Files of a message: what each is called and is, and what became of it, in order.
@@ -193,6 +225,30 @@ pub(super) async fn admit(
     Ok(jobs)
 }
 
+/// Blanks what was told of a conversation's files; returns the jobs that remove them from the storage. The rows stay until
+/// that is done, so that a crash in between leaves none behind.
+pub(super) async fn blank(
+    transaction: &Transaction<'_>,
+    conversation: Uuid,
+    now: Timestamp,
+) -> Result<Vec<Job>, DbErr> {
+    // An attempt that is under way does not find its number any more.
+    let sql = "UPDATE attachments SET told = $1, status = 'waiting', attempts = attempts + 1, next_attempt_at = $2,
+            media_type = NULL, size = NULL, reason = NULL
+        WHERE inbound_id IN (SELECT id FROM inbound_messages WHERE conversation_id = $3) RETURNING id, attempts";
+    let values = [NOTHING_TOLD.into(), at(now), conversation.into()];
+    let rows = query(transaction, sql, values).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Job::FetchAttachment {
+                attachment: AttachmentId(row.get("id")?),
+                attempt: row.get("attempts")?,
+                not_before: now,
+            })
+        })
+        .collect()
+}
+
 async fn write_down(
     transaction: &Transaction<'_>,
     id: AttachmentId,
@@ -231,6 +287,20 @@ async fn write_down(
     )
     .await?;
     Ok(())
+}
+
+struct ForgetAttachment(AttachmentId);
+
+#[async_trait]
+impl Write for ForgetAttachment {
+    type Output = ();
+    const NAME: &'static str = "forget_attachment";
+
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<(), DbErr> {
+        let sql = "DELETE FROM attachments WHERE id = $1 AND told = $2";
+        execute(transaction, sql, [self.0.0.into(), NOTHING_TOLD.into()]).await?;
+        Ok(())
+    }
 }
 
 struct SettleAttachment {

@@ -39,7 +39,7 @@ use std::sync::Arc;
 use doorstep_core::Ambient;
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
-pub use attachments::{FetchedAttachment, NewAttachment, WaitingAttachment};
+pub use attachments::{AttachmentWork, FetchedAttachment, NewAttachment, WaitingAttachment};
 pub use database::{Database, DatabaseConfig};
 pub use deliveries::{ClaimedDelivery, ReleasedClaims, Settlement};
 pub use due::{DueMember, DueVerdict, WaitingNews};

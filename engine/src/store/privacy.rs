@@ -2,16 +2,17 @@
 //! copy becomes an entry that a person sees (GDPR articles 15 and 17; Shopify's mandatory topics).
 //!
 //! Erased is erased: names, addresses, texts, bodies of webhooks and of orders are overwritten in the transaction that
-//! takes the request, the request itself among them. Orders keep their number, days, goods and amounts, parcels their
-//! states, and the audit a line that holds nothing of the person.
+//! takes the request, the request itself among them. Files that they sent leave the storage right after it; their rows stay
+//! until they have. Orders keep their number, days, goods and amounts, parcels their states, and the audit a line that holds
+//! nothing of the person.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use doorstep_core::{
     Ambient, CommerceEventId, SourceName, Timestamp,
     event::{CommerceEvent, CommerceEventKind, DataSubject},
-    message::Content,
+    message::{Address, Content},
     order::{Order, OrderCustomer, OrderRef},
 };
 use sea_orm::{DbErr, Value};
@@ -19,10 +20,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, Transaction, events, execute, people, query,
+    Store, StoreError, Transaction, attachments, events, execute, people, query,
     row::{Row, at, json},
     write::Write,
 };
+use crate::queue::{Job, JobQueue, QueueName};
 
 /// Actions of the audit, as they are written there.
 const ASKED: &str = "request_customer_data";
@@ -84,12 +86,16 @@ impl Store {
         event: CommerceEventId,
         request: PrivacyRequest,
     ) -> Result<bool, StoreError> {
-        self.write(CommitPrivacy {
-            event,
-            request,
-            ambient: self.ambient().clone(),
-        })
-        .await
+        let done = self
+            .write(CommitPrivacy {
+                event,
+                request,
+                queue: self.queue().clone(),
+                ambient: self.ambient().clone(),
+            })
+            .await?;
+        self.queue().wake_one(QueueName::FetchAttachment);
+        Ok(done)
     }
 
     /// What was asked about people's data and what was done, newest first.
@@ -117,6 +123,7 @@ impl Store {
 struct CommitPrivacy {
     event: CommerceEventId,
     request: PrivacyRequest,
+    queue: Arc<dyn JobQueue>,
     ambient: Ambient,
 }
 
@@ -160,7 +167,7 @@ impl CommitPrivacy {
             Wish::Copy(person) => self.note_request(transaction, person).await?,
             Wish::Erase(person) => {
                 let traces = Traces::of(transaction, person).await?;
-                let erased = traces.erase(transaction, now).await?;
+                let erased = self.erase(transaction, &traces, now).await?;
                 blank_event(transaction, self.event).await?;
                 for name in [
                     person.shop_id.as_ref().map(|id| id.as_str()),
@@ -176,7 +183,7 @@ impl CommitPrivacy {
             }
             Wish::EraseAll => {
                 let traces = Traces::of_source(transaction, &self.request.source).await?;
-                let erased = traces.erase(transaction, now).await?;
+                let erased = self.erase(transaction, &traces, now).await?;
                 self.audit(
                     transaction,
                     SHOP_ERASED,
@@ -191,6 +198,17 @@ impl CommitPrivacy {
 }
 
 impl CommitPrivacy {
+    async fn erase(
+        &self,
+        transaction: &Transaction<'_>,
+        traces: &Traces,
+        now: Timestamp,
+    ) -> Result<Erased, DbErr> {
+        let (erased, jobs) = traces.erase(transaction, now).await?;
+        self.queue.enqueue(transaction, &jobs).await?;
+        Ok(erased)
+    }
+
     /// The entry that a person answers: whose data, and how much there is.
     async fn note_request(
         &self,
@@ -238,6 +256,7 @@ struct Erased {
     orders: usize,
     conversations: usize,
     events: usize,
+    files: usize,
 }
 
 /// Where a person stands in the store.
@@ -389,11 +408,19 @@ impl Traces {
         Ok(())
     }
 
-    async fn erase(&self, transaction: &Transaction<'_>, now: Timestamp) -> Result<Erased, DbErr> {
+    /// Returns how much it was, and the jobs that remove files from the storage.
+    async fn erase(
+        &self,
+        transaction: &Transaction<'_>,
+        now: Timestamp,
+    ) -> Result<(Erased, Vec<Job>), DbErr> {
+        let mut files = Vec::new();
         for event in &self.events {
             blank_event(transaction, CommerceEventId(*event)).await?;
         }
         for conversation in &self.conversations {
+            files.extend(attachments::blank(transaction, *conversation, now).await?);
+            forget_links(transaction, *conversation).await?;
             blank_conversation(transaction, *conversation, now).await?;
         }
         for order in &self.orders {
@@ -402,12 +429,14 @@ impl Traces {
         for customer in &self.customers {
             forget_customer(transaction, *customer).await?;
         }
-        Ok(Erased {
+        let erased = Erased {
             customers: self.customers.len(),
             orders: self.orders.len(),
             conversations: self.conversations.len(),
             events: self.events.len(),
-        })
+            files: files.len(),
+        };
+        Ok((erased, files))
     }
 }
 
@@ -516,7 +545,8 @@ async fn blank_conversation(
 ) -> Result<(), DbErr> {
     execute(
         transaction,
-        "UPDATE inbound_messages SET text = '', button = NULL, language_hint = NULL, proof = NULL, understanding = NULL
+        "UPDATE inbound_messages SET text = '', button = NULL, language_hint = NULL, proof = NULL, understanding = NULL,
+                subject = NULL, edits = NULL
             WHERE conversation_id = $1",
         [id.into()],
     )
@@ -530,8 +560,16 @@ async fn blank_conversation(
     .await?;
     execute(
         transaction,
-        "UPDATE deliveries SET address = '' WHERE outbound_id IN
+        // Providers repeat addresses in what they say.
+        "UPDATE deliveries SET address = '', reason = CASE WHEN reason IS NULL THEN NULL ELSE 'erased' END WHERE outbound_id IN
             (SELECT id FROM outbound_messages WHERE conversation_id = $1)",
+        [id.into()],
+    )
+    .await?;
+    execute(
+        transaction,
+        "UPDATE delivery_attempts SET reason = NULL WHERE delivery_id IN
+            (SELECT d.id FROM deliveries d JOIN outbound_messages m ON m.id = d.outbound_id WHERE m.conversation_id = $1)",
         [id.into()],
     )
     .await?;
@@ -549,10 +587,26 @@ async fn blank_conversation(
     .await?;
     execute(
         transaction,
-        "UPDATE conversations SET address = $1, state = NULL, state_at = NULL WHERE id = $2",
+        "UPDATE conversations SET address = $1, state = NULL, state_at = NULL, closed_reason = NULL WHERE id = $2",
         [format!("erased {id}").into(), id.into()],
     )
     .await?;
+    Ok(())
+}
+
+/// Forgets links from and to a conversation's address, which the audit names too.
+async fn forget_links(transaction: &Transaction<'_>, conversation: Uuid) -> Result<(), DbErr> {
+    let sql = "SELECT channel, address FROM conversations WHERE id = $1";
+    for row in query(transaction, sql, [conversation.into()]).await? {
+        let channel: String = row.get("channel")?;
+        let address = Address::new(channel.as_str(), row.get::<String>("address")?);
+        let sql = "DELETE FROM link_tokens
+            WHERE channel = $1 AND address = $2 OR used_channel = $1 AND used_address = $2";
+        let values = [channel.into(), address.id.as_str().into()];
+        execute(transaction, sql, values).await?;
+        let sql = "UPDATE audit SET detail = '\"erased\"' WHERE action IN ('link', 'unlink') AND detail = $1";
+        execute(transaction, sql, [json(&address)?]).await?;
+    }
     Ok(())
 }
 
