@@ -10,7 +10,7 @@ use std::{
 use doorstep_channels::{Channels, Surroundings};
 use doorstep_commerce::{SourceConfig, registry::ShopSettings};
 use doorstep_core::{
-    Ambient, ChannelName, Health, Problem, SourceName,
+    Ambient, ChannelName, Health, Language, Problem, SourceName,
     channel::{Capabilities, Inbox},
     message::Address,
     nlu::Nlu,
@@ -28,12 +28,13 @@ use doorstep_engine::{
     link::LinkKey,
     notify::{Notifier, NotifyConfig},
     page_token::{PageKey, PageLinks},
+    phrasing::{Budget, ModelPrice, Phrasing, PhrasingConfig},
     router::{Router, RouterParts, ShopProfile},
     store::{Database, DatabaseConfig},
 };
 use doorstep_jobs::{Parts, Queue, Workers, WorkersConfig};
-use doorstep_nlu::{BackendChoice, LocalNlu, Model, NluConfig};
-use doorstep_search::{EmbeddedIndex, MeilisearchConfig, MeilisearchIndex, Standby};
+use doorstep_nlu::{BackendChoice, ChatCompletions, ChatCompletionsConfig, LocalNlu, Model, NluConfig};
+use doorstep_search::{EmbeddedIndex, MeilisearchConfig, MeilisearchIndex, Standby, Synonyms};
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -42,9 +43,10 @@ use crate::{
     assets,
     catalog::Progress,
     cli::Role,
-    config::{Config, DatabaseKind, NluBackend, SearchKind, SecretStore, ShopKind},
+    config::{Config, DatabaseKind, ModelPriceSection, NluBackend, SearchKind, SecretStore, ShopKind},
     demo::{Demo, Watched},
     http::{ApiError, Html},
+    knowledge::Knowledge,
     limit::{PageLimits, WebhookLimits},
     merchant::MerchantFiles,
     reload::{Files, Reloader, Seen},
@@ -160,9 +162,17 @@ impl App {
         let queue = Queue::new(ambient.clone());
         let store = Store::new(database, Arc::new(queue.clone()), ambient.clone()).await?;
         let nlu = nlu.await.map_err(part("nlu"))?.map_err(part("nlu"))?;
-        let search = open_index(&config, &nlu).await?;
+        let search = open_index(&config, &nlu, &merchant.synonyms).await?;
         let (shop, demo_shop) = open_shop(&config, &ambient)?;
 
+        let knowledge = Knowledge::new(
+            search.clone(),
+            nlu.clone(),
+            &config.data_dir,
+            &merchant.files,
+            ambient.now(),
+        );
+        let knowledge = Arc::new(knowledge.map_err(StartError::Problems)?);
         let lesson = merchant.lesson();
         let templates = Arc::new(merchant.templates);
         let router = Arc::new(Router::new(RouterParts {
@@ -175,6 +185,7 @@ impl App {
             margin: nlu.metadata().threshold.margin,
             ambient: ambient.clone(),
             facts: Arc::new(store.clone()),
+            phrasing: open_phrasing(&config, &store)?,
         }));
         let page_key = PageKey::new(config.links.secret.clone());
         let links = LinkKey::new(config.links.secret.clone());
@@ -260,6 +271,8 @@ impl App {
             config: config.clone(),
             nlu: nlu.clone(),
             router,
+            knowledge: knowledge.clone(),
+            ambient: ambient.clone(),
         };
         let files = reloader.start(lesson, seen, stop.child_token());
         let (progress, indexed) = watch::channel(Progress::Reading);
@@ -288,7 +301,7 @@ impl App {
             workers,
             stop,
         });
-        crate::catalog::keep_indexed(&app, merchant.files, progress);
+        crate::catalog::keep_indexed(&app, knowledge, progress);
         app.watch_search();
         app.listen_on_channels();
         Ok(app)
@@ -399,6 +412,20 @@ impl App {
         let taken = self.page_limits.visit(ip, self.ambient.now());
         taken.map_err(|retry_after| {
             ApiError::rate_limited("too many pages in a minute; wait a little", retry_after)
+        })
+    }
+
+    /// Lets an address ask for suggestions.
+    ///
+    /// # Errors
+    /// 429: it asks too often.
+    pub(crate) fn take_suggestion(&self, ip: IpAddr) -> Result<(), ApiError> {
+        let taken = self.page_limits.suggest(ip, self.ambient.now());
+        taken.map_err(|retry_after| {
+            ApiError::rate_limited(
+                "too many suggestions in a minute; wait a little",
+                retry_after,
+            )
         })
     }
 
@@ -516,24 +543,66 @@ pub fn start_nlu_with(
     )
 }
 
-async fn open_index(config: &Config, nlu: &LocalNlu) -> Result<Arc<dyn SearchIndex>, StartError> {
+async fn open_index(
+    config: &Config,
+    nlu: &LocalNlu,
+    synonyms: &[(Language, Vec<String>)],
+) -> Result<Arc<dyn SearchIndex>, StartError> {
+    let synonyms = Arc::new(Synonyms::with(synonyms.iter().cloned()));
     let model = nlu.metadata();
     let embedded = EmbeddedIndex::open(config.data_dir.join("search"), &model.version)
         .await
         .map_err(part("the search index"))?;
+    embedded.use_synonyms(synonyms.clone());
     let section = &config.search;
     if section.kind == SearchKind::Embedded {
         return Ok(Arc::new(embedded));
     }
-    let server = MeilisearchIndex::new(MeilisearchConfig {
+    let server = MeilisearchConfig {
         url: section.url.clone(),
         key: section.key.clone(),
         index: section.index.clone(),
         model: model.version.clone(),
         dimensions: model.dimensions,
-    })
-    .map_err(part("the search index"))?;
+    };
+    let server =
+        MeilisearchIndex::with_synonyms(server, synonyms).map_err(part("the search index"))?;
     Ok(Arc::new(Standby::new(Arc::new(server), Arc::new(embedded))))
+}
+
+/// The language model that phrases answers, where there is one.
+fn open_phrasing(config: &Config, store: &Store) -> Result<Option<Arc<Phrasing>>, StartError> {
+    let section = &config.phrasing;
+    if !section.enabled {
+        return Ok(None);
+    }
+    let large_model = match section.large_model.as_str() {
+        "" => section.small_model.as_str(),
+        name => name,
+    };
+    let model = ChatCompletions::new(ChatCompletionsConfig {
+        url: section.url.clone(),
+        key: section.key.clone(),
+        small_model: section.small_model.clone(),
+        large_model: large_model.to_owned(),
+    })
+    .map_err(part("the language model"))?;
+    let price = |price: ModelPriceSection| ModelPrice {
+        prompt: price.prompt,
+        completion: price.completion,
+    };
+    let config = PhrasingConfig {
+        timeout: Duration::from_secs(section.timeout_s),
+        max_chars: section.max_chars,
+        budget: Budget {
+            tokens_per_day: section.tokens_per_day,
+            cost_per_day: section.cost_per_day,
+            small: price(section.small_price),
+            large: price(section.large_price),
+        },
+    };
+    let phrasing = Phrasing::new(Arc::new(model), Arc::new(store.clone()), config);
+    Ok(Some(Arc::new(phrasing)))
 }
 
 /// The shop, and the demo's own books where it is the demo shop.

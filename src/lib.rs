@@ -16,6 +16,7 @@ pub mod demo;
 mod doubts;
 pub mod feed;
 pub mod http;
+mod knowledge;
 mod limit;
 pub mod merchant;
 mod nowhere;
