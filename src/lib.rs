@@ -21,6 +21,7 @@ mod limit;
 pub mod merchant;
 mod nowhere;
 pub mod observe;
+mod opening;
 mod reload;
 
 use std::sync::Arc;

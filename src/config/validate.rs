@@ -276,15 +276,25 @@ fn phrasing(config: &Config, found: &mut Found<'_>) {
         ("phrasing.max_chars", section.max_chars as u64),
     ] {
         if value == 0 {
-            found.add(field, "with 0 no answer would ever be phrased", "write 1 or more");
+            found.add(
+                field,
+                "with 0 no answer would ever be phrased",
+                "write 1 or more",
+            );
         }
     }
     let amounts = [
         ("phrasing.cost_per_day", section.cost_per_day),
         ("phrasing.small_price.prompt", section.small_price.prompt),
-        ("phrasing.small_price.completion", section.small_price.completion),
+        (
+            "phrasing.small_price.completion",
+            section.small_price.completion,
+        ),
         ("phrasing.large_price.prompt", section.large_price.prompt),
-        ("phrasing.large_price.completion", section.large_price.completion),
+        (
+            "phrasing.large_price.completion",
+            section.large_price.completion,
+        ),
     ];
     for (field, amount) in amounts {
         if !amount.is_finite() || amount < 0.0 {

@@ -15,6 +15,7 @@ mod conversations;
 mod crash;
 mod eta;
 mod eval;
+mod eval_answers;
 mod eval_search;
 mod instances;
 mod intents;

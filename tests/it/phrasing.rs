@@ -54,12 +54,27 @@ async fn no_customer_sees_what_a_model_made_up() {
     assert_eq!(asked[0]["tools"].as_array().unwrap().len(), 4);
 
     for (what, wrong) in [
-        ("a price", "Returns from Germany are free; from other countries they cost €4.90."),
+        (
+            "a price",
+            "Returns from Germany are free; from other countries they cost €4.90.",
+        ),
         ("a day", "Returns are free if you send them by Tuesday."),
-        ("a link", "Returns are free, see https://returns.example/free."),
-        ("another language", "Las devoluciones desde Alemania, Austria, España, Francia e Italia son gratuitas para usted."),
-        ("somebody's order", "The order of Marta Ruiz is on its way to Madrid."),
-        ("itself", "As a language model I was told that returns are free."),
+        (
+            "a link",
+            "Returns are free, see https://returns.example/free.",
+        ),
+        (
+            "another language",
+            "Las devoluciones desde Alemania, Austria, España, Francia e Italia son gratuitas para usted.",
+        ),
+        (
+            "somebody's order",
+            "The order of Marta Ruiz is on its way to Madrid.",
+        ),
+        (
+            "itself",
+            "As a language model I was told that returns are free.",
+        ),
     ] {
         model.will([says(wrong), says(wrong)]);
         let text = ask(&shop, QUESTION).await;
@@ -72,8 +87,10 @@ async fn no_customer_sees_what_a_model_made_up() {
     // The second attempt counts where it is right.
     model.will([says("That is €99."), says(GOOD)]);
     assert_eq!(ask(&shop, QUESTION).await, GOOD);
-    shop.measures("doorstep_phrasing_total{result=\"phrased\"} 2").await;
-    shop.measures("doorstep_phrasing_total{result=\"refused\"} 6").await;
+    shop.measures("doorstep_phrasing_total{result=\"phrased\"} 2")
+        .await;
+    shop.measures("doorstep_phrasing_total{result=\"refused\"} 6")
+        .await;
 }
 
 #[tokio::test]
@@ -91,7 +108,10 @@ async fn a_model_that_obeys_a_message_leaks_no_order() {
     for request in model.asked() {
         let request = request.to_string();
         for private in ["Correos", "PQ573186429ES", "Madrid", "129"] {
-            assert!(!request.contains(private) || request.contains(leak), "{private}: {request}");
+            assert!(
+                !request.contains(private) || request.contains(leak),
+                "{private}: {request}"
+            );
         }
     }
 }
@@ -131,7 +151,9 @@ async fn a_model_that_hangs_or_babbles_costs_an_answer_nothing_but_a_moment() {
             Act::Hangs => "timeout",
             _ => "failed",
         };
-        shop.measures(&format!("doorstep_phrasing_total{{result=\"{result}\"}} 1")).await;
-        shop.measures("doorstep_phrasing_total{result=\"resting\"} 1").await;
+        shop.measures(&format!("doorstep_phrasing_total{{result=\"{result}\"}} 1"))
+            .await;
+        shop.measures("doorstep_phrasing_total{result=\"resting\"} 1")
+            .await;
     }
 }

@@ -76,9 +76,11 @@ impl Budget {
             ModelSize::Large => self.large,
         };
         // A price for a million tokens is one of millionths for a token.
-        let micros = usage.prompt as f64 * price.prompt + usage.completion as f64 * price.completion;
+        let micros =
+            usage.prompt as f64 * price.prompt + usage.completion as f64 * price.completion;
         Spending {
-            tokens: i64::try_from(usage.prompt.saturating_add(usage.completion)).unwrap_or(i64::MAX),
+            tokens: i64::try_from(usage.prompt.saturating_add(usage.completion))
+                .unwrap_or(i64::MAX),
             // Casts of floats stop at the limits.
             cost_micros: micros.ceil() as i64,
         }
@@ -105,7 +107,9 @@ fn bytes_of(line: &PromptLine) -> usize {
     match line {
         PromptLine::System(text) | PromptLine::User(text) => text.len(),
         PromptLine::Model { text, calls } => {
-            let calls = calls.iter().map(|call| call.name.len() + call.arguments.len());
+            let calls = calls
+                .iter()
+                .map(|call| call.name.len() + call.arguments.len());
             text.len() + calls.sum::<usize>()
         }
         PromptLine::Tool { result, .. } => result.len(),
@@ -121,8 +125,14 @@ mod tests {
         let budget = Budget {
             tokens_per_day: 1000,
             cost_per_day: 0.5,
-            small: ModelPrice { prompt: 1.0, completion: 2.0 },
-            large: ModelPrice { prompt: 100.0, completion: 400.0 },
+            small: ModelPrice {
+                prompt: 1.0,
+                completion: 2.0,
+            },
+            large: ModelPrice {
+                prompt: 100.0,
+                completion: 400.0,
+            },
         };
         let request = CompletionRequest {
             size: ModelSize::Small,
@@ -133,14 +143,26 @@ mod tests {
         let most = budget.most(&request);
         assert_eq!((most.tokens, most.cost_micros), (201, 301));
         let answer = Completion {
-            usage: Some(Usage { prompt: 10, completion: 5 }),
+            usage: Some(Usage {
+                prompt: 10,
+                completion: 5,
+            }),
             ..Completion::default()
         };
         let spent = budget.spent(&request, &answer);
         assert_eq!((spent.tokens, spent.cost_micros), (15, 20));
         assert_eq!(budget.spent(&request, &Completion::default()), most);
-        assert!(budget.allows(Spending { tokens: 1000, cost_micros: 500_000 }));
-        assert!(!budget.allows(Spending { tokens: 1001, cost_micros: 0 }));
-        assert!(!budget.allows(Spending { tokens: 0, cost_micros: 500_001 }));
+        assert!(budget.allows(Spending {
+            tokens: 1000,
+            cost_micros: 500_000
+        }));
+        assert!(!budget.allows(Spending {
+            tokens: 1001,
+            cost_micros: 0
+        }));
+        assert!(!budget.allows(Spending {
+            tokens: 0,
+            cost_micros: 500_001
+        }));
     }
 }

@@ -56,7 +56,28 @@ pub(super) fn figures(text: &str) -> Vec<Figure> {
 }
 
 fn ends_sentence(sign: char) -> bool {
-    matches!(sign, '.' | '!' | '?' | ':' | '…' | '\n' | '“' | '”' | '"' | '«' | '»' | '(' | '•' | '–' | '—' | '-' | '¿' | '¡' | '„' | '*')
+    matches!(
+        sign,
+        '.' | '!'
+            | '?'
+            | ':'
+            | '…'
+            | '\n'
+            | '“'
+            | '”'
+            | '"'
+            | '«'
+            | '»'
+            | '('
+            | '•'
+            | '–'
+            | '—'
+            | '-'
+            | '¿'
+            | '¡'
+            | '„'
+            | '*'
+    )
 }
 
 fn kind(number: &str, before: Option<&Token>, after: Option<&Token>) -> Figure {
@@ -191,7 +212,9 @@ fn canonical(number: &str) -> String {
     };
     if separators.contains(&':') {
         // An hour is an hour: `9:00` is `9`.
-        let hour = number.strip_suffix(":00").filter(|hour| !hour.contains(':'));
+        let hour = number
+            .strip_suffix(":00")
+            .filter(|hour| !hour.contains(':'));
         return hour.unwrap_or(number).to_owned();
     }
     let parts_thousands = |groups: &[&str]| groups.iter().skip(1).all(|group| group.len() == 3);
@@ -201,7 +224,11 @@ fn canonical(number: &str) -> String {
     }
     let (whole, _) = groups.split_at(groups.len() - 1);
     let has_decimals = matches!(separator, '.' | ',') && last.len() <= 2;
-    let is_alone = separators.iter().filter(|other| *other == separator).count() == 1;
+    let is_alone = separators
+        .iter()
+        .filter(|other| *other == separator)
+        .count()
+        == 1;
     if has_decimals && is_alone && parts_thousands(whole) {
         let whole = whole.concat();
         return match last.trim_end_matches('0') {
@@ -231,20 +258,40 @@ mod tests {
 
     #[test]
     fn a_number_is_the_same_however_it_is_written() {
-        for text in ["15,000 mm", "15.000 mm", "15\u{202f}000mm", "15000 mm", "15'000"] {
+        for text in [
+            "15,000 mm",
+            "15.000 mm",
+            "15\u{202f}000mm",
+            "15000 mm",
+            "15'000",
+        ] {
             assert_eq!(numbers(text), ["15000"], "{text}");
         }
         assert_eq!(numbers("3.90 3,9 12.00"), ["3.9", "3.9", "12"]);
         assert_eq!(numbers("1.299,50 and 1,299.5"), ["1299.5", "1299.5"]);
-        assert_eq!(numbers("14:00, 9:30, 21.11.2026"), ["14", "9:30", "21.11.2026"]);
-        assert_eq!(numbers("1/2 and 2-3 days, the 30-day rule"), ["1", "2", "2", "3", "30"]);
+        assert_eq!(
+            numbers("14:00, 9:30, 21.11.2026"),
+            ["14", "9:30", "21.11.2026"]
+        );
+        assert_eq!(
+            numbers("1/2 and 2-3 days, the 30-day rule"),
+            ["1", "2", "2", "3", "30"]
+        );
     }
 
     #[test]
     fn what_stands_beside_a_number_says_what_it_is() {
         assert_eq!(
             numbers("€129.90, 129,90\u{a0}€, EUR 5, 5 euros, 10 %, 10 Prozent, 410 g"),
-            ["price 129.9", "price 129.9", "price 5", "price 5", "share 10", "share 10", "410"]
+            [
+                "price 129.9",
+                "price 129.9",
+                "price 5",
+                "price 5",
+                "share 10",
+                "share 10",
+                "410"
+            ]
         );
     }
 
@@ -252,17 +299,32 @@ mod tests {
     fn codes_and_links_are_whole() {
         assert_eq!(
             numbers("Use WELCOME10 for JKT-101-M, PQ573186429ES; 00340434161094042557."),
-            ["code welcome10", "code jkt-101-m", "code pq573186429es", "00340434161094042557"]
+            [
+                "code welcome10",
+                "code jkt-101-m",
+                "code pq573186429es",
+                "00340434161094042557"
+            ]
         );
         assert_eq!(
-            numbers("See https://evil.example/x?a=1, (www.shop.example/) or me@shop.example. Go to track.example/7."),
-            ["link https://evil.example/x?a=1", "link www.shop.example", "link me@shop.example", "link track.example/7"]
+            numbers(
+                "See https://evil.example/x?a=1, (www.shop.example/) or me@shop.example. Go to track.example/7."
+            ),
+            [
+                "link https://evil.example/x?a=1",
+                "link www.shop.example",
+                "link me@shop.example",
+                "link track.example/7"
+            ]
         );
         assert_eq!(numbers("e.g. this. And that"), Vec::<String>::new());
     }
 
     #[test]
     fn digits_of_other_scripts_are_no_way_around() {
-        assert_eq!(numbers("１２ € and ٣ and ½"), ["code １２", "code ٣", "code ½"]);
+        assert_eq!(
+            numbers("１２ € and ٣ and ½"),
+            ["code １２", "code ٣", "code ½"]
+        );
     }
 }

@@ -224,7 +224,9 @@ fn has_markup(text: &str) -> bool {
         (c.is_control() && c != '\n')
             || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
     };
-    ["```", "](", "{", "}", "[["].iter().any(|mark| text.contains(mark))
+    ["```", "](", "{", "}", "[["]
+        .iter()
+        .any(|mark| text.contains(mark))
         || text.match_indices('<').any(opens_tag)
         || text.chars().any(is_hidden)
 }
@@ -279,7 +281,9 @@ fn is_supported(sentence: &str, evidence: &Evidence) -> bool {
     let longer: Vec<String> = figures
         .iter()
         .filter_map(|figure| match figure {
-            Figure::Word(word, _) if word.chars().count() >= STEM => Some(stem(&word.to_lowercase())),
+            Figure::Word(word, _) if word.chars().count() >= STEM => {
+                Some(stem(&word.to_lowercase()))
+            }
             _ => None,
         })
         .collect();
@@ -354,42 +358,83 @@ mod tests {
             ("Your parcel arrives tomorrow.", "tomorrow"),
             ("We extend this to 31 August.", "August"),
             ("Use WELCOME20.", "welcome20"),
-            ("See https://evil.example/returns.", "https://evil.example/returns"),
-            ("See https://shop.example/returns/pay.", "https://shop.example/returns/pay"),
+            (
+                "See https://evil.example/returns.",
+                "https://evil.example/returns",
+            ),
+            (
+                "See https://shop.example/returns/pay.",
+                "https://shop.example/returns/pay",
+            ),
             ("Go to evil.example now.", "evil.example"),
             ("Write to thief@example.com.", "thief@example.com"),
             ("It is order 10234.", "10234"),
             ("It costs ４ €.", "４"),
         ] {
-            assert_eq!(checked(text), Err(Fault::Invented(invented.to_owned())), "{text}");
+            assert_eq!(
+                checked(text),
+                Err(Fault::Invented(invented.to_owned())),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn names_that_were_not_looked_up_are_refused() {
-        for text in ["The parcel goes to Marta Ruiz.", "It is in Madrid now.", "Call our CEO."] {
+        for text in [
+            "The parcel goes to Marta Ruiz.",
+            "It is in Madrid now.",
+            "Call our CEO.",
+        ] {
             assert!(matches!(checked(text), Err(Fault::Name(_))), "{text}");
         }
-        let german = |text: &str| checked_in("de", "Sie haben 30 Tage ab Ankunft des Pakets.", text);
-        assert_eq!(german("Sie haben nach Ankunft des Pakets 30 Tage Zeit."), Ok(()));
-        assert!(matches!(german("Das Paket geht an Marta Ruiz."), Err(Fault::Name(_))));
-        assert!(matches!(german("Es kommt am Dienstag."), Err(Fault::Invented(_))));
+        let german =
+            |text: &str| checked_in("de", "Sie haben 30 Tage ab Ankunft des Pakets.", text);
+        assert_eq!(
+            german("Sie haben nach Ankunft des Pakets 30 Tage Zeit."),
+            Ok(())
+        );
+        assert!(matches!(
+            german("Das Paket geht an Marta Ruiz."),
+            Err(Fault::Name(_))
+        ));
+        assert!(matches!(
+            german("Es kommt am Dienstag."),
+            Err(Fault::Invented(_))
+        ));
     }
 
     #[test]
     fn dates_and_numbers_are_known_in_every_language() {
         let evidence = "30";
         for (language, text) in [
-            ("de", "In zwei Tagen."), ("de", "Am Montag."), ("es", "En dos días."), ("es", "El martes."),
-            ("pt", "Em dois dias."), ("pt", "Na terça-feira."), ("fr", "En deux jours."), ("fr", "Demain matin."),
-            ("it", "In due giorni."), ("it", "Domani."), ("ru", "Через два дня."), ("ru", "В понедельник."),
+            ("de", "In zwei Tagen."),
+            ("de", "Am Montag."),
+            ("es", "En dos días."),
+            ("es", "El martes."),
+            ("pt", "Em dois dias."),
+            ("pt", "Na terça-feira."),
+            ("fr", "En deux jours."),
+            ("fr", "Demain matin."),
+            ("it", "In due giorni."),
+            ("it", "Domani."),
+            ("ru", "Через два дня."),
+            ("ru", "В понедельник."),
         ] {
             let checked = checked_in(language, evidence, text);
-            assert!(matches!(checked, Err(Fault::Invented(_))), "{language} {text}: {checked:?}");
+            assert!(
+                matches!(checked, Err(Fault::Invented(_))),
+                "{language} {text}: {checked:?}"
+            );
         }
         for (language, text) in [
-            ("de", "dreißig Tage"), ("es", "treinta días"), ("pt", "trinta dias"), ("fr", "trente jours"),
-            ("it", "trenta giorni"), ("ru", "тридцать дней"), ("en", "thirty days"),
+            ("de", "dreißig Tage"),
+            ("es", "treinta días"),
+            ("pt", "trinta dias"),
+            ("fr", "trente jours"),
+            ("it", "trenta giorni"),
+            ("ru", "тридцать дней"),
+            ("en", "thirty days"),
         ] {
             assert_eq!(checked_in(language, evidence, text), Ok(()), "{text}");
         }
@@ -405,20 +450,42 @@ mod tests {
         );
         evidence.tell("€129.90", &language);
         let detect = |_: &str| Language::ENGLISH;
-        let rules = Rules { language: &language, max_chars: 400, translated: false, detect: &detect };
+        let rules = Rules {
+            language: &language,
+            max_chars: 400,
+            translated: false,
+            detect: &detect,
+        };
         let checked = |text: &str| check(text, &evidence, &rules);
         assert_eq!(checked("It weighs 410 g and costs €129.90."), Ok(()));
-        for text in ["It costs €1.", "It is 90 % off.", "See https://evil.example."] {
+        for text in [
+            "It costs €1.",
+            "It is 90 % off.",
+            "See https://evil.example.",
+        ] {
             assert!(matches!(checked(text), Err(Fault::Invented(_))), "{text}");
         }
     }
 
     #[test]
     fn markup_slips_length_and_emptiness_are_refused() {
-        for text in ["<b>Hi</b>", "```json", "[here](x)", "{\"a\": 1}", "Hi\u{202e}", "Hi\u{200b}", "a\u{7}b"] {
+        for text in [
+            "<b>Hi</b>",
+            "```json",
+            "[here](x)",
+            "{\"a\": 1}",
+            "Hi\u{202e}",
+            "Hi\u{200b}",
+            "a\u{7}b",
+        ] {
             assert_eq!(checked(text), Err(Fault::Markup), "{text:?}");
         }
-        for text in ["As an AI, I cannot.", "My  instructions\nsay so.", "I called get_policy.", "Als KI kann ich das nicht."] {
+        for text in [
+            "As an AI, I cannot.",
+            "My  instructions\nsay so.",
+            "I called get_policy.",
+            "Als KI kann ich das nicht.",
+        ] {
             assert_eq!(checked(text), Err(Fault::Slip), "{text}");
         }
         assert_eq!(checked(" \n"), Err(Fault::Empty));
@@ -435,7 +502,12 @@ mod tests {
             true => "es".parse().unwrap(),
             false => Language::ENGLISH,
         };
-        let rules = Rules { language: &english, max_chars: 400, translated: false, detect: &detect };
+        let rules = Rules {
+            language: &english,
+            max_chars: 400,
+            translated: false,
+            detect: &detect,
+        };
         let wrong = Err(Fault::Language(english.clone()));
         assert_eq!(check("Puede devolver.", &evidence, &rules), wrong);
         let mixed = "You have 30 days. Puede devolver el paquete a la tienda de nosotros sin coste. The parcel arrives.";

@@ -146,7 +146,9 @@ impl Phrasing {
             }
             Err(_) => {
                 count("timeout");
-                tracing::warn!("the language model was too slow; the dialogue's own answer is sent");
+                tracing::warn!(
+                    "the language model was too slow; the dialogue's own answer is sent"
+                );
                 self.rest(scene.now);
                 None
             }
@@ -155,12 +157,18 @@ impl Phrasing {
 
     /// A customer has waited in vain; those after them do not wait at all.
     fn rest(&self, now: Timestamp) {
-        let mut rests_until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rests_until = self
+            .rests_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *rests_until = Some(now + REST);
     }
 
     fn is_resting(&self, now: Timestamp) -> bool {
-        let rests_until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let rests_until = self
+            .rests_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         rests_until.is_some_and(|until| now < until)
     }
 
@@ -171,7 +179,11 @@ impl Phrasing {
         reply: &Content,
     ) -> Result<Phrased, Failure> {
         let mut desk = Desk::new(scene, memory, reply, self.config.max_chars);
-        let first = if is_hard(scene) { ModelSize::Large } else { ModelSize::Small };
+        let first = if is_hard(scene) {
+            ModelSize::Large
+        } else {
+            ModelSize::Small
+        };
         let mut last = Fault::Empty;
         for size in [first, ModelSize::Large] {
             let text = self.write(&mut desk, size).await?;
@@ -196,12 +208,17 @@ impl Phrasing {
     /// What the model writes, once it has looked up what it wants.
     async fn write(&self, desk: &mut Desk<'_>, size: ModelSize) -> Result<String, Failure> {
         for round in 0..=MAX_ROUNDS {
-            let tools = if round < MAX_ROUNDS { tools::TOOLS.to_vec() } else { Vec::new() };
+            let tools = if round < MAX_ROUNDS {
+                tools::TOOLS.to_vec()
+            } else {
+                Vec::new()
+            };
             let request = CompletionRequest {
                 size,
                 lines: desk.lines.clone(),
                 tools,
-                max_tokens: u32::try_from(self.config.max_chars / CHARS_PER_TOKEN).unwrap_or(u32::MAX),
+                max_tokens: u32::try_from(self.config.max_chars / CHARS_PER_TOKEN)
+                    .unwrap_or(u32::MAX),
             };
             let answer = self.complete(&request, desk.scene.now).await?;
             if answer.calls.is_empty() || round == MAX_ROUNDS {
@@ -222,7 +239,9 @@ impl Phrasing {
         let most = budget.most(request);
         let sum = self.ledger.book(day, most).await?;
         if !budget.allows(sum) {
-            self.ledger.book(day, Spending::default().minus(most)).await?;
+            self.ledger
+                .book(day, Spending::default().minus(most))
+                .await?;
             return Err(Failure::Budget);
         }
         let answer = self.model.complete(request).await;

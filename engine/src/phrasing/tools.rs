@@ -64,12 +64,18 @@ pub(super) const TOOLS: [ToolSpec; 4] = [
     ToolSpec {
         name: "search_products",
         description: "Products of the shop that fit a description",
-        parameters: &[required("query", "What is wished for, in the customer's words")],
+        parameters: &[required(
+            "query",
+            "What is wished for, in the customer's words",
+        )],
     },
     ToolSpec {
         name: "get_policy",
         description: "What the shop says about returns, shipping, payment and the like",
-        parameters: &[required("question", "The question, in the customer's words")],
+        parameters: &[required(
+            "question",
+            "The question, in the customer's words",
+        )],
     },
 ];
 
@@ -104,10 +110,17 @@ pub(super) async fn run(scene: &Scene<'_>, memory: &Memory, call: &ToolCall) -> 
         .arguments()
         .iter()
         .filter(|argument| matches!(argument.takes, actions::Takes::Slot(_)))
-        .map(|argument| (argument.name.to_owned(), Argument::Slot(argument.name.to_owned())))
+        .map(|argument| {
+            (
+                argument.name.to_owned(),
+                Argument::Slot(argument.name.to_owned()),
+            )
+        })
         .collect();
     // Whoever proves an order proves it to the dialogue.
-    let slots = texts.into_iter().filter(|(name, _)| name != "second_factor");
+    let slots = texts
+        .into_iter()
+        .filter(|(name, _)| name != "second_factor");
     let frame = Frame {
         slots: slots.collect(),
         ..Frame::default()
@@ -126,7 +139,11 @@ pub(super) async fn run(scene: &Scene<'_>, memory: &Memory, call: &ToolCall) -> 
 
 /// A model's arguments: texts that say something.
 fn texts(arguments: &str) -> Option<BTreeMap<String, String>> {
-    let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
+    let arguments = if arguments.trim().is_empty() {
+        "{}"
+    } else {
+        arguments
+    };
     let arguments: Map<String, Value> = serde_json::from_str(arguments).ok()?;
     let texts = arguments.into_iter().filter_map(|(name, value)| {
         let text = match value {
@@ -197,7 +214,8 @@ fn written(fact: &Value, language: &Language, zone: Tz) -> Value {
             {
                 return format::money(language, &amount).into();
             }
-            let field = |(name, fact): (&String, &Value)| (name.clone(), written(fact, language, zone));
+            let field =
+                |(name, fact): (&String, &Value)| (name.clone(), written(fact, language, zone));
             Value::Object(fields.iter().map(field).collect())
         }
         Value::Array(facts) => facts

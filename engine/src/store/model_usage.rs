@@ -40,7 +40,10 @@ mod tests {
     async fn a_days_spending_is_summed_up() {
         for test in stores().await {
             let day = NaiveDate::from_ymd_opt(2026, 11, 21).unwrap();
-            let spending = |tokens, cost_micros| Spending { tokens, cost_micros };
+            let spending = |tokens, cost_micros| Spending {
+                tokens,
+                cost_micros,
+            };
             let book = async |day, spending| test.store.book(day, spending).await.unwrap();
             assert_eq!(book(day, spending(100, 7)).await, spending(100, 7));
             assert_eq!(book(day, spending(-40, -2)).await, spending(60, 5));

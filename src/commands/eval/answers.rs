@@ -70,17 +70,23 @@ pub(in crate::commands) async fn run(cli: &Cli, arguments: &EvalAnswers) -> Resu
     let (mut config, _folder) = config_or_temporary(cli)?;
     config.log.filter = "error".to_owned();
     crate::observe::start_logging(&config.log);
-    let files = MerchantFiles::load(&config).map_err(Failure::Problems)?.files;
+    let files = MerchantFiles::load(&config)
+        .map_err(Failure::Problems)?
+        .files;
     let passages = knowledge::passages(&files, Timestamp::UNIX_EPOCH).map_err(Failure::Problems)?;
     let app = App::start(config, ambient::system(), Role::Web, false).await?;
     catalog::indexed(&app).await;
     app.taught().await;
     let mut known = BTreeMap::<String, Vec<String>>::new();
     for passage in passages {
-        let texts = known.entry(format!("policy:{}", passage.source)).or_default();
+        let texts = known
+            .entry(format!("policy:{}", passage.source))
+            .or_default();
         texts.extend([passage.title, passage.body]);
     }
-    let products = catalog::list_products(&app).await.map_err(Failure::finding)?;
+    let products = catalog::list_products(&app)
+        .await
+        .map_err(Failure::finding)?;
     let products: Vec<String> = products.iter().map(described).collect();
     let mut answers = Vec::with_capacity(questions.len());
     for question in &questions {
@@ -105,7 +111,12 @@ pub(in crate::commands) async fn run(cli: &Cli, arguments: &EvalAnswers) -> Resu
 fn described(product: &Product) -> String {
     let values = product.attributes.values().flatten();
     let values: Vec<&str> = values.map(String::as_str).collect();
-    format!("{}\n{}\n{}", product.title, product.description, values.join("\n"))
+    format!(
+        "{}\n{}\n{}",
+        product.title,
+        product.description,
+        values.join("\n")
+    )
 }
 
 fn judged<'a>(
@@ -134,7 +145,9 @@ fn judged<'a>(
         let shown = [&card.price, &card.stock].into_iter().flatten();
         rests_on.extend(shown.map(String::as_str));
     }
-    let language = replies.first().map_or(&question.language, |reply| &reply.language);
+    let language = replies
+        .first()
+        .map_or(&question.language, |reply| &reply.language);
     let invented = match sources.is_empty() {
         // What is said without a source is the replies' own wording.
         true => Vec::new(),
@@ -153,11 +166,10 @@ fn figures(answers: &[Answered<'_>]) -> Value {
         .iter()
         .partition(|answer| !answer.question.sources.is_empty());
     let share = |count: usize, of: usize| (of > 0).then(|| round(count as f64 / of as f64));
-    let count = |answers: &[&Answered<'_>], is: fn(&Answered<'_>) -> bool| {
-        answers.iter().filter(|answer| is(answer)).count()
-    };
-    let right = count(&answerable, Answered::is_right);
-    let refused = unanswerable.len() - count(&unanswerable, Answered::is_answered);
+    let is_answered = |answer: &&&Answered<'_>| answer.is_answered();
+    let answered = answerable.iter().filter(is_answered).count();
+    let right = answerable.iter().filter(|answer| answer.is_right()).count();
+    let refused = unanswerable.len() - unanswerable.iter().filter(is_answered).count();
     let misses: Vec<Value> = answers
         .iter()
         .filter(|answer| {
@@ -173,7 +185,7 @@ fn figures(answers: &[Answered<'_>]) -> Value {
         "questions": answers.len(),
         "answerable": answerable.len(),
         "unanswerable": unanswerable.len(),
-        "answered": share(count(&answerable, Answered::is_answered), answerable.len()),
+        "answered": share(answered, answerable.len()),
         "right": share(right, answerable.len()),
         "refused": share(refused, unanswerable.len()),
         "invented": answers.iter().map(|answer| answer.invented.len()).sum::<usize>(),
@@ -200,14 +212,23 @@ fn parse(file: &str, text: &str) -> Result<Vec<Question>, Vec<Problem>> {
         .trim(csv::Trim::All)
         .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
     let header = rows.headers().cloned().unwrap_or_default();
-    let place = |name: &str| header.iter().position(|column| column.eq_ignore_ascii_case(name));
+    let place = |name: &str| {
+        header
+            .iter()
+            .position(|column| column.eq_ignore_ascii_case(name))
+    };
     let mut places = Vec::new();
     for name in ["language", "question", "source"] {
         match place(name) {
             Some(place) => places.push(place),
             None => {
                 let fix = "name the columns language, question, source and says in the first line";
-                return Err(vec![problem(1, name, "there is no such column".to_owned(), fix)]);
+                return Err(vec![problem(
+                    1,
+                    name,
+                    "there is no such column".to_owned(),
+                    fix,
+                )]);
             }
         }
     }
@@ -217,20 +238,38 @@ fn parse(file: &str, text: &str) -> Result<Vec<Question>, Vec<Problem>> {
         let row = match row {
             Ok(row) => row,
             Err(error) => {
-                problems.push(problem(0, "row", error.to_string(), "save the file as CSV in UTF-8"));
+                problems.push(problem(
+                    0,
+                    "row",
+                    error.to_string(),
+                    "save the file as CSV in UTF-8",
+                ));
                 continue;
             }
         };
-        let line = row.position().map_or(0, |at| usize::try_from(at.line()).unwrap_or(0));
-        let value = |place: Option<usize>| place.and_then(|place| row.get(place)).unwrap_or_default();
+        let line = row
+            .position()
+            .map_or(0, |at| usize::try_from(at.line()).unwrap_or(0));
+        let value =
+            |place: Option<usize>| place.and_then(|place| row.get(place)).unwrap_or_default();
         let of = |place: usize| value(places.get(place).copied());
         match (of(0).parse::<Language>(), of(1)) {
             (Err(error), _) => {
-                problems.push(problem(line, "language", error.to_string(), "write one like `en`"));
+                problems.push(problem(
+                    line,
+                    "language",
+                    error.to_string(),
+                    "write one like `en`",
+                ));
             }
             (_, "") => {
                 let message = "it is empty".to_owned();
-                problems.push(problem(line, "question", message, "write it or drop the line"));
+                problems.push(problem(
+                    line,
+                    "question",
+                    message,
+                    "write it or drop the line",
+                ));
             }
             (Ok(language), text) => questions.push(Question {
                 language,

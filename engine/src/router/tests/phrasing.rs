@@ -39,16 +39,30 @@ struct Script {
 
 #[async_trait]
 impl LanguageModel for Script {
-    async fn complete(&self, request: &CompletionRequest) -> Result<Completion, LanguageModelError> {
+    async fn complete(
+        &self,
+        request: &CompletionRequest,
+    ) -> Result<Completion, LanguageModelError> {
         self.asked.lock().unwrap().push(request.clone());
         let act = self.acts.lock().unwrap().pop_front();
-        let usage = Some(Usage { prompt: 90, completion: 10 });
+        let usage = Some(Usage {
+            prompt: 90,
+            completion: 10,
+        });
         match act {
             None | Some(Act::Fails) => Err(LanguageModelError::Refused(500)),
             Some(Act::Hangs) => std::future::pending().await,
-            Some(Act::Says(text)) => Ok(Completion { text: text.to_owned(), usage, ..Completion::default() }),
+            Some(Act::Says(text)) => Ok(Completion {
+                text: text.to_owned(),
+                usage,
+                ..Completion::default()
+            }),
             Some(Act::Calls(name, arguments)) => Ok(Completion {
-                calls: vec![ToolCall { id: "call-1".into(), name: name.into(), arguments: arguments.into() }],
+                calls: vec![ToolCall {
+                    id: "call-1".into(),
+                    name: name.into(),
+                    arguments: arguments.into(),
+                }],
                 usage,
                 ..Completion::default()
             }),
@@ -69,7 +83,12 @@ impl Script {
     }
 
     fn sizes(&self) -> Vec<ModelSize> {
-        self.asked.lock().unwrap().iter().map(|request| request.size).collect()
+        self.asked
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|request| request.size)
+            .collect()
     }
 }
 
@@ -109,9 +128,17 @@ fn stage_within(acts: impl IntoIterator<Item = Act>, tokens_per_day: u64) -> Sta
         similarity: Some(0.8),
         word_share: 0.5,
     };
-    chat.ports.index.passages.lock().unwrap().push((Language::ENGLISH, passage));
+    chat.ports
+        .index
+        .passages
+        .lock()
+        .unwrap()
+        .push((Language::ENGLISH, passage));
     chat.teach("en", QUESTION, &[("return_policy", 0.9)]);
-    let model = Arc::new(Script { acts: Mutex::new(acts.into_iter().collect()), ..Script::default() });
+    let model = Arc::new(Script {
+        acts: Mutex::new(acts.into_iter().collect()),
+        ..Script::default()
+    });
     let books = Arc::new(Books::default());
     let config = PhrasingConfig {
         timeout: Duration::from_secs(5),
@@ -124,7 +151,8 @@ fn stage_within(acts: impl IntoIterator<Item = Act>, tokens_per_day: u64) -> Sta
         },
     };
     let phrasing = Phrasing::new(model.clone(), books.clone(), config);
-    chat.router.change(|parts| parts.phrasing = Some(Arc::new(phrasing)));
+    chat.router
+        .change(|parts| parts.phrasing = Some(Arc::new(phrasing)));
     Stage { chat, model, books }
 }
 
@@ -138,7 +166,10 @@ async fn an_answer_that_says_what_was_looked_up_is_said() {
     let mut stage = stage([Act::Says(GOOD)]);
     let turn = stage.chat.turn(QUESTION, None).await;
     assert_eq!(first(&turn).text, GOOD);
-    assert_eq!(first(&turn).sources[0].name, "policy:returns.en.md#how-long");
+    assert_eq!(
+        first(&turn).sources[0].name,
+        "policy:returns.en.md#how-long"
+    );
     assert_eq!(stage.model.sizes(), [ModelSize::Small]);
     assert_eq!(stage.books.0.lock().unwrap().tokens, 100);
     // A greeting tells no facts and costs nothing.
@@ -155,7 +186,10 @@ async fn what_does_not_pass_is_asked_for_once_more_by_the_larger_model() {
     let Some(PromptLine::User(correction)) = asked[1].lines.last() else {
         panic!("no correction");
     };
-    assert!(correction.contains("`60` is not in what was looked up"), "{correction}");
+    assert!(
+        correction.contains("`60` is not in what was looked up"),
+        "{correction}"
+    );
 }
 
 #[tokio::test]
@@ -197,7 +231,11 @@ async fn a_day_costs_no_more_than_its_budget() {
     stage.books.0.lock().unwrap().tokens = 900;
     assert!(said(&stage.chat.turn(QUESTION, None).await).contains(OWN));
     assert_eq!(stage.model.sizes().len(), 1);
-    assert_eq!(stage.books.0.lock().unwrap().tokens, 900, "what was not asked is not booked");
+    assert_eq!(
+        stage.books.0.lock().unwrap().tokens,
+        900,
+        "what was not asked is not booked"
+    );
 }
 
 #[tokio::test]
@@ -209,23 +247,41 @@ async fn a_model_looks_up_with_the_rights_of_the_customer() {
         r#"{"order_number": "99999", "second_factor": "28012"}"#,
     ] {
         let leak = "Order 10234 is on its way to Madrid with Correos.";
-        let mut stage = stage([Act::Calls("find_order", arguments), Act::Says(leak), Act::Says(leak)]);
+        let mut stage = stage([
+            Act::Calls("find_order", arguments),
+            Act::Says(leak),
+            Act::Says(leak),
+        ]);
         let turn = stage.chat.turn(QUESTION, None).await;
         assert!(said(&turn).contains(OWN), "{}", said(&turn));
         assert!(!said(&turn).contains("10234"), "{}", said(&turn));
         told.push(stage.model.results());
     }
-    assert_eq!(told[0], told[1], "the answer tells whether the order exists");
+    assert_eq!(
+        told[0], told[1],
+        "the answer tells whether the order exists"
+    );
     assert_eq!(told[0][0]["outcome"], "needs_second_factor");
 
     // Their own.
     let own = "You have 30 days. Your order 10234 is on its way with Correos.";
-    let mut stage = stage([Act::Calls("find_order", r#"{"order_number": "10234"}"#), Act::Says(own)]);
+    let mut stage = stage([
+        Act::Calls("find_order", r#"{"order_number": "10234"}"#),
+        Act::Says(own),
+    ]);
     stage.chat.sign_in("C-1004");
     let turn = stage.chat.turn(QUESTION, None).await;
     assert_eq!(first(&turn).text, own);
-    assert!(first(&turn).sources.iter().any(|source| source.name == "shop:demo"));
-    assert_eq!(stage.model.results()[0]["facts"]["order"]["total"], "€129.90");
+    assert!(
+        first(&turn)
+            .sources
+            .iter()
+            .any(|source| source.name == "shop:demo")
+    );
+    assert_eq!(
+        stage.model.results()[0]["facts"]["order"]["total"],
+        "€129.90"
+    );
 }
 
 #[tokio::test]
@@ -234,12 +290,22 @@ async fn what_a_tool_says_now_may_be_said_and_a_description_sets_no_price() {
     let call = || Act::Calls("get_stock", r#"{"product": "JKT-101", "size": "M"}"#);
     let mut good = stage([call(), Act::Says(answer)]);
     assert_eq!(first(&good.chat.turn(QUESTION, None).await).text, answer);
-    for wrong in ["Kolmar Rain Jacket costs €1.", "Kolmar Rain Jacket costs €15,000."] {
+    for wrong in [
+        "Kolmar Rain Jacket costs €1.",
+        "Kolmar Rain Jacket costs €15,000.",
+    ] {
         let mut bad = stage([call(), Act::Says(wrong), Act::Says(wrong)]);
-        assert!(said(&bad.chat.turn(QUESTION, None).await).contains(OWN), "{wrong}");
+        assert!(
+            said(&bad.chat.turn(QUESTION, None).await).contains(OWN),
+            "{wrong}"
+        );
     }
     // Tools that are none, and arguments that are none.
-    for (name, arguments) in [("delete_order", "{}"), ("get_stock", "[1"), ("get_policy", "{}")] {
+    for (name, arguments) in [
+        ("delete_order", "{}"),
+        ("get_stock", "[1"),
+        ("get_policy", "{}"),
+    ] {
         let mut odd = stage([Act::Calls(name, arguments), Act::Says(GOOD)]);
         assert_eq!(first(&odd.chat.turn(QUESTION, None).await).text, GOOD);
         assert!(odd.model.results()[0]["error"].is_string());
@@ -258,8 +324,14 @@ async fn a_model_that_only_calls_tools_must_answer_in_the_end() {
 #[tokio::test]
 async fn what_a_person_takes_over_and_what_we_ask_is_never_phrased() {
     let mut stage = stage([Act::Says(GOOD)]);
-    stage.chat.asks("en", "I want a person", "human_agent").await;
+    stage
+        .chat
+        .asks("en", "I want a person", "human_agent")
+        .await;
     let mut asking = self::stage([Act::Says(GOOD)]);
-    asking.chat.asks("en", "where is my order?", "order_status").await;
+    asking
+        .chat
+        .asks("en", "where is my order?", "order_status")
+        .await;
     assert!(stage.model.sizes().is_empty() && asking.model.sizes().is_empty());
 }
