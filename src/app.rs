@@ -8,9 +8,9 @@ use std::{
 };
 
 use doorstep_channels::{Channels, Surroundings};
-use doorstep_commerce::{SourceConfig, registry::ShopSettings};
+use doorstep_commerce::SourceConfig;
 use doorstep_core::{
-    Ambient, ChannelName, Health, Problem, SourceName,
+    Ambient, ChannelName, Health, Problem,
     channel::{Capabilities, Inbox},
     message::Address,
     nlu::Nlu,
@@ -33,7 +33,6 @@ use doorstep_engine::{
 };
 use doorstep_jobs::{Parts, Queue, Workers, WorkersConfig};
 use doorstep_nlu::{BackendChoice, LocalNlu, Model, NluConfig};
-use doorstep_search::{EmbeddedIndex, MeilisearchConfig, MeilisearchIndex, Standby};
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -42,11 +41,13 @@ use crate::{
     assets,
     catalog::Progress,
     cli::Role,
-    config::{Config, DatabaseKind, NluBackend, SearchKind, SecretStore, ShopKind},
+    config::{Config, DatabaseKind, NluBackend, SearchKind, SecretStore},
     demo::{Demo, Watched},
     http::{ApiError, Html},
+    knowledge::Knowledge,
     limit::{PageLimits, WebhookLimits},
     merchant::MerchantFiles,
+    opening::{open_index, open_phrasing, open_shop, open_sources},
     reload::{Files, Reloader, Seen},
 };
 
@@ -120,7 +121,7 @@ fn list(problems: &[Problem]) -> String {
         .join("\n")
 }
 
-fn part<E: std::fmt::Display>(part: &'static str) -> impl FnOnce(E) -> StartError {
+pub(crate) fn part<E: std::fmt::Display>(part: &'static str) -> impl FnOnce(E) -> StartError {
     move |error| StartError::Part {
         part,
         reason: error.to_string(),
@@ -160,9 +161,17 @@ impl App {
         let queue = Queue::new(ambient.clone());
         let store = Store::new(database, Arc::new(queue.clone()), ambient.clone()).await?;
         let nlu = nlu.await.map_err(part("nlu"))?.map_err(part("nlu"))?;
-        let search = open_index(&config, &nlu).await?;
+        let search = open_index(&config, &nlu, &merchant.synonyms).await?;
         let (shop, demo_shop) = open_shop(&config, &ambient)?;
 
+        let knowledge = Knowledge::new(
+            search.clone(),
+            nlu.clone(),
+            &config.data_dir,
+            &merchant.files,
+            ambient.now(),
+        );
+        let knowledge = Arc::new(knowledge.map_err(StartError::Problems)?);
         let lesson = merchant.lesson();
         let templates = Arc::new(merchant.templates);
         let router = Arc::new(Router::new(RouterParts {
@@ -175,6 +184,7 @@ impl App {
             margin: nlu.metadata().threshold.margin,
             ambient: ambient.clone(),
             facts: Arc::new(store.clone()),
+            phrasing: open_phrasing(&config, &store)?,
         }));
         let page_key = PageKey::new(config.links.secret.clone());
         let links = LinkKey::new(config.links.secret.clone());
@@ -260,6 +270,8 @@ impl App {
             config: config.clone(),
             nlu: nlu.clone(),
             router,
+            knowledge: knowledge.clone(),
+            ambient: ambient.clone(),
         };
         let files = reloader.start(lesson, seen, stop.child_token());
         let (progress, indexed) = watch::channel(Progress::Reading);
@@ -288,7 +300,7 @@ impl App {
             workers,
             stop,
         });
-        crate::catalog::keep_indexed(&app, merchant.files, progress);
+        crate::catalog::keep_indexed(&app, knowledge, progress);
         app.watch_search();
         app.listen_on_channels();
         Ok(app)
@@ -399,6 +411,20 @@ impl App {
         let taken = self.page_limits.visit(ip, self.ambient.now());
         taken.map_err(|retry_after| {
             ApiError::rate_limited("too many pages in a minute; wait a little", retry_after)
+        })
+    }
+
+    /// Lets an address ask for suggestions.
+    ///
+    /// # Errors
+    /// 429: it asks too often.
+    pub(crate) fn take_suggestion(&self, ip: IpAddr) -> Result<(), ApiError> {
+        let taken = self.page_limits.suggest(ip, self.ambient.now());
+        taken.map_err(|retry_after| {
+            ApiError::rate_limited(
+                "too many suggestions in a minute; wait a little",
+                retry_after,
+            )
         })
     }
 
@@ -514,74 +540,6 @@ pub fn start_nlu_with(
             ..NluConfig::default()
         },
     )
-}
-
-async fn open_index(config: &Config, nlu: &LocalNlu) -> Result<Arc<dyn SearchIndex>, StartError> {
-    let model = nlu.metadata();
-    let embedded = EmbeddedIndex::open(config.data_dir.join("search"), &model.version)
-        .await
-        .map_err(part("the search index"))?;
-    let section = &config.search;
-    if section.kind == SearchKind::Embedded {
-        return Ok(Arc::new(embedded));
-    }
-    let server = MeilisearchIndex::new(MeilisearchConfig {
-        url: section.url.clone(),
-        key: section.key.clone(),
-        index: section.index.clone(),
-        model: model.version.clone(),
-        dimensions: model.dimensions,
-    })
-    .map_err(part("the search index"))?;
-    Ok(Arc::new(Standby::new(Arc::new(server), Arc::new(embedded))))
-}
-
-/// The shop, and the demo's own books where it is the demo shop.
-type OpenedShop = (
-    Arc<dyn Shop>,
-    Option<Arc<doorstep_commerce::demo::DemoShop>>,
-);
-
-fn open_shop(config: &Config, ambient: &Ambient) -> Result<OpenedShop, StartError> {
-    let kind = config.shop.kind.as_str();
-    if config.shop.kind == ShopKind::Demo {
-        let shop = doorstep_commerce::demo::DemoShop::new(kind.into(), ambient.clock.clone())
-            .map_err(part("the demo shop"))?;
-        let shop = Arc::new(shop);
-        return Ok((shop.clone(), Some(shop)));
-    }
-    let settings = ShopSettings {
-        name: kind.into(),
-        currency: config.shop.currency,
-        shopify: config.shop.shopify.clone(),
-        woocommerce: config.shop.woocommerce.clone(),
-    };
-    let shop = doorstep_commerce::registry::build_shop(kind, &settings, ambient);
-    Ok((shop.map_err(part("the shop"))?, None))
-}
-
-type OpenedSources = (
-    BTreeMap<String, Arc<dyn EventSource>>,
-    BTreeMap<String, SourceConfig>,
-);
-
-fn open_sources(config: &Config) -> Result<OpenedSources, StartError> {
-    let mut sources = BTreeMap::new();
-    let mut configs = BTreeMap::new();
-    for (name, section) in &config.commerce {
-        let source = SourceConfig {
-            kind: section.kind.clone(),
-            name: SourceName::from(name.as_str()),
-            secret: section.secret.clone(),
-            tolerance_s: section.tolerance_s,
-        };
-        sources.insert(
-            name.clone(),
-            doorstep_commerce::registry::build(&source).map_err(part("commerce"))?,
-        );
-        configs.insert(name.clone(), source);
-    }
-    Ok((sources, configs))
 }
 
 fn shop_profile(config: &Config) -> ShopProfile {

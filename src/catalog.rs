@@ -6,17 +6,17 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use doorstep_core::{
-    ConfigFiles, Sku,
+    Problem, Sku,
     health::PortError,
     nlu::{Nlu, NluError},
     product::Product,
     search::SearchDocument,
 };
-use doorstep_engine::knowledge;
-use doorstep_nlu::Vocabulary;
+use doorstep_engine::knowledge::{document_id, product_document};
+use doorstep_nlu::{LocalNlu, Vocabulary};
 use tokio::sync::watch;
 
-use crate::{app::App, feed::Feed};
+use crate::{app::App, feed::Feed, knowledge::Knowledge};
 
 /// How many texts the model reads between two writes to the index.
 const CHUNK: usize = 64;
@@ -37,25 +37,32 @@ pub enum Progress {
     Done,
 }
 
-/// The catalog could not be indexed.
+/// Catalog or knowledge could not be indexed.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
+    /// The knowledge files do not hold together.
+    #[error("{} problem(s), the first: {}", .0.len(), .0.first().map_or_else(String::new, ToString::to_string))]
+    Problems(Vec<Problem>),
     /// Shop or index.
     #[error(transparent)]
     Port(#[from] PortError),
-    /// The list of imported products.
-    #[error("the list of imported products cannot be kept in the data directory: {0}")]
-    Imported(#[from] std::io::Error),
+    /// The list of what was indexed.
+    #[error("the list of what was indexed cannot be kept in the data directory: {0}")]
+    List(#[from] std::io::Error),
     /// The model.
     #[error(transparent)]
     Nlu(#[from] NluError),
 }
 
 /// Indexes catalog and knowledge in the background, until it has worked once.
-pub(crate) fn keep_indexed(app: &Arc<App>, files: ConfigFiles, progress: watch::Sender<Progress>) {
+pub(crate) fn keep_indexed(
+    app: &Arc<App>,
+    knowledge: Arc<Knowledge>,
+    progress: watch::Sender<Progress>,
+) {
     let app = app.clone();
     tokio::spawn(async move {
-        while let Err(error) = index_all(&app, &files, &progress).await {
+        while let Err(error) = index_all(&app, &knowledge, &progress).await {
             tracing::warn!(%error, retry_s = RETRY.as_secs(), "the catalog is not indexed yet");
             tokio::select! {
                 () = tokio::time::sleep(RETRY) => {}
@@ -70,14 +77,14 @@ pub(crate) fn keep_indexed(app: &Arc<App>, files: ConfigFiles, progress: watch::
 
 async fn index_all(
     app: &App,
-    files: &ConfigFiles,
+    knowledge: &Knowledge,
     progress: &watch::Sender<Progress>,
 ) -> Result<(), IndexError> {
+    // First: a shop that is away is no reason not to know its rules.
+    knowledge.index().await?;
     let products = list_products(app).await?;
     learn_words(app, &products).await;
-    // The files were checked when the program started.
-    let mut documents = knowledge::passages(files, app.ambient.now()).unwrap_or_default();
-    documents.extend(product_documents(app, &products).await?);
+    let documents = product_documents(app, &products).await?;
     let changed = write_words(app, documents).await?;
     progress.send_replace(Progress::Words);
     write_meanings(app, changed).await?;
@@ -114,9 +121,9 @@ pub async fn import_feed(app: &App, feed: &Feed) -> Result<Imported, IndexError>
     }
     let named = documents.iter().map(|document| document.id.clone());
     let broken = feed.refused.iter().filter_map(|row| row.product.as_deref());
-    let kept: BTreeSet<String> = named.chain(broken.map(knowledge::document_id)).collect();
+    let kept: BTreeSet<String> = named.chain(broken.map(document_id)).collect();
     let path = app.config.data_dir.join(IMPORTED);
-    let before = read_imported(&path)?;
+    let before = read_ids(&path)?;
     // A row that does not say which product it is may be any of them: then nothing is removed.
     let is_certain = feed.refused.iter().all(|row| row.product.is_some());
     let (gone, remembered): (Vec<String>, Vec<String>) = before
@@ -126,7 +133,7 @@ pub async fn import_feed(app: &App, feed: &Feed) -> Result<Imported, IndexError>
     if !gone.is_empty() {
         app.search.delete(&gone).await?;
     }
-    keep_imported(&path, &remembered.into_iter().chain(kept).collect())?;
+    keep_ids(&path, &remembered.into_iter().chain(kept).collect())?;
     let imported = Imported {
         changed: changed.len(),
         deleted: gone.len(),
@@ -135,8 +142,8 @@ pub async fn import_feed(app: &App, feed: &Feed) -> Result<Imported, IndexError>
     Ok(imported)
 }
 
-/// The ids of the documents of earlier imports.
-fn read_imported(path: &Path) -> Result<BTreeSet<String>, std::io::Error> {
+/// A list of ids; empty where none was kept yet.
+pub(crate) fn read_ids(path: &Path) -> Result<BTreeSet<String>, std::io::Error> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
@@ -145,7 +152,7 @@ fn read_imported(path: &Path) -> Result<BTreeSet<String>, std::io::Error> {
 }
 
 /// Written beside it and renamed, so that the list is whole at any moment.
-fn keep_imported(path: &Path, ids: &BTreeSet<String>) -> Result<(), std::io::Error> {
+pub(crate) fn keep_ids(path: &Path, ids: &BTreeSet<String>) -> Result<(), std::io::Error> {
     let new = path.with_extension("new");
     let lines: Vec<&str> = ids.iter().map(String::as_str).collect();
     std::fs::write(&new, lines.join("\n"))?;
@@ -173,7 +180,8 @@ async fn learn_words(app: &App, products: &[Product]) {
     }
 }
 
-async fn list_products(app: &App) -> Result<Vec<Product>, PortError> {
+/// All products of the shop.
+pub(crate) async fn list_products(app: &App) -> Result<Vec<Product>, PortError> {
     let mut products: Vec<Product> = Vec::new();
     loop {
         let page = app
@@ -199,9 +207,11 @@ async fn product_documents(
             .collect();
         let stock = app.shop.stock(&skus).await?;
         let language = &app.config.shop.default_language;
-        documents.extend(products.iter().map(|product| {
-            knowledge::product_document(product, &stock, language, app.ambient.now())
-        }));
+        documents.extend(
+            products
+                .iter()
+                .map(|product| product_document(product, &stock, language, app.ambient.now())),
+        );
     }
     Ok(documents)
 }
@@ -227,19 +237,24 @@ async fn write_words(
 
 async fn write_meanings(app: &App, documents: Vec<SearchDocument>) -> Result<(), IndexError> {
     for chunk in documents.chunks(CHUNK) {
-        let texts: Vec<String> = chunk.iter().map(SearchDocument::card).collect();
-        let vectors = app.nlu.embed(&texts).await?;
-        let documents = chunk
-            .iter()
-            .zip(vectors)
-            .map(|(document, vector)| SearchDocument {
-                vector: Some(vector),
-                ..document.clone()
-            })
-            .collect();
-        app.search.upsert(documents).await?;
+        let read = read_all(&app.nlu, chunk.to_vec()).await?;
+        app.search.upsert(read).await?;
     }
     Ok(())
+}
+
+/// Documents with what the model reads in them.
+pub(crate) async fn read_all(
+    nlu: &LocalNlu,
+    mut documents: Vec<SearchDocument>,
+) -> Result<Vec<SearchDocument>, NluError> {
+    for chunk in documents.chunks_mut(CHUNK) {
+        let texts: Vec<String> = chunk.iter().map(SearchDocument::card).collect();
+        for (document, vector) in chunk.iter_mut().zip(nlu.embed(&texts).await?) {
+            document.vector = Some(vector);
+        }
+    }
+    Ok(documents)
 }
 
 /// Waits until everything can be found by its words and its meaning.

@@ -43,7 +43,7 @@ pub enum Command {
     Say(Say),
     /// Tell what texts mean: the ones given, or lines of standard input; one JSON object each.
     Classify(Classify),
-    /// Measure on messages, parcels and searches whose right answer is known.
+    /// Measure on messages, questions, parcels and searches whose right answer is known.
     #[command(subcommand)]
     Eval(Eval),
     /// Commerce events.
@@ -213,6 +213,9 @@ pub struct Classify {
 pub enum Eval {
     /// How well intents are told apart: those of a file of examples, or the built-in ones.
     Intents(EvalIntents),
+    /// How well questions are answered: from the right source, with nothing made up, and not at all where nobody has written
+    /// the answer. The shop, its knowledge files and everything else are those of the configuration.
+    Answers(EvalAnswers),
     /// How well products are found, by people's judgements of which product answers which query.
     Search(EvalSearch),
     /// How good forecasts of deliveries are, and how they compare with plain ones.
@@ -277,6 +280,16 @@ pub struct EvalIntents {
     /// Use the model in this folder (understanding.onnx, tokenizer.json, understanding.json).
     #[arg(long, value_name = "FOLDER")]
     pub model: Option<PathBuf>,
+}
+
+/// `doorstep eval answers`
+#[derive(Debug, Args)]
+pub struct EvalAnswers {
+    /// The questions: CSV with the columns `language` (BCP 47), `question`, `source` and, if wished, `says`. `source` is the
+    /// passage with the answer, like `returns.en.md#refunds`, or `shop`; several that are right are joined by `|`, and an
+    /// empty one means that the question must not be answered. `says` are words that the answer must hold.
+    #[arg(long, value_name = "FILE")]
+    pub questions: PathBuf,
 }
 
 /// `doorstep eval search`

@@ -16,11 +16,13 @@ pub mod demo;
 mod doubts;
 pub mod feed;
 pub mod http;
+mod knowledge;
 mod limit;
 mod memory;
 pub mod merchant;
 mod nowhere;
 pub mod observe;
+mod opening;
 mod reload;
 
 use std::sync::Arc;

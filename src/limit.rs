@@ -56,10 +56,14 @@ const VISITS_PER_MINUTE: u32 = 240;
 /// How many addresses and orders are remembered; memory stays bounded whatever strangers do.
 const MAX_REMEMBERED: usize = 20_000;
 
-/// How often customers' pages are visited and second factors tried, in the memory of this instance.
+/// Suggestions likewise: one for each letter that somebody types.
+const SUGGESTIONS_PER_MINUTE: u32 = 300;
+
+/// How often customers' pages are visited, suggestions asked for and second factors tried, in the memory of this instance.
 #[derive(Default)]
 pub(crate) struct PageLimits {
-    visits: Mutex<HashMap<IpAddr, (i64, u32)>>,
+    visits: PerMinute,
+    suggestions: PerMinute,
     tries: Mutex<HashMap<TrackingScope, Tries>>,
 }
 
@@ -84,23 +88,12 @@ pub(crate) enum Try {
 impl PageLimits {
     /// Lets an address visit a page; or says after how many seconds it may.
     pub(crate) fn visit(&self, ip: IpAddr, now: Timestamp) -> Result<(), u64> {
-        let minute = now.timestamp().div_euclid(60);
-        let mut visits = self.visits.lock().unwrap_or_else(PoisonError::into_inner);
-        if visits.len() >= MAX_REMEMBERED {
-            visits.retain(|_, (of, _)| *of == minute);
-            if visits.len() >= MAX_REMEMBERED {
-                visits.clear();
-            }
-        }
-        let entry = visits.entry(network(ip)).or_insert((minute, 0));
-        if entry.0 != minute {
-            *entry = (minute, 0);
-        }
-        entry.1 += 1;
-        if entry.1 > VISITS_PER_MINUTE {
-            return Err(now.timestamp().rem_euclid(60).abs_diff(60));
-        }
-        Ok(())
+        self.visits.take(ip, now, VISITS_PER_MINUTE)
+    }
+
+    /// Lets an address ask for suggestions; or says after how many seconds it may.
+    pub(crate) fn suggest(&self, ip: IpAddr, now: Timestamp) -> Result<(), u64> {
+        self.suggestions.take(ip, now, SUGGESTIONS_PER_MINUTE)
     }
 
     /// Counts a try of a second factor before it is made.
@@ -135,6 +128,32 @@ impl PageLimits {
     pub(crate) fn forget_tries(&self, scope: &TrackingScope) {
         let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
         tries.remove(scope);
+    }
+}
+
+/// How often each address did something in the current minute.
+#[derive(Default)]
+struct PerMinute(Mutex<HashMap<IpAddr, (i64, u32)>>);
+
+impl PerMinute {
+    fn take(&self, ip: IpAddr, now: Timestamp, most: u32) -> Result<(), u64> {
+        let minute = now.timestamp().div_euclid(60);
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.len() >= MAX_REMEMBERED {
+            taken.retain(|_, (of, _)| *of == minute);
+            if taken.len() >= MAX_REMEMBERED {
+                taken.clear();
+            }
+        }
+        let entry = taken.entry(network(ip)).or_insert((minute, 0));
+        if entry.0 != minute {
+            *entry = (minute, 0);
+        }
+        entry.1 += 1;
+        if entry.1 > most {
+            return Err(now.timestamp().rem_euclid(60).abs_diff(60));
+        }
+        Ok(())
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use doorstep_core::{ConfigFiles, Problem, Timestamp};
+use doorstep_core::{ConfigFiles, Language, Problem, Timestamp};
 use doorstep_engine::{
     flows::Flows,
     intents::{self, Background},
     knowledge,
     notify::{Notifier, Rules},
+    synonyms,
     templates::Templates,
 };
 use doorstep_nlu::{Lesson, Utterance};
@@ -26,6 +27,8 @@ pub struct MerchantFiles {
     pub rules: Rules,
     /// What the merchant's own intents are told apart from.
     pub background: Vec<Background>,
+    /// Words that mean one thing.
+    pub synonyms: Vec<(Language, Vec<String>)>,
 }
 
 impl MerchantFiles {
@@ -79,6 +82,9 @@ impl MerchantFiles {
         let background = intents::background(&files)
             .map_err(|problem| problems.push(problem))
             .ok();
+        let synonyms = synonyms::load(&files)
+            .map_err(|found| problems.extend(found))
+            .unwrap_or_default();
         match (flows, rules, background) {
             (Some(flows), Some(rules), Some(background)) if problems.is_empty() => Ok(Self {
                 files,
@@ -86,6 +92,7 @@ impl MerchantFiles {
                 flows,
                 rules,
                 background,
+                synonyms,
             }),
             _ => Err(problems),
         }

@@ -7,8 +7,8 @@
 //! and only then is all of it put in the place of the old, at once. Files with a mistake change nothing: the log names file,
 //! line and fix, `/readyz` says so, and `doorstep_config_reloads_total` counts it.
 //!
-//! Intents, flows, replies, glossaries and taxonomy take effect like this; rules, notification templates and knowledge at
-//! the next start.
+//! Intents, flows, replies, glossaries, taxonomy and knowledge take effect like this; rules, notification templates and
+//! synonyms at the next start.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use doorstep_core::{Health, Problem};
+use doorstep_core::{Ambient, Health, Problem};
 use doorstep_engine::router::{Renewal, Router};
 use doorstep_nlu::{LearnError, Lesson, LocalNlu};
 use tokio::{
@@ -27,7 +27,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::Config, merchant::MerchantFiles};
+use crate::{catalog::IndexError, config::Config, knowledge::Knowledge, merchant::MerchantFiles};
 
 /// How often the folder is looked at. A change takes effect after it was seen unchanged twice.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -42,6 +42,8 @@ enum ReloadError {
     Problems(Vec<Problem>),
     #[error(transparent)]
     Learn(#[from] LearnError),
+    #[error("the knowledge files could not be indexed: {0}")]
+    Index(#[from] IndexError),
     #[error("the files could not be checked: {0}")]
     Stopped(#[from] tokio::task::JoinError),
 }
@@ -51,7 +53,7 @@ impl ReloadError {
     fn result(&self) -> &'static str {
         match self {
             Self::Problems(_) => "refused",
-            Self::Learn(_) | Self::Stopped(_) => "failed",
+            Self::Learn(_) | Self::Index(_) | Self::Stopped(_) => "failed",
         }
     }
 }
@@ -88,6 +90,10 @@ pub(crate) struct Reloader {
     pub(crate) nlu: LocalNlu,
     /// Answers by the files.
     pub(crate) router: Arc<Router>,
+    /// Has what the knowledge files say found.
+    pub(crate) knowledge: Arc<Knowledge>,
+    /// When it is.
+    pub(crate) ambient: Ambient,
 }
 
 impl Reloader {
@@ -157,6 +163,10 @@ impl Reloader {
             .map_err(ReloadError::Problems)?;
         let nlu = self.nlu.learn(&merchant.lesson()).await?;
         let own = merchant.flows.own_intents().len();
+        // The last that can fail, so that all of it takes effect or none.
+        self.knowledge
+            .replace(&merchant.files, self.ambient.now())
+            .await?;
         self.router.renew(Renewal {
             nlu: Arc::new(nlu),
             flows: merchant.flows,

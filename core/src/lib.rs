@@ -6,7 +6,7 @@
 //! | to learn about | read |
 //! |---|---|
 //! | what a customer writes and gets | [`message`], [`attachment`], [`channel`] |
-//! | what a text means | [`understanding`], [`nlu`] |
+//! | what a text means, and who phrases an answer | [`understanding`], [`nlu`], [`language_model`] |
 //! | orders, parcels, what a shop tells us | [`order`], [`shipment`], [`event`], [`shop`] |
 //! | catalog and knowledge | [`product`], [`search`] |
 //! | what we tell a customer unasked | [`notification`] |
@@ -20,6 +20,7 @@ pub mod event;
 pub mod health;
 pub mod id;
 pub mod language;
+pub mod language_model;
 pub mod mask;
 pub mod message;
 pub mod money;

@@ -7,8 +7,9 @@
 //! | [`router`], [`dialogue`] | what a message means for the conversation and what is answered |
 //! | [`flows`], `actions` | what is done about an intent, as merchants write it |
 //! | [`intents`] | merchants' own intents and answers |
-//! | [`knowledge`] | what the search index holds of a shop |
+//! | [`knowledge`], [`synonyms`] | what the search index holds of a shop, and which words mean one thing |
 //! | [`notify`], [`eta`] | which news a customer hears, where, in which language, when |
+//! | [`phrasing`] | whether a language model's wording of an answer may be seen |
 //! | [`delivery`] | that a message leaves once |
 //! | [`templates`] | the words, as merchants edit them |
 //! | [`page_token`], [`second_factor`] | who may open a customer's pages and an order |
@@ -29,10 +30,12 @@ pub mod knowledge;
 pub mod link;
 pub mod notify;
 pub mod page_token;
+pub mod phrasing;
 pub mod queue;
 pub mod router;
 pub mod second_factor;
 pub mod store;
+pub mod synonyms;
 pub mod templates;
 #[cfg(test)]
 mod testing;

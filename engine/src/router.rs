@@ -20,6 +20,7 @@ use iso_currency::Currency;
 use crate::{
     dialogue::{Heard, Scene},
     flows::Flows,
+    phrasing::Phrasing,
     templates::Templates,
     turn::{Turn, Waiting},
 };
@@ -70,6 +71,8 @@ pub struct RouterParts {
     pub ambient: Ambient,
     /// What events told of parcels.
     pub facts: Arc<dyn ParcelNews>,
+    /// Puts answers into words that fit the question, where a language model is configured.
+    pub phrasing: Option<Arc<Phrasing>>,
 }
 
 impl RouterParts {

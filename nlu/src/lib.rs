@@ -9,6 +9,8 @@
 //!
 //! A merchant's own intents, which [`LocalNlu::learn`] adds, compete with the model's after step 3.
 //!
+//! [`ChatCompletions`] asks a language model elsewhere to phrase answers; it is off unless it is configured.
+//!
 //! A text that was announced by [`doorstep_core::nlu::Nlu::expect`] is at step 2 or 3 already.
 //!
 //! The model runs on ONNX Runtime when its library is found, else on tract, in pure Rust; `runtime.rs` says where it
@@ -17,6 +19,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod asks;
+mod chat_completions;
 mod config;
 mod conformal;
 mod dequantise;
@@ -36,6 +39,7 @@ mod thresholds;
 mod unpacked;
 mod workers;
 
+pub use chat_completions::{ChatCompletions, ChatCompletionsConfig};
 pub use config::{BackendChoice, NluConfig};
 pub use entities::{EntityReader, Vocabulary};
 pub use error::NluStartError;

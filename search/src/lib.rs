@@ -35,5 +35,8 @@ mod standby;
 mod synonyms;
 
 pub use embedded::{EmbeddedIndex, OpenError};
+#[cfg(feature = "stand-in")]
+pub use meilisearch::stand_in;
 pub use meilisearch::{MeilisearchConfig, MeilisearchConfigError, MeilisearchIndex};
 pub use standby::Standby;
+pub use synonyms::Synonyms;

@@ -4,6 +4,7 @@ mod catalog;
 mod channels;
 mod check;
 mod classify;
+mod conversation;
 mod eval;
 mod events;
 mod explain;
@@ -94,6 +95,7 @@ async fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Classify(classify) => classify::run(cli, classify).await,
         Command::Eval(Eval::Intents(intents)) => eval::intents(cli, intents).await,
         Command::Eval(Eval::Eta(eta)) => eval::eta::run(cli, eta).await,
+        Command::Eval(Eval::Answers(answers)) => eval::answers::run(cli, answers).await,
         Command::Eval(Eval::Search(search)) => eval::search(cli, search).await,
         Command::Events(Events::Send(event)) => events::send(cli, event).await,
         Command::Privacy => privacy::run(cli).await,

@@ -63,6 +63,8 @@ pub struct Config {
     pub nlu: NluSection,
     /// What finds products and passages.
     pub search: SearchSection,
+    /// Answers in a language model's words.
+    pub phrasing: PhrasingSection,
     /// Sending.
     pub delivery: DeliverySection,
     /// When parcels are expected.
@@ -109,6 +111,7 @@ impl Config {
         let database = read.value("database");
         let nlu = read.value("nlu");
         let search = read.value("search");
+        let phrasing = read.value("phrasing");
         let delivery = read.value("delivery");
         let eta = read.value("eta");
         let sweep = read.value("sweep");
@@ -126,6 +129,7 @@ impl Config {
                 database: database?,
                 nlu: nlu?,
                 search: search?,
+                phrasing: phrasing?,
                 delivery: delivery?,
                 eta: eta?,
                 sweep: sweep?,

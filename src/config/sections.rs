@@ -128,6 +128,33 @@ pub enum SearchKind {
     Meilisearch,
 }
 
+/// `[phrasing]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct PhrasingSection {
+    pub enabled: bool,
+    pub url: String,
+    pub key: SecretString,
+    pub small_model: String,
+    pub large_model: String,
+    pub timeout_s: u64,
+    pub max_chars: usize,
+    pub tokens_per_day: u64,
+    pub cost_per_day: f64,
+    pub small_price: ModelPriceSection,
+    pub large_price: ModelPriceSection,
+}
+
+/// What a model costs for a million tokens.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct ModelPriceSection {
+    pub prompt: f64,
+    pub completion: f64,
+}
+
 /// `[delivery]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -16,6 +16,7 @@ pub(super) fn problems(config: &Config, file: &Located<'_>) -> Vec<Problem> {
     database(config, &mut found);
     nlu(config, &mut found);
     search(config, &mut found);
+    phrasing(config, &mut found);
     limits(config, &mut found);
     for setting in doorstep_channels::check(&config.channels) {
         found.add(&setting.field, setting.message, setting.fix);
@@ -247,6 +248,58 @@ fn search(config: &Config, found: &mut Found<'_>) {
             format!("`{}` is no name for an index", section.index),
             "write one of letters, digits, hyphens and underscores, like \"doorstep\"",
         );
+    }
+}
+
+fn phrasing(config: &Config, found: &mut Found<'_>) {
+    let section = &config.phrasing;
+    if !section.enabled {
+        return;
+    }
+    let is_web = section.url.starts_with("http://") || section.url.starts_with("https://");
+    if !is_web || section.url.parse::<http::Uri>().is_err() {
+        found.add(
+            "phrasing.url",
+            format!("`{}` is not an endpoint's address", section.url),
+            "write the one below which /chat/completions lies, like \"https://api.example.com/v1\"",
+        );
+    }
+    if section.small_model.trim().is_empty() {
+        found.add(
+            "phrasing.small_model",
+            "no model is named",
+            "write the name that the endpoint calls it by",
+        );
+    }
+    for (field, value) in [
+        ("phrasing.timeout_s", section.timeout_s),
+        ("phrasing.max_chars", section.max_chars as u64),
+    ] {
+        if value == 0 {
+            found.add(
+                field,
+                "with 0 no answer would ever be phrased",
+                "write 1 or more",
+            );
+        }
+    }
+    let amounts = [
+        ("phrasing.cost_per_day", section.cost_per_day),
+        ("phrasing.small_price.prompt", section.small_price.prompt),
+        (
+            "phrasing.small_price.completion",
+            section.small_price.completion,
+        ),
+        ("phrasing.large_price.prompt", section.large_price.prompt),
+        (
+            "phrasing.large_price.completion",
+            section.large_price.completion,
+        ),
+    ];
+    for (field, amount) in amounts {
+        if !amount.is_finite() || amount < 0.0 {
+            found.add(field, format!("{amount} is no amount"), "write 0 or more");
+        }
     }
 }
 

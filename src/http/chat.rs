@@ -31,8 +31,8 @@ const SOCKET_BUFFER: usize = 2048;
 
 /// Where a request comes from.
 pub(super) struct Caller {
-    origin: Option<String>,
-    host: Option<String>,
+    pub(super) origin: Option<String>,
+    pub(super) host: Option<String>,
     pub(super) ip: IpAddr,
     language: Option<Language>,
 }
@@ -69,7 +69,7 @@ fn preferred_language(header: &str) -> Option<Language> {
     header.split([',', ';']).next()?.trim().parse().ok()
 }
 
-fn web_chat(app: &Shared) -> Result<&WebChat, ApiError> {
+pub(super) fn web_chat(app: &Shared) -> Result<&WebChat, ApiError> {
     app.channels
         .web_chat
         .as_ref()
@@ -77,7 +77,7 @@ fn web_chat(app: &Shared) -> Result<&WebChat, ApiError> {
 }
 
 /// The answer with the headers that let a page of an allowed origin read it.
-fn shared_with_page(caller: &Caller, answer: impl IntoResponse) -> Response {
+pub(super) fn shared_with_page(caller: &Caller, answer: impl IntoResponse) -> Response {
     let mut response = answer.into_response();
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("Origin"));

@@ -10,6 +10,7 @@ mod openapi;
 mod pages;
 mod preferences;
 mod status;
+mod suggest;
 mod track;
 mod webhooks;
 
@@ -53,6 +54,7 @@ pub fn router(app: Shared) -> Router {
                 .get(chat::poll)
                 .options(chat::preflight),
         )
+        .route("/search/suggest", get(suggest::suggest))
         .route("/chat/links", post(chat::links).options(chat::preflight))
         .route(
             "/webhooks/channels/{name}",

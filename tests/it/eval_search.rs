@@ -5,6 +5,7 @@ use std::{
     process::{Output, Stdio},
 };
 
+use doorstep_search::stand_in::{KEY, StandIn};
 use serde_json::Value;
 
 use crate::support::server::doorstep_command;
@@ -17,6 +18,7 @@ fn fixture(name: &str) -> PathBuf {
 
 fn eval(arguments: &[&str]) -> Output {
     doorstep_command()
+        .env_remove("MEILISEARCH_URL")
         .args(["eval", "search", "--catalog"])
         .arg(fixture("products.jsonl"))
         .args(arguments)
@@ -96,12 +98,36 @@ fn a_question_finds_the_same_in_every_language() {
     }
 }
 
+#[tokio::test]
+async fn a_server_finds_what_the_embedded_index_finds_and_keeps_nothing_of_it() {
+    let server = StandIn::start().await;
+    let url = format!("search.url={}", server.url);
+    let key = format!("search.key={KEY}");
+    let judged = |arguments: Vec<String>| {
+        tokio::task::spawn_blocking(move || {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            figures(&judged(&arguments))
+        })
+    };
+    let common = ["--mode", "keyword", "--json"].map(str::to_owned);
+    let on_server = ["--backend", "meilisearch", "--set", &url, "--set", &key].map(str::to_owned);
+    let embedded = judged(common.to_vec()).await.unwrap();
+    let found = judged([&common[..], &on_server[..]].concat())
+        .await
+        .unwrap();
+    assert_eq!(found["backend"], "meilisearch");
+    for name in ["documents", "ndcg_at_10", "mrr", "recall_at_10"] {
+        assert_eq!(found[name], embedded[name], "{name}: {found}");
+    }
+    assert!(server.indexes().is_empty(), "{:?}", server.indexes());
+}
+
 #[test]
 fn what_cannot_be_measured_is_said() {
     let output = judged(&["--backend", "meilisearch"]);
     assert_eq!(output.status.code(), Some(2));
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.contains("--backend embedded"), "{stderr}");
+    assert!(stderr.contains("no server is named"), "{stderr}");
 
     let output = eval(&["--judgements", "nowhere.csv"]);
     assert_eq!(output.status.code(), Some(2));

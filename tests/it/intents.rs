@@ -6,12 +6,11 @@ use std::{
 };
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::support::{
-    chat::{Visitor, http},
-    server::{Kind, Launch, Place, Process, doorstep_command, shared},
-    wait::eventually,
+    chat::Visitor,
+    merchant::{Shop, write},
+    server::{doorstep_command, shared},
 };
 
 /// Five examples, and what is answered.
@@ -27,58 +26,6 @@ const ENGRAVING: &str = "- name: engraving
     en: We engrave up to 20 letters on knives and flasks.
     es: Grabamos hasta 20 letras en navajas y termos.
 ";
-
-/// A running server with a folder of the merchant's own files.
-struct Shop {
-    folder: TempDir,
-    _place: Place,
-    process: Process,
-}
-
-impl Shop {
-    async fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let place = Place::new(Kind::Sqlite).await.expect("SQLite is built in");
-        let files = folder.path().display().to_string();
-        let process = Launch::serve(&place).set("files_dir", &files).start().await;
-        Self {
-            folder,
-            _place: place,
-            process,
-        }
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        write(self.folder.path(), path, text);
-    }
-
-    async fn get(&self, path: &str) -> String {
-        let url = format!("http://{}{path}", self.process.address());
-        let answer = http().get(url).send().await.expect("an answer");
-        answer.text().await.expect("a text")
-    }
-
-    /// Waits until so many changes of files came to `result`.
-    async fn reloads(&self, result: &str, count: usize) {
-        let line = format!("doorstep_config_reloads_total{{result=\"{result}\"}} {count}");
-        eventually(&line, async || {
-            let metrics = self.get("/metrics").await;
-            metrics.lines().any(|told| told == line).then_some(())
-        })
-        .await;
-    }
-
-    async fn files_status(&self) -> Value {
-        let ready: Value = serde_json::from_str(&self.get("/readyz").await).unwrap();
-        ready["parts"]["files"].clone()
-    }
-}
-
-fn write(folder: &Path, path: &str, text: &str) {
-    let path = folder.join(path);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, text).unwrap();
-}
 
 #[tokio::test]
 async fn an_intent_that_is_added_while_the_program_runs_is_used_by_the_next_message() {

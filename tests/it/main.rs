@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+mod answers;
 mod bad_input;
 mod browser;
 mod channels;
@@ -14,11 +15,14 @@ mod conversations;
 mod crash;
 mod eta;
 mod eval;
+mod eval_answers;
 mod eval_search;
 mod instances;
 mod intents;
 mod pages;
+mod phrasing;
 mod platforms;
+mod search;
 mod sentences;
 mod support;
 mod surface;

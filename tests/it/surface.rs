@@ -99,6 +99,7 @@ async fn the_description_of_the_surface_lists_every_page() {
         "/chat/ws",
         "/chat/session",
         "/chat/messages",
+        "/search/suggest",
         "/track/{token}",
         "/preferences/{token}",
         "/webhooks/channels/{name}",

@@ -67,8 +67,31 @@ impl<'a> Answer<'a> {
             let intention = decide(self.scene, &self.memory, press.as_ref());
             self.act(intention).await;
             self.escalate();
+            if press.is_none() {
+                self.phrase().await;
+            }
         }
         self.finish()
+    }
+
+    /// Has the one reply that tells facts put into words that fit the question. Questions of ours, and what a person takes
+    /// over, stay as they are.
+    async fn phrase(&mut self) {
+        let Some(phrasing) = &self.scene.parts.phrasing else {
+            return;
+        };
+        if self.needs_a_person() || self.memory.asking().is_some() {
+            return;
+        }
+        let tells = |reply: &&mut Content| !reply.sources.is_empty() && !reply.text.is_empty();
+        let mut telling = self.replies.iter_mut().filter(tells);
+        let (Some(reply), None) = (telling.next(), telling.next()) else {
+            return;
+        };
+        if let Some(phrased) = phrasing.phrase(self.scene, &self.memory, reply).await {
+            reply.text = phrased.text;
+            reply.sources.extend(phrased.sources);
+        }
     }
 
     /// STOP and START work always, also while a person has the conversation.

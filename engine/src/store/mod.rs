@@ -17,6 +17,7 @@ mod fallbacks;
 mod links;
 mod mailbox;
 mod messages;
+mod model_usage;
 mod notifications;
 mod orders;
 mod pace;

@@ -175,7 +175,7 @@ fn front_matter(text: &str) -> Option<(&str, &str)> {
     Some((&rest[..=end], &rest[end + 5..]))
 }
 
-pub(super) fn language_tag(file: &str, tag: &str) -> Result<String, Problem> {
+pub(crate) fn language_tag(file: &str, tag: &str) -> Result<String, Problem> {
     tag.parse::<Language>()
         .map(|language| language.to_string())
         .map_err(|error| Problem {

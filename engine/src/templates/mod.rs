@@ -29,6 +29,7 @@ use minijinja::{Environment, value::Serde};
 pub use dictionary::Dictionary;
 pub use facts::Facts;
 pub use glossary::Glossary;
+pub(crate) use load::language_tag;
 
 /// All replies and notification templates, compiled and checked.
 #[derive(Debug)]

@@ -31,6 +31,8 @@ use storage::{Storage, StorageError};
 pub(crate) use storage::{attribute_fact, brand_fact};
 pub(crate) use vectors::unit;
 
+use crate::synonyms::Synonyms;
+
 /// As much of a query's text as is read.
 const MAX_QUERY_BYTES: usize = 2048;
 
@@ -57,6 +59,7 @@ struct Inner {
     writing: Arc<Mutex<()>>,
     /// Why the index was begun anew when it was opened.
     rebuilt: Option<String>,
+    synonyms: RwLock<Arc<Synonyms>>,
 }
 
 impl EmbeddedIndex {
@@ -116,8 +119,15 @@ impl EmbeddedIndex {
                 snapshot: RwLock::new(Arc::new(snapshot)),
                 writing: Arc::default(),
                 rebuilt,
+                synonyms: RwLock::default(),
             }),
         }
+    }
+
+    /// Looks for other synonyms from now on.
+    pub fn use_synonyms(&self, synonyms: Arc<Synonyms>) {
+        let used = self.inner.synonyms.write();
+        *used.unwrap_or_else(PoisonError::into_inner) = synonyms;
     }
 
     /// Runs one write on a blocking thread, after those before it.
@@ -149,6 +159,11 @@ impl Inner {
     fn snapshot(&self) -> Arc<Snapshot> {
         let snapshot = self.snapshot.read();
         Arc::clone(&snapshot.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn synonyms(&self) -> Arc<Synonyms> {
+        let synonyms = self.synonyms.read();
+        Arc::clone(&synonyms.unwrap_or_else(PoisonError::into_inner))
     }
 
     fn write(
@@ -186,6 +201,7 @@ impl Inner {
 impl SearchIndex for EmbeddedIndex {
     async fn search(&self, query: &SearchQuery) -> Result<Vec<SearchHit>, PortError> {
         let snapshot = self.inner.snapshot();
+        let synonyms = self.inner.synonyms();
         let read = query.text.floor_char_boundary(MAX_QUERY_BYTES);
         let query = SearchQuery {
             text: query.text[..read].to_owned(),
@@ -196,9 +212,9 @@ impl SearchIndex for EmbeddedIndex {
             limit: query.limit,
         };
         if snapshot.contents.len() <= SEARCHED_IN_PLACE {
-            return in_place(|| snapshot.search(&query));
+            return in_place(|| snapshot.search(&query, &synonyms));
         }
-        blocking(move || snapshot.search(&query)).await
+        blocking(move || snapshot.search(&query, &synonyms)).await
     }
 
     async fn suggest(&self, prefix: &str, limit: usize) -> Result<Vec<Suggestion>, PortError> {

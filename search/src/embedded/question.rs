@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     analysis::{Analyser, Word},
-    synonyms::Synonyms,
+    synonyms::{Meant, Synonyms},
 };
 
 /// As many different words of a query are looked up.
@@ -40,6 +40,7 @@ impl Question {
         query: &SearchQuery,
         analysers: &BTreeSet<Analyser>,
         index: &Words<'_>,
+        synonyms: &Synonyms,
     ) -> Result<Self, StorageError> {
         let asked = query.language.as_ref().map(Analyser::of);
         let mut read: BTreeMap<Analyser, Vec<Word>> = BTreeMap::new();
@@ -55,7 +56,8 @@ impl Question {
         let unknown = unknown(&read, index)?;
         let mut question = Self::default();
         for (analyser, words) in read {
-            let wanted = wanted(analyser, &words, &unknown, index)?;
+            let synonyms = synonyms.of(analyser, &words);
+            let wanted = wanted(analyser, &words, synonyms, &unknown, index)?;
             if !wanted.is_empty() {
                 question.wanted.insert(analyser, wanted);
             }
@@ -88,11 +90,11 @@ fn unknown(
 fn wanted(
     analyser: Analyser,
     words: &[Word],
+    synonyms: Vec<Meant>,
     unknown: &BTreeSet<usize>,
     index: &Words<'_>,
 ) -> Result<Vec<Wanted>, StorageError> {
     let mut wanted: Vec<Wanted> = Vec::with_capacity(words.len());
-    let synonyms = Synonyms::built_in().of(analyser, words);
     // Each word with the one after it.
     let mut pairs = Vec::with_capacity(words.len());
     for place in 0..words.len() {

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     analysis::Analyser,
     ranking::{Best, Fusion, Scored},
+    synonyms::Synonyms,
 };
 
 /// How many hits a query may ask for, and how deep each list goes into the fusion.
@@ -98,12 +99,16 @@ impl Snapshot {
     }
 
     /// The best hits, best first.
-    pub(super) fn search(&self, query: &SearchQuery) -> Result<Vec<SearchHit>, StorageError> {
+    pub(super) fn search(
+        &self,
+        query: &SearchQuery,
+        synonyms: &Synonyms,
+    ) -> Result<Vec<SearchHit>, StorageError> {
         let limit = query.limit.min(MAX_LIMIT);
         let conditions = Conditions::new(query, &self.contents, self.having(query)?);
         let asked = self.comparable(query);
         let words = self.words();
-        let question = Question::read(query, &self.analysers, &words)?;
+        let question = Question::read(query, &self.analysers, &words, synonyms)?;
         let mut found = Found {
             scores: Scores::new(self.contents.numbers()),
             question,

@@ -7,8 +7,8 @@ mod question;
 mod ranking;
 mod server;
 mod setup;
-#[cfg(test)]
-pub(crate) mod stand_in;
+#[cfg(any(test, feature = "stand-in"))]
+pub mod stand_in;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +29,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::analysis::Analyser;
+use crate::{analysis::Analyser, synonyms::Synonyms};
 use documents::{NAMES, Sent, Stored, among, conditions, is_key, key, of_kind};
 use lists::{Answers, Batch, Lists};
 use question::Question;
@@ -83,6 +83,7 @@ struct Inner {
     prepared: OnceCell<()>,
     /// The languages of the documents.
     analysers: RwLock<BTreeSet<Analyser>>,
+    synonyms: Arc<Synonyms>,
 }
 
 #[derive(Deserialize)]
@@ -102,6 +103,17 @@ impl MeilisearchIndex {
     /// # Errors
     /// The address or the name of the index cannot work.
     pub fn new(config: MeilisearchConfig) -> Result<Self, MeilisearchConfigError> {
+        Self::with_synonyms(config, Arc::default())
+    }
+
+    /// The same, with synonyms of the merchant's own.
+    ///
+    /// # Errors
+    /// The address or the name of the index cannot work.
+    pub fn with_synonyms(
+        config: MeilisearchConfig,
+        synonyms: Arc<Synonyms>,
+    ) -> Result<Self, MeilisearchConfigError> {
         let wrong = |field, reason: String| MeilisearchConfigError { field, reason };
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if config.index.is_empty() || !config.index.bytes().all(is_name) {
@@ -123,8 +135,19 @@ impl MeilisearchIndex {
                 config,
                 prepared: OnceCell::new(),
                 analysers: RwLock::default(),
+                synonyms,
             }),
         })
+    }
+
+    /// Removes the index from the server, with everything in it.
+    ///
+    /// # Errors
+    /// It is still there.
+    pub async fn remove(&self) -> Result<(), PortError> {
+        let path = self.inner.path("");
+        let removed = self.inner.server.write(Method::DELETE, &path, None).await;
+        removed.map_err(port)
     }
 }
 
@@ -183,7 +206,11 @@ impl Inner {
         let server = self.prepared().await?;
         let limit = query.limit.min(MAX_LIMIT);
         let read = query.text.floor_char_boundary(MAX_QUERY_BYTES);
-        let question = Question::read(&query.text[..read], self.analysers(query).into_iter());
+        let question = Question::read(
+            &query.text[..read],
+            self.analysers(query).into_iter(),
+            &self.synonyms,
+        );
         let vector = self.comparable(query);
         let filter = conditions(query);
         if limit == 0 {

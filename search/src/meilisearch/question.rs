@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::lists::Lists;
 use crate::{
     analysis::{Analyser, Word},
-    synonyms::Synonyms,
+    synonyms::{Meant, Synonyms},
 };
 
 /// As many different words of a query are looked up.
@@ -47,13 +47,18 @@ pub(super) struct Guess {
 }
 
 impl Question {
-    pub(super) fn read(text: &str, analysers: impl Iterator<Item = Analyser>) -> Self {
+    pub(super) fn read(
+        text: &str,
+        analysers: impl Iterator<Item = Analyser>,
+        synonyms: &Synonyms,
+    ) -> Self {
         let read = |analyser: Analyser| {
             let mut words = analyser.asked_words(text);
             let mut seen = BTreeSet::new();
             words.retain(|word| seen.insert(word.term.clone()));
             words.truncate(MAX_WORDS);
-            (analyser, asked(analyser, words))
+            let meant = synonyms.of(analyser, &words);
+            (analyser, asked(analyser, words, meant))
         };
         let readings = analysers.map(read).filter(|(_, asked)| !asked.is_empty());
         Self {
@@ -149,8 +154,7 @@ impl Question {
     }
 }
 
-fn asked(analyser: Analyser, words: Vec<Word>) -> Vec<Asked> {
-    let synonyms = Synonyms::built_in().of(analyser, &words);
+fn asked(analyser: Analyser, words: Vec<Word>, synonyms: Vec<Meant>) -> Vec<Asked> {
     let pairs: Vec<Option<String>> = (0..words.len())
         .map(|place| joined(analyser, words.get(place), words.get(place + 1)))
         .collect();

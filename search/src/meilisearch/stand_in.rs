@@ -1,6 +1,8 @@
 //! A server for tests that answers in the shapes of Meilisearch 1.50: tasks for writes, errors as `{message, code, type,
 //! link}`, one bad document failing its whole task. It knows as much of searching as our adapter asks for.
 
+#![allow(clippy::unwrap_used)] // A test's server fails by panicking.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
@@ -17,7 +19,7 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
 /// The key that every request must carry.
-pub(crate) const KEY: &str = "stand-in-key";
+pub const KEY: &str = "stand-in-key";
 
 type Object = Map<String, Value>;
 /// A success with its status, or `(status, code, message)`.
@@ -44,13 +46,15 @@ struct Contents {
 
 /// A running stand-in.
 #[derive(Clone, Default)]
-pub(crate) struct StandIn {
+pub struct StandIn {
     contents: Arc<Mutex<Contents>>,
-    pub(crate) url: String,
+    /// Where it listens.
+    pub url: String,
 }
 
 impl StandIn {
-    pub(crate) async fn start() -> Self {
+    /// Starts one on a port of the system's choice; it runs as long as the runtime.
+    pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stand_in = Self {
             url: format!("http://{}", listener.local_addr().unwrap()),
@@ -62,17 +66,25 @@ impl StandIn {
     }
 
     /// From now on the server answers nothing but errors of a proxy in front of it, or is back.
-    pub(crate) fn away(&self, is_away: bool) {
+    pub fn away(&self, is_away: bool) {
         self.lock().is_away = is_away;
     }
 
+    /// How many documents of an index have a vector, and how many there are.
+    pub fn read_by_the_model(&self, index: &str) -> (usize, usize) {
+        let contents = self.lock();
+        let index = contents.indexes.get(index);
+        index.map_or((0, 0), |index| (index.vectors.len(), index.documents.len()))
+    }
+
     /// The writes so far.
+    #[cfg(test)]
     pub(crate) fn writes(&self) -> Vec<String> {
         self.lock().writes.clone()
     }
 
     /// The names of its indexes.
-    pub(crate) fn indexes(&self) -> Vec<String> {
+    pub fn indexes(&self) -> Vec<String> {
         self.lock().indexes.keys().cloned().collect()
     }
 

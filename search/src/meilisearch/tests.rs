@@ -171,7 +171,7 @@ mod on_a_real_server {
 
     use super::*;
 
-    async fn fresh(name: &str) -> Option<(MeilisearchIndex, Server, String)> {
+    async fn fresh(name: &str) -> Option<MeilisearchIndex> {
         let (Ok(url), Ok(key)) = (
             std::env::var("MEILISEARCH_URL"),
             std::env::var("MEILISEARCH_KEY"),
@@ -181,11 +181,10 @@ mod on_a_real_server {
         };
         let index = format!("doorstep-test-{}-{name}", std::process::id());
         let config = MeilisearchConfig {
-            index: index.clone(),
+            index,
             ..config(&url, &key, DIMENSIONS)
         };
-        let server = Server::new(&url, key.into()).unwrap();
-        Some((MeilisearchIndex::new(config).unwrap(), server, index))
+        Some(MeilisearchIndex::new(config).unwrap())
     }
 
     macro_rules! cases {
@@ -193,10 +192,9 @@ mod on_a_real_server {
             $(
                 #[tokio::test]
                 async fn $case() {
-                    if let Some((index, server, name)) = fresh(stringify!($case)).await {
+                    if let Some(index) = fresh(stringify!($case)).await {
                         conformance::$case(&index).await;
-                        let path = format!("/indexes/{name}");
-                        server.write(Method::DELETE, &path, None).await.unwrap();
+                        index.remove().await.unwrap();
                     }
                 }
             )*

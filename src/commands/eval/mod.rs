@@ -1,5 +1,6 @@
-//! `doorstep eval`: measures on messages, parcels and searches whose right answer is known.
+//! `doorstep eval`: measures on messages, questions, parcels and searches whose right answer is known.
 
+pub(super) mod answers;
 mod builtin;
 pub(super) mod eta;
 mod messages;

@@ -2,6 +2,7 @@
 
 mod doubles;
 mod orders;
+mod phrasing;
 mod several;
 mod shop;
 mod talk;
@@ -78,6 +79,7 @@ impl Chat {
             margin: 0.15,
             ambient,
             facts: ports.news.clone(),
+            phrasing: None,
         });
         Self {
             router,

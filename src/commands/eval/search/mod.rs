@@ -6,7 +6,7 @@ mod judgements;
 mod questions;
 mod vectors;
 
-use std::{path::Path, time::Instant};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use doorstep_core::{
     nlu::Nlu,
@@ -14,14 +14,14 @@ use doorstep_core::{
 };
 use doorstep_engine::templates::Dictionary;
 use doorstep_nlu::LocalNlu;
-use doorstep_search::EmbeddedIndex;
+use doorstep_search::{EmbeddedIndex, MeilisearchConfig, MeilisearchIndex};
 use serde_json::{Value, json};
 
 use self::{
     catalog::Catalog,
     figures::{Worth, percentile},
     judgements::Judged,
-    questions::Asker,
+    questions::{Asker, Question},
     vectors::Vectors,
 };
 use super::{mean, merge, round, table};
@@ -50,18 +50,38 @@ pub(in crate::commands) async fn search(cli: &Cli, arguments: &EvalSearch) -> Re
         SearchMode::Keyword => None,
         SearchMode::Vector | SearchMode::Fused => Some(start(cli).await?),
     };
-    let index = open(arguments.backend, folder.path(), nlu.as_ref()).await?;
-    let mut figures = fill(arguments, &*index, nlu.as_ref()).await?;
+    let index = open(cli, arguments.backend, folder.path(), nlu.as_ref()).await?;
+    let figures = measure(arguments, &*index.searched, nlu.as_ref(), judged, questions).await;
+    let removed = match index.to_remove {
+        Some(server) => server.remove().await,
+        None => Ok(()),
+    };
+    let figures = figures?;
+    removed.map_err(Failure::finding)?;
+    match cli.json {
+        true => print(figures),
+        false => table(&figures),
+    }
+}
+
+async fn measure(
+    arguments: &EvalSearch,
+    index: &dyn SearchIndex,
+    nlu: Option<&LocalNlu>,
+    judged: Option<Vec<Judged>>,
+    questions: Option<Vec<Question>>,
+) -> Result<Value, Failure> {
+    let mut figures = fill(arguments, index, nlu).await?;
     if let Some(judged) = judged {
-        let asked = ask(arguments.mode, &*index, nlu.as_ref(), &judged).await?;
+        let asked = ask(arguments.mode, index, nlu, &judged).await?;
         merge(&mut figures, asked);
     }
     if let Some(questions) = questions {
         let dictionary = Dictionary::load(&assets::merchant_files(None).map_err(Failure::finding)?);
         let asker = Asker {
             mode: arguments.mode,
-            index: &*index,
-            nlu: nlu.as_ref(),
+            index,
+            nlu,
             dictionary,
         };
         merge(&mut figures, asker.overlap(&questions).await?);
@@ -69,14 +89,11 @@ pub(in crate::commands) async fn search(cli: &Cli, arguments: &EvalSearch) -> Re
     let run = json!({
         "mode": name_of(arguments.mode),
         "backend": name_of(arguments.backend),
-        "model_backend": nlu.as_ref().map(Nlu::backend),
+        "model_backend": nlu.map(Nlu::backend),
         "peak_rss_mb": peak_rss_mb(),
     });
     merge(&mut figures, run);
-    match cli.json {
-        true => print(figures),
-        false => table(&figures),
-    }
+    Ok(figures)
 }
 
 async fn start(cli: &Cli) -> Result<LocalNlu, Failure> {
@@ -87,22 +104,55 @@ async fn start(cli: &Cli) -> Result<LocalNlu, Failure> {
         .map_err(Failure::finding)
 }
 
+/// An index of the run's own.
+struct Opened {
+    searched: Arc<dyn SearchIndex>,
+    /// A server would keep it.
+    to_remove: Option<MeilisearchIndex>,
+}
+
 async fn open(
+    cli: &Cli,
     backend: SearchBackend,
     folder: &Path,
     nlu: Option<&LocalNlu>,
-) -> Result<Box<dyn SearchIndex>, Failure> {
-    match backend {
-        SearchBackend::Embedded => {
-            let model = nlu.map_or("none", |nlu| nlu.metadata().version.as_str());
-            let index = EmbeddedIndex::open(folder, model).await;
-            Ok(Box::new(index.map_err(Failure::finding)?))
-        }
-        SearchBackend::Meilisearch => Err(Failure::Misuse(
-            "--backend meilisearch: this program cannot speak with Meilisearch yet; measure with --backend embedded"
-                .to_owned(),
-        )),
+) -> Result<Opened, Failure> {
+    let model = nlu.map_or("none", |nlu| nlu.metadata().version.as_str());
+    if backend == SearchBackend::Embedded {
+        let index = EmbeddedIndex::open(folder, model).await;
+        return Ok(Opened {
+            searched: Arc::new(index.map_err(Failure::finding)?),
+            to_remove: None,
+        });
     }
+    let mut section = load_config(cli)?.search;
+    // Where the room's own tests look for a server, too.
+    if let (true, Ok(url)) = (section.url.is_empty(), std::env::var("MEILISEARCH_URL")) {
+        section.url = url;
+        section.key = std::env::var("MEILISEARCH_KEY").unwrap_or_default().into();
+    }
+    if section.url.is_empty() {
+        return Err(Failure::Misuse(
+            "--backend meilisearch: no server is named; write its address and key into [search], or add \
+             --set search.url=http://127.0.0.1:7700"
+                .to_owned(),
+        ));
+    }
+    let config = MeilisearchConfig {
+        url: section.url,
+        key: section.key,
+        index: format!("{}-eval-{}", section.index, std::process::id()),
+        model: model.to_owned(),
+        dimensions: nlu.map_or(1, |nlu| nlu.metadata().dimensions),
+    };
+    let index = MeilisearchIndex::new(config)
+        .map_err(|error| Failure::Misuse(format!("--backend meilisearch: {error}")))?;
+    // Asked first, so that a wrong key or a server that is away is told at once.
+    index.count().await.map_err(Failure::finding)?;
+    Ok(Opened {
+        searched: Arc::new(index.clone()),
+        to_remove: Some(index),
+    })
 }
 
 fn name_of(value: impl clap::ValueEnum) -> String {

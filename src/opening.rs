@@ -1,0 +1,135 @@
+//! Opening what a running program is made of: index, language model, shop, sources of events.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use doorstep_commerce::{SourceConfig, registry::ShopSettings};
+use doorstep_core::{
+    Ambient, Language, SourceName,
+    search::SearchIndex,
+    shop::{EventSource, Shop},
+};
+use doorstep_engine::{
+    Store,
+    phrasing::{Budget, ModelPrice, Phrasing, PhrasingConfig},
+};
+use doorstep_nlu::{ChatCompletions, ChatCompletionsConfig, LocalNlu};
+use doorstep_search::{EmbeddedIndex, MeilisearchConfig, MeilisearchIndex, Standby, Synonyms};
+
+use crate::{
+    app::{StartError, part},
+    config::{Config, ModelPriceSection, SearchKind, ShopKind},
+};
+
+/// The catalog's and the knowledge's index; with a server, the embedded one stands in for it.
+pub(crate) async fn open_index(
+    config: &Config,
+    nlu: &LocalNlu,
+    synonyms: &[(Language, Vec<String>)],
+) -> Result<Arc<dyn SearchIndex>, StartError> {
+    let synonyms = Arc::new(Synonyms::with(synonyms.iter().cloned()));
+    let model = nlu.metadata();
+    let embedded = EmbeddedIndex::open(config.data_dir.join("search"), &model.version)
+        .await
+        .map_err(part("the search index"))?;
+    embedded.use_synonyms(synonyms.clone());
+    let section = &config.search;
+    if section.kind == SearchKind::Embedded {
+        return Ok(Arc::new(embedded));
+    }
+    let server = MeilisearchConfig {
+        url: section.url.clone(),
+        key: section.key.clone(),
+        index: section.index.clone(),
+        model: model.version.clone(),
+        dimensions: model.dimensions,
+    };
+    let server =
+        MeilisearchIndex::with_synonyms(server, synonyms).map_err(part("the search index"))?;
+    Ok(Arc::new(Standby::new(Arc::new(server), Arc::new(embedded))))
+}
+
+/// The language model that phrases answers, where there is one.
+pub(crate) fn open_phrasing(
+    config: &Config,
+    store: &Store,
+) -> Result<Option<Arc<Phrasing>>, StartError> {
+    let section = &config.phrasing;
+    if !section.enabled {
+        return Ok(None);
+    }
+    let large_model = match section.large_model.as_str() {
+        "" => section.small_model.as_str(),
+        name => name,
+    };
+    let model = ChatCompletions::new(ChatCompletionsConfig {
+        url: section.url.clone(),
+        key: section.key.clone(),
+        small_model: section.small_model.clone(),
+        large_model: large_model.to_owned(),
+    })
+    .map_err(part("the language model"))?;
+    let price = |price: ModelPriceSection| ModelPrice {
+        prompt: price.prompt,
+        completion: price.completion,
+    };
+    let config = PhrasingConfig {
+        timeout: Duration::from_secs(section.timeout_s),
+        max_chars: section.max_chars,
+        budget: Budget {
+            tokens_per_day: section.tokens_per_day,
+            cost_per_day: section.cost_per_day,
+            small: price(section.small_price),
+            large: price(section.large_price),
+        },
+    };
+    let phrasing = Phrasing::new(Arc::new(model), Arc::new(store.clone()), config);
+    Ok(Some(Arc::new(phrasing)))
+}
+
+/// The shop, and the demo's own books where it is the demo shop.
+pub(crate) type OpenedShop = (
+    Arc<dyn Shop>,
+    Option<Arc<doorstep_commerce::demo::DemoShop>>,
+);
+
+pub(crate) fn open_shop(config: &Config, ambient: &Ambient) -> Result<OpenedShop, StartError> {
+    let kind = config.shop.kind.as_str();
+    if config.shop.kind == ShopKind::Demo {
+        let shop = doorstep_commerce::demo::DemoShop::new(kind.into(), ambient.clock.clone())
+            .map_err(part("the demo shop"))?;
+        let shop = Arc::new(shop);
+        return Ok((shop.clone(), Some(shop)));
+    }
+    let settings = ShopSettings {
+        name: kind.into(),
+        currency: config.shop.currency,
+        shopify: config.shop.shopify.clone(),
+        woocommerce: config.shop.woocommerce.clone(),
+    };
+    let shop = doorstep_commerce::registry::build_shop(kind, &settings, ambient);
+    Ok((shop.map_err(part("the shop"))?, None))
+}
+
+pub(crate) type OpenedSources = (
+    BTreeMap<String, Arc<dyn EventSource>>,
+    BTreeMap<String, SourceConfig>,
+);
+
+pub(crate) fn open_sources(config: &Config) -> Result<OpenedSources, StartError> {
+    let mut sources = BTreeMap::new();
+    let mut configs = BTreeMap::new();
+    for (name, section) in &config.commerce {
+        let source = SourceConfig {
+            kind: section.kind.clone(),
+            name: SourceName::from(name.as_str()),
+            secret: section.secret.clone(),
+            tolerance_s: section.tolerance_s,
+        };
+        sources.insert(
+            name.clone(),
+            doorstep_commerce::registry::build(&source).map_err(part("commerce"))?,
+        );
+        configs.insert(name.clone(), source);
+    }
+    Ok((sources, configs))
+}

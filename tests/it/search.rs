@@ -1,0 +1,176 @@
+//! Search as customers and merchants meet it: a server that goes away and comes back, and a feed with mistakes.
+
+use std::process::Stdio;
+
+use doorstep_search::stand_in::{KEY, StandIn};
+use serde_json::Value;
+
+use crate::support::{
+    chat::{Reply, Visitor, http},
+    merchant::Shop,
+    server::{Kind, Launch, Place, doorstep_command},
+    wait::eventually,
+};
+
+fn titles(reply: &Reply) -> Vec<String> {
+    let titles = reply.cards().into_iter();
+    titles
+        .map(|card| card["title"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_search_server_that_goes_away_in_mid_conversation_is_unnoticed_by_the_customer() {
+    let server = StandIn::start().await;
+    let shop = Shop::with(&[
+        ("search.kind", "meilisearch"),
+        ("search.url", &server.url),
+        ("search.key", KEY),
+    ])
+    .await;
+    eventually("everything is indexed", async || {
+        let (read, all) = server.read_by_the_model("doorstep");
+        (all > 200 && read == all).then_some(())
+    })
+    .await;
+    assert_eq!(shop.part("search").await["status"], "ok");
+    let address = shop.process.address();
+    let visitor = Visitor::anonymous(address, "en").await;
+    let mut conversation = visitor.talk(address).await;
+    let before = titles(&conversation.ask("Do you have a tent for two?").await);
+    assert!(!before.is_empty());
+
+    server.away(true);
+    let meanwhile = conversation.ask("Do you have a tent for two?").await;
+    assert_eq!(titles(&meanwhile), before);
+    let policy = conversation.ask("Who pays for the return?").await;
+    policy.assert_says(&["Returns from Germany, Austria, Spain, France and Italy are free"]);
+    let part = shop.part("search").await;
+    assert_eq!(part["status"], "degraded", "{part}");
+    let reason = part["reason"].as_str().unwrap();
+    assert!(reason.contains("the embedded index answers"), "{reason}");
+    shop.measures("doorstep_search_standby 1").await;
+
+    server.away(false);
+    shop.measures("doorstep_search_standby 0").await;
+    assert_eq!(shop.part("search").await["status"], "ok");
+    let after = conversation.ask("Do you have a tent for two?").await;
+    assert_eq!(titles(&after), before);
+}
+
+/// Three rows are wrong: a price, a missing title, a quantity.
+const FEED: &str = "\
+Handle,Title,Body (HTML),Vendor,Type,Option1 Name,Option1 Value,Variant SKU,Variant Inventory Tracker,Variant Inventory Qty,Variant Price,Status
+hammock,Zephyr Hammock,<p>Between two trees.</p>,Fjellbris,Hammocks,Title,Default Title,HAM-1,shopify,4,49.90,active
+kite,Zephyr Kite,<p>Flies.</p>,Fjellbris,Kites,Title,Default Title,KITE-1,shopify,4,twelve,active
+unnamed,,,Fjellbris,Kites,Title,Default Title,NON-1,shopify,4,5.00,active
+swing,Zephyr Swing,,Fjellbris,Swings,Title,Default Title,SWI-1,shopify,many,19.00,active
+";
+
+#[tokio::test]
+async fn a_feed_with_three_broken_rows_imports_the_rest_and_names_the_three() {
+    let place = Place::new(Kind::Sqlite).await.expect("SQLite is built in");
+    let feed = place.data_dir().join("products.csv");
+    std::fs::write(&feed, FEED).unwrap();
+    let mut command = doorstep_command();
+    for (key, value) in place.settings() {
+        command.arg("--set").arg(format!("{key}={value}"));
+    }
+    command
+        .args(["catalog", "import", "--format", "shopify-csv", "--json"])
+        .arg(&feed)
+        .stdin(Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let output = output.await.unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let file = feed.display();
+    for row in [
+        format!("{file}:3: Variant Price: `twelve` is not a price"),
+        format!("{file}:4: Title: it is empty"),
+        format!("{file}:5: Variant Inventory Qty: `many` is not a whole number"),
+    ] {
+        assert!(told.contains(&row), "{row} is not in {told}");
+    }
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["imported"], 1, "{summary}");
+    assert_eq!(summary["refused"], 3, "{summary}");
+    let lines: Vec<u64> = summary["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["line"].as_u64().unwrap())
+        .collect();
+    assert_eq!(lines, [3, 4, 5]);
+
+    // The rest is found, and nothing of the broken rows is.
+    let process = Launch::serve(&place).start().await;
+    let url = format!("http://{}/search/suggest?q=zephyr", process.address());
+    let found: Value = http().get(url).send().await.unwrap().json().await.unwrap();
+    let found = found["suggestions"].as_array().unwrap();
+    let titles: Vec<&str> = found
+        .iter()
+        .map(|suggestion| suggestion["title"].as_str().unwrap())
+        .collect();
+    assert_eq!(titles, ["Zephyr Hammock"]);
+}
+
+#[tokio::test]
+async fn what_is_begun_to_be_typed_suggests_products_and_too_much_of_it_is_refused() {
+    let shop = Shop::open().await;
+    let ask = async |query: &str| {
+        let url = format!("http://{}/search/suggest?{query}", shop.process.address());
+        let answer = http().get(url).send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.json::<Value>().await.unwrap())
+    };
+    let titles = eventually("the catalog is indexed", async || {
+        let (status, found) = ask("q=kolmar%20r&limit=2").await;
+        assert_eq!(status, 200, "{found}");
+        let found = found["suggestions"].as_array().unwrap().clone();
+        (!found.is_empty()).then_some(found)
+    })
+    .await;
+    assert!(titles.len() <= 2);
+    for suggestion in &titles {
+        let title = suggestion["title"].as_str().unwrap();
+        assert!(title.starts_with("Kolmar R"), "{title}");
+        assert!(!suggestion["id"].as_str().unwrap().is_empty());
+    }
+    assert_eq!(ask("q=").await.1["suggestions"], serde_json::json!([]));
+    let (status, refused) = ask("limit=2").await;
+    assert_eq!(status, 400, "{refused}");
+    let refused = eventually("too much is refused", async || {
+        let (status, answer) = ask("q=kolmar").await;
+        (status != 200).then_some((status, answer))
+    })
+    .await;
+    assert_eq!(refused.0, 429, "{refused:?}");
+}
+
+#[tokio::test]
+async fn the_merchants_synonyms_find_products() {
+    let shop = tempfile::tempdir().unwrap();
+    crate::support::merchant::write(shop.path(), "synonyms.yaml", "en:\n  - [tent, bothy]\n");
+    let place = Place::new(Kind::Sqlite).await.expect("SQLite is built in");
+    let process = Launch::serve(&place)
+        .set("files_dir", &shop.path().display().to_string())
+        .start()
+        .await;
+    let address = process.address();
+    let visitor = Visitor::anonymous(address, "en").await;
+    let mut conversation = visitor.talk(address).await;
+    let found = eventually("the catalog is indexed", async || {
+        let found = titles(
+            &conversation
+                .ask("Do you sell a bothy for two people?")
+                .await,
+        );
+        (!found.is_empty()).then_some(found)
+    })
+    .await;
+    assert!(
+        found.iter().any(|title| title.contains("Tent")),
+        "{found:?}"
+    );
+}
