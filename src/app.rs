@@ -174,6 +174,7 @@ impl App {
         let knowledge = Arc::new(knowledge.map_err(StartError::Problems)?);
         let lesson = merchant.lesson();
         let templates = Arc::new(merchant.templates);
+        let forecasts = Arc::new(Forecasts::new(store.clone(), eta_config(&config)));
         let router = Arc::new(Router::new(RouterParts {
             nlu: Arc::new(nlu.clone()),
             shop: shop.clone(),
@@ -183,7 +184,7 @@ impl App {
             shop_profile: shop_profile(&config),
             margin: nlu.metadata().threshold.margin,
             ambient: ambient.clone(),
-            facts: Arc::new(store.clone()),
+            facts: forecasts.clone(),
             phrasing: open_phrasing(&config, &store)?,
         }));
         let page_key = PageKey::new(config.links.secret.clone());
@@ -222,7 +223,6 @@ impl App {
             .map(|(name, channel)| (name.clone(), channel.capabilities().clone()))
             .collect();
         inbound.open_channels(capabilities.clone());
-        let forecasts = Arc::new(Forecasts::new(store.clone(), eta_config(&config)));
         let workers = match role {
             Role::Web => None,
             Role::All | Role::Worker => Some(

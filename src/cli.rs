@@ -53,6 +53,9 @@ pub enum Command {
     Explain(Explain),
     /// Take past events through changed rules and templates, without sending: who would have got what, before and after.
     Plan(Plan),
+    /// What it was worth.
+    #[command(subcommand)]
+    Report(Report),
     /// Show a notification as a channel would send it.
     Preview(Preview),
     /// Channels.
@@ -118,6 +121,24 @@ pub struct Plan {
     /// The folder with the changed files; they are compared with the configured ones.
     #[arg(long, value_name = "FOLDER")]
     pub files_dir: Option<PathBuf>,
+}
+
+/// `doorstep report`
+#[derive(Debug, Subcommand)]
+pub enum Report {
+    /// What the customers of each variant of each experiment did: asked anyway, opened, followed, bought, returned.
+    Experiments(Experiments),
+}
+
+/// `doorstep report experiments`
+#[derive(Debug, Args)]
+pub struct Experiments {
+    /// Count customers who were first in it so long ago at most: `12h`, `30d`.
+    #[arg(long, value_name = "TIME", default_value = "90d", value_parser = parse_span)]
+    pub since: std::time::Duration,
+    /// How long after the first news what they did counts.
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = parse_span)]
+    pub within: std::time::Duration,
 }
 
 /// `doorstep preview`

@@ -724,7 +724,7 @@
     display: flex; flex-direction: column; overflow: hidden; background: var(--surface);
     border: 1px solid var(--line); border-radius: var(--radius); box-shadow: var(--shadow); animation: rise .28s cubic-bezier(.2, .8, .3, 1);
   }
-  header { display: flex; align-items: center; gap: 12px; padding-block: 12px; padding-inline: 16px 10px; border-block-end: 1px solid var(--line); }
+  .head { display: flex; align-items: center; gap: 12px; padding-block: 12px; padding-inline: 16px 10px; border-block-end: 1px solid var(--line); }
   .mark {
     inline-size: 40px; block-size: 40px; flex: none; border-radius: 50% 50% 8px 8px; background: var(--accent); color: var(--on-accent);
     display: grid; place-items: center; font-size: 18px; font-weight: 700;
@@ -791,7 +791,7 @@
 
   @media (max-width: 480px) {
     .panel { inset: 0; inline-size: 100vw; max-inline-size: none; block-size: var(--seen-height, 100dvh); inset-block-start: var(--seen-top, 0); inset-block-end: auto; border: 0; border-radius: 0; }
-    header { padding-block-start: max(12px, env(safe-area-inset-top)); }
+    .head { padding-block-start: max(12px, env(safe-area-inset-top)); }
     .launcher[aria-expanded="true"] { visibility: hidden; }
   }
   @media (pointer: coarse) { .log:focus-visible { outline: none; } }
@@ -988,7 +988,8 @@
       this.#mark = make("span", { class: "mark", "aria-hidden": "true" });
       this.#title = make("h2", { id: "title" });
       this.#closeButton = make("button", { class: "icon", type: "button", onclick: () => this.close() }, icon("cross"));
-      const header = make("header", {}, this.#mark, this.#title, this.#closeButton);
+      // No <header>: the page has a banner of its own.
+      const header = make("div", { class: "head" }, this.#mark, this.#title, this.#closeButton);
       this.#banner = make("div", { class: "banner", role: "status", hidden: "" });
 
       this.#intro = make("div", { class: "intro" }, make("b"), make("span"));

@@ -10,6 +10,7 @@ use doorstep_core::{
     health::PortError,
     mask::mask_card_numbers,
     nlu::{Nlu, NluContext},
+    order::Order,
     search::SearchIndex,
     shipment::Shipment,
     shop::Shop,
@@ -19,13 +20,15 @@ use iso_currency::Currency;
 
 use crate::{
     dialogue::{Heard, Scene},
+    eta::Eta,
     flows::Flows,
     phrasing::Phrasing,
     templates::Templates,
     turn::{Turn, Waiting},
 };
 
-/// What we were told of parcels by events, which can be fresher than the shop's own record. Implemented by the store.
+/// What we were told of parcels by events, which can be fresher than the shop's own record, and when they are expected:
+/// the same days that notifications and the tracking page tell.
 #[async_trait]
 pub trait ParcelNews: Send + Sync {
     /// The parcels of an order, as the newest events left them.
@@ -33,6 +36,17 @@ pub trait ParcelNews: Send + Sync {
     /// # Errors
     /// The store could not be read; the shop's record is told then.
     async fn shipments_of(&self, order: &OrderNumber) -> Result<Vec<Shipment>, PortError>;
+
+    /// When a parcel is expected, or an order that has none yet; `None` when nobody says, or when it is there.
+    ///
+    /// # Errors
+    /// The store could not be read; no days are told then.
+    async fn expected(
+        &self,
+        order: &Order,
+        parcel: Option<&Shipment>,
+        time_zone: Tz,
+    ) -> Result<Option<Eta>, PortError>;
 }
 
 /// The shop as it speaks to its customers.

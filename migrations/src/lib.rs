@@ -14,6 +14,7 @@ mod m0005_eta;
 mod m0006_order_ids;
 mod m0007_notify;
 mod m0008_model_usage;
+mod m0009_experiments;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_order_ids::Migration),
             Box::new(m0007_notify::Migration),
             Box::new(m0008_model_usage::Migration),
+            Box::new(m0009_experiments::Migration),
         ]
     }
 }

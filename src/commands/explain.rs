@@ -80,6 +80,11 @@ fn tell(decision: &Explained) -> Result<(), Failure> {
         "decision  {} at {}: {}",
         decision.decision, decision.decided_at, decision.reason
     ))?;
+    if let Some((experiment, variant)) = &decision.experiment {
+        print(format!(
+            "variant   `{variant}` of the experiment `{experiment}`"
+        ))?;
+    }
     if decision.decision == "waits"
         && let Some(due) = decision.due_at
     {

@@ -13,6 +13,7 @@ mod migrate;
 mod plan;
 mod preview;
 mod privacy;
+mod report;
 mod say;
 mod serve;
 mod simulate;
@@ -25,7 +26,7 @@ use doorstep_engine::Store;
 
 use crate::{
     app::StartError,
-    cli::{Catalog, Cli, Command, Eval, Events},
+    cli::{Catalog, Cli, Command, Eval, Events, Report},
     config::{Config, Sources},
 };
 
@@ -98,6 +99,9 @@ async fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Eval(Eval::Answers(answers)) => eval::answers::run(cli, answers).await,
         Command::Eval(Eval::Search(search)) => eval::search(cli, search).await,
         Command::Events(Events::Send(event)) => events::send(cli, event).await,
+        Command::Report(Report::Experiments(arguments)) => {
+            report::experiments(cli, arguments).await
+        }
         Command::Privacy => privacy::run(cli).await,
         Command::Catalog(Catalog::Import { file, format }) => {
             catalog::import(cli, file, *format).await

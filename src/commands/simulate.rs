@@ -66,7 +66,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// Until the input ends.
+    /// Until the input ends; the simulator says when there is something to tell.
     async fn play(&self) -> Result<(), Failure> {
         let mut lines = BufReader::new(tokio::io::stdin()).lines();
         let mut customer = CUSTOMER.to_owned();
@@ -78,7 +78,10 @@ impl Stage {
                     None => return Ok(()),
                     Some(line) => match read(line.trim()) {
                         Ok(None) => {}
-                        Ok(Some(Line::As(name))) => (customer, shown) = (name, 0),
+                        Ok(Some(Line::As(name))) => {
+                            shown = self.tell(&name, 0)?;
+                            customer = name;
+                        }
                         Ok(Some(Line::Faults(faults))) => self.simulator.inject(faults),
                         Ok(Some(Line::Act(act))) => {
                             if let Err(error) = self.simulator.act(&customer, act).await {
@@ -92,8 +95,6 @@ impl Stage {
                     changes = now;
                     shown = self.tell(&customer, shown)?;
                 }
-                // What came before the customer was first seen.
-                () = tokio::time::sleep(Duration::from_millis(500)) => shown = self.tell(&customer, shown)?,
             }
         }
     }

@@ -32,6 +32,14 @@ use crate::limit::Try;
 /// A longer factor is none.
 const MAX_FACTOR: usize = 200;
 
+/// The steps of a parcel that goes well.
+const STEPS: [TrackingStatus; 4] = [
+    TrackingStatus::PreTransit,
+    TrackingStatus::InTransit,
+    TrackingStatus::OutForDelivery,
+    TrackingStatus::Delivered,
+];
+
 /// An order that a token opened.
 struct Opened {
     scope: TrackingScope,
@@ -52,6 +60,8 @@ enum Contents {
 struct TrackFacts {
     heading: String,
     order_status: Option<String>,
+    /// What the steps of a parcel that goes well are called.
+    steps: Vec<String>,
     parcels: Vec<ParcelFacts>,
     items: Vec<ItemFacts>,
     refused: Option<String>,
@@ -65,7 +75,7 @@ struct ParcelFacts {
     status: String,
     /// `bad` when something went wrong, else `good`.
     mood: &'static str,
-    /// How far of four steps.
+    /// How far of the four [`STEPS`].
     step: u8,
     window: Option<String>,
     carrier: Option<String>,
@@ -100,7 +110,13 @@ pub(super) async fn show(
     app.take_page_visit(caller.ip)?;
     let asked = asked.lang.as_deref();
     match open(&app, &token).await? {
-        Some(opened) => page(&app, asked, &headers, &opened, Contents::Closed).await,
+        Some(opened) => {
+            // The page stands without the statistic.
+            if let Err(error) = app.store.note_followed(&opened.scope).await {
+                tracing::warn!(%error, "an opened tracking page was not counted");
+            }
+            page(&app, asked, &headers, &opened, Contents::Closed).await
+        }
         None => app.html.missing(&app, asked, &headers),
     }
 }
@@ -188,6 +204,9 @@ async fn page(
     let facts = TrackFacts {
         heading: sentence(&words.heading),
         order_status: order_status(record.order.status, speech),
+        steps: STEPS
+            .map(|step| words.status(step.as_str()).to_owned())
+            .to_vec(),
         parcels: parcels(app, record, speech, time_zone).await?,
         items: match contents {
             Contents::Open => items(record),

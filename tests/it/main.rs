@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+mod accessibility;
 mod answers;
 mod bad_input;
 mod browser;

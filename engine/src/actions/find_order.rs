@@ -17,10 +17,11 @@ use doorstep_core::{
 
 use super::{
     Action, ArgumentSpec, Call, FactMap, Outcome, OutcomeSpec, Takes, facts, json,
-    order::{OrderFacts, merge_news},
+    order::{Expected, OrderFacts, merge_news},
 };
 use crate::{
     dialogue::press::Press,
+    eta::Eta,
     flows::SlotKind,
     second_factor::{self, COOL_DOWN, MAX_WRONG_TRIES},
     turn::Effect,
@@ -295,16 +296,46 @@ async fn found(call: &mut Call<'_>, mut order: Order) -> Outcome {
         }
     }
     call.memory.order = Some(order.number.clone());
-    let zone = order.customer.time_zone;
-    let today = call
-        .scene
-        .now
-        .with_timezone(&zone.unwrap_or_else(|| call.scene.parts.time_zone_of(call.scene.waiting)))
-        .date_naive();
+    let expected = forecast(call, &order, &mut sources).await;
     Outcome {
         sources,
-        ..Outcome::of("found").with("order", OrderFacts::of(&order, today))
+        ..Outcome::of("found").with("order", OrderFacts::of(&order, &expected))
     }
+}
+
+/// When the order is expected while it has no parcel, and each of its parcels.
+async fn forecast(call: &Call<'_>, order: &Order, sources: &mut Vec<FactSource>) -> Expected {
+    let zone = order.customer.time_zone;
+    let zone = zone.unwrap_or_else(|| call.scene.parts.time_zone_of(call.scene.waiting));
+    let mut expected = Expected::default();
+    let parcels = order.shipments.iter().map(Some);
+    let none = order.shipments.is_empty().then_some(None);
+    for parcel in parcels.chain(none) {
+        let facts = &call.scene.parts.facts;
+        let eta = facts.expected(order, parcel, zone).await;
+        let eta = eta.unwrap_or_else(|error| {
+            tracing::warn!(%error, "no days are told: what was learnt could not be read");
+            None
+        });
+        sources.extend(eta.as_ref().and_then(forecast_source));
+        let window = eta.map(|eta| eta.window);
+        match parcel {
+            Some(_) => expected.parcels.push(window),
+            None => expected.order = window,
+        }
+    }
+    expected
+}
+
+/// Whose word the days are; the shop's own stands there already.
+fn forecast_source(eta: &Eta) -> Option<FactSource> {
+    if eta.source.starts_with("shop:") {
+        return None;
+    }
+    Some(FactSource {
+        name: eta.source.clone(),
+        as_of: eta.as_of?,
+    })
 }
 
 fn tracking_source(parcel: &doorstep_core::shipment::Shipment) -> Option<FactSource> {

@@ -6,10 +6,27 @@ use chrono::NaiveDate;
 use doorstep_core::{
     Money, Timestamp,
     order::{DateWindow, Order, OrderStatus},
-    shipment::{Shipment, TrackingStatus},
+    shipment::Shipment,
 };
 use iso_currency::Currency;
 use serde::Serialize;
+
+/// When an order and its parcels are expected.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Expected {
+    /// The order, while it has no parcel.
+    pub(crate) order: Option<DateWindow>,
+    /// Its parcels, in their order.
+    pub(crate) parcels: Vec<Option<DateWindow>>,
+}
+
+impl Expected {
+    fn of_parcel(&self, order: &Order, parcel: &Shipment) -> Option<DateWindow> {
+        let mut parcels = order.shipments.iter().zip(&self.parcels);
+        let found = parcels.find(|(other, _)| other.tracking_number == parcel.tracking_number);
+        found.and_then(|(_, window)| *window)
+    }
+}
 
 /// The fact `order`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -45,11 +62,13 @@ struct ParcelFacts {
 }
 
 impl OrderFacts {
-    /// What is told of `order` on `today` (in the customer's calendar).
-    pub(crate) fn of(order: &Order, today: NaiveDate) -> Self {
+    /// What is told of `order`.
+    pub(crate) fn of(order: &Order, expected: &Expected) -> Self {
         let main = main_parcel(&order.shipments);
         let stage = stage(order, main);
-        let eta = eta(order, main, stage, today);
+        let of_parcel = |parcel: &Shipment| expected.of_parcel(order, parcel);
+        let eta = main.map_or(expected.order, of_parcel);
+        let eta = eta.filter(|_| !is_over(order, main));
         Self {
             number: order.number.to_string(),
             stage,
@@ -61,7 +80,11 @@ impl OrderFacts {
             carrier: main.map(|parcel| parcel.carrier.clone()),
             tracking_number: main.map(|parcel| parcel.tracking_number.to_string()),
             status_at: main.and_then(|parcel| parcel.status_at),
-            parcels: order.shipments.iter().map(ParcelFacts::of).collect(),
+            parcels: order
+                .shipments
+                .iter()
+                .map(|parcel| ParcelFacts::of(parcel, of_parcel(parcel)))
+                .collect(),
         }
     }
 
@@ -132,13 +155,13 @@ const STAGES: [&str; 17] = [
 ];
 
 impl ParcelFacts {
-    fn of(parcel: &Shipment) -> Self {
+    fn of(parcel: &Shipment, eta: Option<DateWindow>) -> Self {
         Self {
             carrier: parcel.carrier.clone(),
             tracking_number: parcel.tracking_number.to_string(),
             stage: parcel.status.as_str(),
             status_at: parcel.status_at,
-            eta: parcel.estimated.filter(|_| !parcel.status.is_final()),
+            eta,
         }
     }
 }
@@ -169,32 +192,16 @@ fn stage(order: &Order, main: Option<&Shipment>) -> &'static str {
     }
 }
 
-/// The carrier's estimate, else what the shop promised as long as that can still be kept.
-fn eta(
-    order: &Order,
-    main: Option<&Shipment>,
-    stage: &str,
-    today: NaiveDate,
-) -> Option<DateWindow> {
-    const EXPECTED: [&str; 8] = [
-        "processing",
-        "shipped",
-        "pre_transit",
-        "in_transit",
-        "out_for_delivery",
-        "delivery_attempt",
-        "delayed",
-        "exception",
-    ];
-    if !EXPECTED.contains(&stage) {
-        return None;
+/// Whether nothing more comes of an order, whatever was said of its parcels.
+fn is_over(order: &Order, main: Option<&Shipment>) -> bool {
+    match order.status {
+        OrderStatus::AwaitingPayment
+        | OrderStatus::Cancelled
+        | OrderStatus::Returned
+        | OrderStatus::Refunded => true,
+        OrderStatus::Delivered => main.is_none(),
+        OrderStatus::Processing | OrderStatus::Shipped => false,
     }
-    let estimated = main.and_then(|parcel| parcel.estimated);
-    let still_open = |window: &DateWindow| window.to >= today;
-    let on_time = main.is_none_or(|parcel| parcel.status != TrackingStatus::Delayed);
-    estimated
-        .or(order.promised.filter(|_| on_time))
-        .filter(still_open)
 }
 
 fn is_late(order: &Order, eta: Option<DateWindow>) -> bool {

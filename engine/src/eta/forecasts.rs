@@ -5,12 +5,16 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use chrono::{Days, NaiveTime, TimeDelta};
 use chrono_tz::Tz;
-use doorstep_core::{Timestamp, order::Order, shipment::Shipment};
+use doorstep_core::{OrderNumber, Timestamp, health::PortError, order::Order, shipment::Shipment};
 
-use super::{Authority, Estimates, Eta, Model, Parcel, by_carrier, by_shop};
-use crate::store::{OrderRecord, Store, StoreError};
+use super::{Authority, Estimates, Eta, Model, Parcel, told};
+use crate::{
+    router::ParcelNews,
+    store::{OrderRecord, Store, StoreError},
+};
 
 /// How far back is learnt from, and how many parcels at most: what is older or more tells nothing new.
 const MEMORY_DAYS: i64 = 730;
@@ -158,9 +162,8 @@ impl Forecasts {
         let now = self.store.ambient().now();
         let today = now.with_timezone(&time_zone).date_naive();
         Ok(Estimates {
-            carrier: by_carrier(shipment, today),
             learned: self.by_history(order, shipment, now, time_zone).await?,
-            promised: by_shop(order, shipment, today),
+            ..told(order, shipment, today)
         })
     }
 
@@ -211,6 +214,32 @@ impl Forecasts {
             source: format!("learned:{:.0} %", self.config.probability * 100.0),
             as_of: Some(learnt.at),
         }))
+    }
+}
+
+/// Chats tell the same days.
+#[async_trait]
+impl ParcelNews for Forecasts {
+    async fn shipments_of(&self, order: &OrderNumber) -> Result<Vec<Shipment>, PortError> {
+        let shipments = self.store.shipments_of(order).await;
+        shipments.map_err(|error| PortError::new("store", error))
+    }
+
+    async fn expected(
+        &self,
+        order: &Order,
+        parcel: Option<&Shipment>,
+        time_zone: Tz,
+    ) -> Result<Option<Eta>, PortError> {
+        // Asked of the shop just now.
+        let record = OrderRecord {
+            order: order.clone(),
+            source: "shop".into(),
+            as_of: self.store.ambient().now(),
+            customer: None,
+        };
+        let eta = self.estimate(Some(&record), parcel, time_zone).await;
+        eta.map_err(|error| PortError::new("store", error))
     }
 }
 

@@ -96,6 +96,19 @@ impl Estimates {
     }
 }
 
+/// What carrier and shop say, as of `today` in the destination's calendar; nothing that was learnt.
+pub(crate) fn told(
+    order: Option<&OrderRecord>,
+    shipment: Option<&Shipment>,
+    today: NaiveDate,
+) -> Estimates {
+    Estimates {
+        carrier: by_carrier(shipment, today),
+        learned: None,
+        promised: by_shop(order, shipment, today),
+    }
+}
+
 /// Whether a customer who was told one window should hear of another: it ends later, or begins earlier, by more than a
 /// quarter of the days they were told. A window that only became narrower keeps what was said.
 pub fn has_moved(told: DateWindow, now: DateWindow) -> bool {

@@ -49,9 +49,10 @@ impl Notifier {
         let rule = self.rules.named(&waiting.rule);
         let (audience, at_most) = match (rule, &matter) {
             (Some(rule), Some(matter)) => {
+                let dealt = rule.dealt(matter.customer.as_ref());
                 let asked = Asked {
-                    rule,
-                    channels: &rule.channels,
+                    rule: &dealt.rule,
+                    channels: &dealt.rule.channels,
                     matter,
                     others: &matters,
                     stage: Stage::Again,
@@ -116,9 +117,10 @@ impl Notifier {
         let (Some(rule), Some(matter)) = (rule, matters.pop()) else {
             return Ok(FallenBack::Ends(Some(gone(&falling.rule))));
         };
+        let dealt = rule.dealt(matter.customer.as_ref());
         let asked = Asked {
-            rule,
-            channels: after(rule, falling),
+            rule: &dealt.rule,
+            channels: after(&dealt.rule, falling),
             matter: &matter,
             others: &matters,
             stage: Stage::Again,

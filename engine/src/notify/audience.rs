@@ -163,13 +163,15 @@ impl Notifier {
         let digest = rule
             .digest
             .filter(|_| asked.stage == Stage::First && asked.matter.shipment.is_some());
-        let gathered = now + digest.unwrap_or_default();
+        let waited = rule.wait.filter(|_| asked.stage == Stage::First);
+        let gathered = now + digest.max(waited).unwrap_or_default();
         let quiet_hours = self.rules.limits().quiet_hours.filter(|_| !rule.urgent);
         let quiet = quiet_hours.and_then(|hours| hours.end(gathered, zone));
-        let (until, reason) = match (quiet, digest) {
-            (Some(until), _) => (until, format!("waits for the end of quiet hours in {zone}")),
-            (None, Some(_)) => (gathered, "waits for other parcels of its order".to_owned()),
-            (None, None) => return None,
+        let (until, reason) = match (quiet, digest, waited) {
+            (Some(until), ..) => (until, format!("waits for the end of quiet hours in {zone}")),
+            (None, Some(_), _) => (gathered, "waits for other parcels of its order".to_owned()),
+            (None, None, Some(_)) => (gathered, "waits as its variant says".to_owned()),
+            (None, None, None) => return None,
         };
         Some(Wait {
             until,

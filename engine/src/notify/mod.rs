@@ -5,6 +5,7 @@
 
 mod again;
 mod audience;
+mod experiments;
 mod facts;
 mod limits;
 mod matter;
@@ -20,6 +21,7 @@ use doorstep_core::{
     message::Content, notification::Topic, shipment::Shipment,
 };
 
+pub use experiments::{Estimate, Experiment, Share, Variant};
 pub use limits::{Limits, QuietHours, duration};
 pub use rules::{EVENTS, OncePer, Rule, Rules, Send};
 
@@ -187,21 +189,27 @@ impl Notifier {
         let label = matter.event.event.kind.label();
         let mut decisions = Vec::new();
         for rule in self.rules.on(label) {
+            let dealt = rule.dealt(matter.customer.as_ref());
             let asked = Asked {
-                rule,
-                channels: &rule.channels,
+                rule: &dealt.rule,
+                channels: &dealt.rule.channels,
                 matter,
                 others: &[],
                 stage: Stage::First,
             };
+            let audience = self.find_audience(&asked).await?;
+            let template = dealt.rule.template.clone();
+            let (audience, trial) = dealt.settle(audience);
             decisions.push(Decision {
+                // The news is the same in every variant.
                 dedupe_key: matter.dedupe_key(rule),
                 rule: rule.name.clone(),
-                template: rule.template.clone(),
+                template,
                 topic: rule.topic,
                 urgent: rule.urgent,
                 at_most: self.at_most(rule, matter.customer.as_ref()),
-                audience: self.find_audience(&asked).await?,
+                audience,
+                trial,
             });
         }
         if decisions.is_empty() {
@@ -213,6 +221,7 @@ impl Notifier {
                 urgent: false,
                 at_most: None,
                 audience: Audience::Held(format!("no rule on `{label}`")),
+                trial: None,
             });
         }
         Ok(decisions)

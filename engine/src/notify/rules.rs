@@ -14,6 +14,7 @@
 //!     fallback_after: 30m          # with `send: first`: the next channel gets what did not arrive by then
 //!     digest: 10m                  # parcels of one order with the same news by then share a message
 //!     name: on_the_van             # what explanations call it; <on>:<template> by default
+//!     experiment: {}               # several ways to tell it: see experiments.rs
 //! ```
 
 use std::time::Duration;
@@ -22,7 +23,10 @@ use doorstep_core::{ChannelName, ConfigFiles, Problem, event::Due, notification:
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use super::limits::{self, Limits, LimitsReader, LimitsSource};
+use super::{
+    experiments::{Experiment, ExperimentSource},
+    limits::{self, Limits, LimitsReader, LimitsSource},
+};
 use crate::{
     templates::{Facts, Templates},
     yaml::{self, suggestion},
@@ -85,6 +89,10 @@ pub struct Rule {
     pub fallback_after: Option<Duration>,
     /// How long it waits for the same news of other parcels of its order, to be told in one message.
     pub digest: Option<Duration>,
+    /// How long it waits in any case: as the customer's variant of the experiment says.
+    pub wait: Option<Duration>,
+    /// Ways to tell it that are compared.
+    pub experiment: Option<Experiment>,
 }
 
 /// On how many channels of a rule.
@@ -127,6 +135,7 @@ struct Source {
     fallback_after: Option<Spanned<String>>,
     digest: Option<Spanned<String>>,
     name: Option<Spanned<String>>,
+    experiment: Option<ExperimentSource>,
 }
 
 impl Rules {
@@ -158,6 +167,8 @@ impl Rules {
                         };
                         let named = source.name.is_some();
                         let line = source.name.as_ref().map(yaml::line);
+                        let trial_line =
+                            source.experiment.as_ref().map_or(0, ExperimentSource::line);
                         let after_line = source.after.as_ref().map_or(0, yaml::line);
                         let Some(mut rule) = reader.rule(source, templates, channels) else {
                             continue;
@@ -173,6 +184,13 @@ impl Rules {
                             let fix = "give both the same time".to_owned();
                             reader.problem("after", after_line, message, fix);
                         }
+                        let trial = rule.experiment.as_ref().map(|trial| &trial.name);
+                        let mut others = rules.iter().filter_map(|rule| rule.experiment.as_ref());
+                        if others.any(|other| Some(&other.name) == trial) {
+                            let message = "another experiment has this name".to_owned();
+                            let fix = "give each experiment a name of its own".to_owned();
+                            reader.problem("experiment.name", trial_line, message, fix);
+                        }
                         rule.name = free_name(&rules, rule.name);
                         rules.push(rule);
                     }
@@ -182,8 +200,10 @@ impl Rules {
         }
         let mut checked = std::collections::BTreeSet::new();
         for rule in &rules {
-            if checked.insert((&rule.template, &rule.on)) {
-                problems.extend(templates.check_notification(&rule.template, &samples(&rule.on)));
+            for template in rule.templates() {
+                if checked.insert((template, &rule.on)) {
+                    problems.extend(templates.check_notification(template, &samples(&rule.on)));
+                }
             }
         }
         problems.sort_by(|a, b| (&a.file, a.line, &a.field).cmp(&(&b.file, b.line, &b.field)));
@@ -215,7 +235,8 @@ impl Rules {
 
     /// The first event on which a template is used.
     pub fn event_of(&self, template: &str) -> Option<&str> {
-        let rule = self.rules.iter().find(|rule| rule.template == template);
+        let mut rules = self.rules.iter();
+        let rule = rules.find(|rule| rule.templates().any(|own| own == template));
         rule.map(|rule| rule.on.as_str())
     }
 }
@@ -232,7 +253,7 @@ fn free_name(rules: &[Rule], name: String) -> String {
 }
 
 /// Turns the YAML of one rule into the rule, collecting what is wrong.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     file: &'a str,
     index: usize,
     problems: &'a mut Vec<Problem>,
@@ -320,8 +341,13 @@ impl Reader<'_> {
             || format!("{}:{}", source.on.value, source.template.value),
             |name| name.value,
         );
+        let experiment = source
+            .experiment
+            .map(|source| source.read(&name, self, templates, channels));
         (self.problems.len() == before).then_some(Rule {
             name,
+            experiment,
+            wait: None,
             urgent: source.urgent.unwrap_or(false),
             after,
             fallback_after,
@@ -339,7 +365,11 @@ impl Reader<'_> {
         })
     }
 
-    fn duration(&mut self, field: &str, found: Option<&Spanned<String>>) -> Option<Duration> {
+    pub(super) fn duration(
+        &mut self,
+        field: &str,
+        found: Option<&Spanned<String>>,
+    ) -> Option<Duration> {
         let found = found?;
         let duration = limits::duration(&found.value);
         if duration.is_none() {
@@ -350,7 +380,7 @@ impl Reader<'_> {
         duration
     }
 
-    fn known(&mut self, field: &str, found: &Spanned<String>, known: &[&str]) {
+    pub(super) fn known(&mut self, field: &str, found: &Spanned<String>, known: &[&str]) {
         if !known.contains(&found.value.as_str()) {
             let fix = suggestion(&found.value, known.iter().copied());
             let message = format!("`{}` is not known", found.value);
@@ -375,7 +405,7 @@ impl Reader<'_> {
         choices[0].1
     }
 
-    fn problem(&mut self, field: &str, line: usize, message: String, fix: String) {
+    pub(super) fn problem(&mut self, field: &str, line: usize, message: String, fix: String) {
         self.problems.push(Problem {
             file: self.file.to_owned(),
             line,

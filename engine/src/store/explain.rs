@@ -28,6 +28,8 @@ pub struct Explained {
     pub decision: String,
     /// Why.
     pub reason: String,
+    /// The rule's experiment and the customer's variant of it, where it had one.
+    pub experiment: Option<(String, String)>,
     /// When it was decided, or first put off.
     pub decided_at: Timestamp,
     /// While it waits, when it is decided again; once told, when that was, if it had waited.
@@ -170,6 +172,9 @@ fn read_decision(row: &Row) -> Result<Explained, DbErr> {
         template: row.get("template")?,
         decision: row.get("decision")?,
         reason: row.get("reason")?,
+        experiment: row
+            .get::<Option<String>>("experiment")?
+            .zip(row.get("variant")?),
         decided_at: row.time("created_at")?,
         due_at: row.optional_time("due_at")?,
         told_with: row

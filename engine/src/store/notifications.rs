@@ -13,7 +13,7 @@ use doorstep_core::{
 use sea_orm::DbErr;
 
 use super::{
-    Store, StoreError, Transaction, events, execute,
+    Store, StoreError, Transaction, Trial, events, execute,
     orders::lock_order,
     query_one,
     row::{at, optional_text, optional_uuid},
@@ -39,6 +39,8 @@ pub struct Decision {
     pub at_most: Option<AtMost>,
     /// Who hears it, or why nobody does.
     pub audience: Audience,
+    /// The customer's place in the rule's experiment.
+    pub trial: Option<Trial>,
 }
 
 /// How many notifications a customer hears since a time, urgent ones aside.
@@ -290,6 +292,10 @@ impl CommitDecisions {
         said: &mut Said,
     ) -> Result<Decided, DbErr> {
         let held = match (&decision.audience, history) {
+            // Those held out are who else would have heard it: of history nobody would.
+            (Audience::Held(_), Some(history)) if decision.trial.is_some() => {
+                Some(history.to_owned())
+            }
             (Audience::Held(reason), _) => Some(reason.clone()),
             (_, Some(history)) => Some(history.to_owned()),
             (Audience::Told(recipients), None) => {
@@ -421,7 +427,10 @@ impl CommitDecisions {
         reason: &str,
     ) -> Result<(), DbErr> {
         let key = held_key(self.event, &decision.rule);
-        let note = Note::new(decision, &key, "held", reason);
+        let mut note = Note::new(decision, &key, "held", reason);
+        // Held for its experiment's sake; for any other reason it is in no variant.
+        let held_out = matches!(&decision.audience, Audience::Held(own) if own == reason);
+        note.trial = note.trial.filter(|_| held_out);
         self.note(transaction, note).await.map(drop)
     }
 
@@ -436,8 +445,8 @@ impl CommitDecisions {
         let inserted = execute(
             transaction,
             "INSERT INTO notifications (id, dedupe_key, event_id, customer_id, order_number, topic, template, decision,
-                    reason, created_at, rule, urgent, due_at, digest_id)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                    reason, created_at, rule, urgent, due_at, digest_id, experiment, variant)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
                 ON CONFLICT (dedupe_key) DO NOTHING",
             [
                 id.0.into(),
@@ -454,6 +463,8 @@ impl CommitDecisions {
                 decision.urgent.into(),
                 sea_orm::Value::BigInt(note.due_at.map(|due| due.timestamp_millis())),
                 optional_uuid(note.digest.map(|id| id.0)),
+                optional_text(note.trial.map(|trial| &trial.experiment)),
+                optional_text(note.trial.map(|trial| &trial.variant)),
             ],
         )
         .await?;
@@ -474,6 +485,7 @@ struct Note<'a> {
     reason: &'a str,
     due_at: Option<Timestamp>,
     digest: Option<NotificationId>,
+    trial: Option<&'a Trial>,
 }
 
 impl<'a> Note<'a> {
@@ -485,6 +497,7 @@ impl<'a> Note<'a> {
             reason,
             due_at: None,
             digest: None,
+            trial: decision.trial.as_ref(),
         }
     }
 }

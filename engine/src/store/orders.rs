@@ -9,7 +9,6 @@ use async_trait::async_trait;
 use doorstep_core::{
     ChannelName, CommerceEventId, CustomerId, OrderNumber, ShopCustomerId, ShopOrderId, SourceName,
     Timestamp, TrackingNumber,
-    health::PortError,
     message::Address,
     order::{Order, OrderCustomer, OrderRef},
     shipment::{Shipment, TrackingEvent, TrackingStatus},
@@ -565,16 +564,6 @@ fn rank_sql() -> String {
     }
     sql.push_str(" ELSE -1 END");
     sql
-}
-
-/// What events told of parcels is part of what a customer is answered.
-#[async_trait]
-impl crate::router::ParcelNews for Store {
-    async fn shipments_of(&self, order: &OrderNumber) -> Result<Vec<Shipment>, PortError> {
-        Store::shipments_of(self, order)
-            .await
-            .map_err(|error| PortError::new("store", error))
-    }
 }
 
 #[cfg(test)]

@@ -616,7 +616,8 @@ async fn forget_customer(transaction: &Transaction<'_>, id: Uuid) -> Result<(), 
         "DELETE FROM identities WHERE customer_id = $1",
         "DELETE FROM preferences WHERE customer_id = $1",
         "DELETE FROM consents WHERE customer_id = $1",
-        "UPDATE notifications SET customer_id = NULL WHERE customer_id = $1",
+        "UPDATE notifications SET customer_id = NULL, experiment = NULL, variant = NULL, followed_at = NULL
+            WHERE customer_id = $1",
         "UPDATE orders SET customer_id = NULL WHERE customer_id = $1",
         "DELETE FROM customers WHERE id = $1",
     ] {

@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub(crate) mod browser;
 pub(crate) mod chat;
 pub(crate) mod database;
 pub(crate) mod hooks;

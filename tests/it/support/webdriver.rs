@@ -58,6 +58,19 @@ impl WebDriver {
             .await;
     }
 
+    /// A command of the Chrome DevTools Protocol, by chromedriver's extension.
+    pub(crate) async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        let body = json!({ "cmd": command, "params": parameters });
+        self.post("goog/cdp/execute", body).await
+    }
+
+    /// The whole page, also what lies below the window's edge, as base64 of a PNG.
+    pub(crate) async fn whole_page(&self) -> String {
+        let how = json!({ "format": "png", "captureBeyondViewport": true });
+        let answer = self.devtools("Page.captureScreenshot", how).await;
+        answer["data"].as_str().expect("base64").to_owned()
+    }
+
     /// What is seen, as base64 of a PNG.
     pub(crate) async fn screenshot(&self) -> String {
         let answer = call(self.http.get(format!("{}/screenshot", self.session))).await;

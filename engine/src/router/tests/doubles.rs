@@ -10,6 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use chrono::{NaiveDate, TimeDelta};
+use chrono_tz::Tz;
 use doorstep_core::{
     Clock, Entropy, Health, Language, Money, OrderNumber, ShopCustomerId, Sku, SourceName,
     Timestamp,
@@ -27,7 +28,11 @@ use doorstep_core::{
 use iso_currency::Currency;
 use regex::Regex;
 
-use crate::router::ParcelNews;
+use crate::{
+    eta::{self, Eta, EtaConfig},
+    router::ParcelNews,
+    store::OrderRecord,
+};
 
 /// Noon in Madrid, a Saturday.
 pub(super) const NOW: &str = "2026-11-21T11:00:00Z";
@@ -434,10 +439,20 @@ fn product_hits(text: &str) -> Vec<SearchHit> {
 }
 
 /// What carriers told us of parcels.
-#[derive(Default)]
 pub(super) struct FakeNews {
+    pub(super) clock: Arc<FakeClock>,
     pub(super) down: AtomicBool,
     pub(super) parcels: Mutex<Vec<Shipment>>,
+}
+
+impl FakeNews {
+    pub(super) fn new(clock: Arc<FakeClock>) -> Self {
+        Self {
+            clock,
+            down: AtomicBool::default(),
+            parcels: Mutex::default(),
+        }
+    }
 }
 
 #[async_trait]
@@ -447,6 +462,24 @@ impl ParcelNews for FakeNews {
             return Err(PortError::new("store", "busy"));
         }
         Ok(self.parcels.lock().unwrap().clone())
+    }
+
+    async fn expected(
+        &self,
+        order: &Order,
+        parcel: Option<&Shipment>,
+        time_zone: Tz,
+    ) -> Result<Option<Eta>, PortError> {
+        let record = OrderRecord {
+            order: order.clone(),
+            source: "fake".into(),
+            as_of: self.clock.now(),
+            customer: None,
+        };
+        let today = self.clock.now().with_timezone(&time_zone).date_naive();
+        let trust = EtaConfig::default().trust;
+        let told = eta::told(Some(&record), parcel, today);
+        Ok(told.most_trusted(&trust).cloned())
     }
 }
 

@@ -41,12 +41,13 @@ impl Chat {
 
     /// With more of the merchant's files than those that are shipped.
     fn with(more: &[(&str, &str)]) -> Self {
+        let clock = Arc::new(FakeClock::new());
         let ports = Ports {
-            clock: Arc::new(FakeClock::new()),
+            clock: clock.clone(),
             nlu: Arc::new(FakeNlu::default()),
             shop: Arc::new(FakeShop::new()),
             index: Arc::new(FakeIndex::default()),
-            news: Arc::new(FakeNews::default()),
+            news: Arc::new(FakeNews::new(clock)),
         };
         let (templates, flows) = words(more);
         let ambient = Ambient {
