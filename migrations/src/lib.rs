@@ -13,6 +13,7 @@ mod m0004_channels;
 mod m0005_eta;
 mod m0006_order_ids;
 mod m0007_notify;
+mod m0008_told_window;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_eta::Migration),
             Box::new(m0006_order_ids::Migration),
             Box::new(m0007_notify::Migration),
+            Box::new(m0008_told_window::Migration),
         ]
     }
 }

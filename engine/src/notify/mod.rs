@@ -8,11 +8,15 @@ mod audience;
 mod facts;
 mod limits;
 mod matter;
+mod moved;
 pub mod rehearsal;
 mod rules;
 mod schedule;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use chrono_tz::Tz;
 use doorstep_core::{
@@ -21,6 +25,7 @@ use doorstep_core::{
 };
 
 pub use limits::{Limits, QuietHours, duration};
+use rules::ETA_MOVED;
 pub use rules::{EVENTS, OncePer, Rule, Rules, Send};
 
 use self::{
@@ -45,11 +50,17 @@ pub struct NotifyConfig {
     pub time_zone: Tz,
 }
 
+/// What a merchant writes about notifications: rules and the words they name, which change together.
+struct Book {
+    rules: Rules,
+    templates: Arc<Templates>,
+}
+
 /// Decides who hears of an event.
 pub struct Notifier {
     store: Store,
-    rules: Rules,
-    templates: Arc<Templates>,
+    /// A decision keeps the book that it began with.
+    book: RwLock<Arc<Book>>,
     capabilities: HashMap<ChannelName, Capabilities>,
     config: NotifyConfig,
     forecasts: Arc<Forecasts>,
@@ -96,12 +107,22 @@ impl Notifier {
         Self {
             forecasts: Arc::new(Forecasts::new(store.clone(), forecasts)),
             store,
-            rules,
-            templates,
+            book: RwLock::new(Arc::new(Book { rules, templates })),
             capabilities,
             config,
             pages: None,
         }
+    }
+
+    /// Decides by other rules and words from now on: all of them at once. What waits by a rule that is no more is not
+    /// told.
+    pub fn renew(&self, rules: Rules, templates: Arc<Templates>) {
+        let mut book = self.book.write().unwrap_or_else(PoisonError::into_inner);
+        *book = Arc::new(Book { rules, templates });
+    }
+
+    fn book(&self) -> Arc<Book> {
+        Arc::clone(&self.book.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Tells where an order is followed, and in what sells where it is stopped.
@@ -169,7 +190,7 @@ impl Notifier {
             return Ok(Some(Outcome::NotYet));
         }
         let matter = self.gather(event).await?;
-        let decisions = self.apply_rules(&matter).await?;
+        let decisions = self.apply_rules(&self.book(), &matter).await?;
         let subject = matter.subject();
         let decided = match self.store.commit_decisions(id, subject, decisions).await? {
             Verdict::Decided(decided) => decided,
@@ -183,26 +204,29 @@ impl Notifier {
         Ok(Some(Outcome::Decided(decided)))
     }
 
-    async fn apply_rules(&self, matter: &Matter) -> Result<Vec<Decision>, NotifyError> {
+    async fn apply_rules(
+        &self,
+        book: &Book,
+        matter: &Matter,
+    ) -> Result<Vec<Decision>, NotifyError> {
         let label = matter.event.event.kind.label();
         let mut decisions = Vec::new();
-        for rule in self.rules.on(label) {
-            let asked = Asked {
-                rule,
-                channels: &rule.channels,
-                matter,
-                others: &[],
-                stage: Stage::First,
-            };
-            decisions.push(Decision {
-                dedupe_key: matter.dedupe_key(rule),
-                rule: rule.name.clone(),
-                template: rule.template.clone(),
-                topic: rule.topic,
-                urgent: rule.urgent,
-                at_most: self.at_most(rule, matter.customer.as_ref()),
-                audience: self.find_audience(&asked).await?,
-            });
+        for rule in book.rules.on(label) {
+            let key = matter.dedupe_key(rule);
+            decisions.push(self.apply(book, rule, matter, key).await?);
+        }
+        let mut on_moved = book.rules.on(ETA_MOVED).peekable();
+        if on_moved.peek().is_some()
+            && let Some(key) = self.moved_window(matter).await?
+        {
+            for rule in on_moved {
+                let key = format!("{}:{key}", rule.template);
+                let decision = self.apply(book, rule, matter, key).await?;
+                decisions.push(Decision {
+                    only_alone: true,
+                    ..decision
+                });
+            }
         }
         if decisions.is_empty() {
             decisions.push(Decision {
@@ -212,10 +236,38 @@ impl Notifier {
                 topic: Topic::Order,
                 urgent: false,
                 at_most: None,
+                only_alone: false,
                 audience: Audience::Held(format!("no rule on `{label}`")),
             });
         }
         Ok(decisions)
+    }
+
+    async fn apply(
+        &self,
+        book: &Book,
+        rule: &Rule,
+        matter: &Matter,
+        dedupe_key: String,
+    ) -> Result<Decision, NotifyError> {
+        let asked = Asked {
+            book,
+            rule,
+            channels: &rule.channels,
+            matter,
+            others: &[],
+            stage: Stage::First,
+        };
+        Ok(Decision {
+            dedupe_key,
+            rule: rule.name.clone(),
+            template: rule.template.clone(),
+            topic: rule.topic,
+            urgent: rule.urgent,
+            at_most: self.at_most(book, rule, matter.customer.as_ref()),
+            only_alone: false,
+            audience: self.find_audience(&asked).await?,
+        })
     }
 }
 

@@ -14,6 +14,8 @@ mod eta;
 mod events;
 mod explain;
 mod fallbacks;
+mod give_up;
+mod left_behind;
 mod links;
 mod mailbox;
 mod messages;
@@ -41,12 +43,14 @@ use sea_orm::{ConnectionTrait, DbErr, Value};
 
 pub use attachments::{FetchedAttachment, NewAttachment, WaitingAttachment};
 pub use database::{Database, DatabaseConfig};
-pub use deliveries::{ClaimedDelivery, ReleasedClaims, Settlement};
+pub use deliveries::{ClaimedDelivery, Settlement};
 pub use due::{DueMember, DueVerdict, WaitingNews};
 pub use eta::PastParcel;
 pub use events::{EventAdmission, StoredEvent};
 pub use explain::{Explained, ExplainedDelivery, ExplainedMessage};
 pub use fallbacks::{FallenBack, FallingBack};
+pub use give_up::GivenUp;
+pub use left_behind::ReleasedClaims;
 pub use mailbox::Bus;
 pub use messages::TurnOutcome;
 pub use notifications::{

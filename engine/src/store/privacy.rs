@@ -5,6 +5,8 @@
 //! takes the request, the request itself among them. Orders keep their number, days, goods and amounts, parcels their
 //! states, and the audit a line that holds nothing of the person.
 
+mod news;
+
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
@@ -395,7 +397,9 @@ impl Traces {
         }
         for conversation in &self.conversations {
             blank_conversation(transaction, *conversation, now).await?;
+            news::erase_traces_of_sending(transaction, *conversation).await?;
         }
+        news::erase_decisions(transaction, &self.customers, &self.orders).await?;
         for order in &self.orders {
             blank_order(transaction, order).await?;
         }
