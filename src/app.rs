@@ -213,6 +213,17 @@ impl App {
             .collect();
         inbound.open_channels(capabilities.clone());
         let forecasts = Arc::new(Forecasts::new(store.clone(), eta_config(&config)));
+        let notifier = Arc::new(
+            Notifier::new(
+                store.clone(),
+                merchant.rules,
+                templates.clone(),
+                capabilities,
+                notify_config(&config),
+            )
+            .with_forecasts(forecasts.clone())
+            .with_pages(PageLinks::new(config.public_url(), page_key.clone())),
+        );
         let workers = match role {
             Role::Web => None,
             Role::All | Role::Worker => Some(
@@ -225,17 +236,7 @@ impl App {
                             shop.clone(),
                             email_channel(&config),
                         )),
-                        notifier: Arc::new(
-                            Notifier::new(
-                                store.clone(),
-                                merchant.rules,
-                                templates.clone(),
-                                capabilities,
-                                notify_config(&config),
-                            )
-                            .with_forecasts(forecasts.clone())
-                            .with_pages(PageLinks::new(config.public_url(), page_key.clone())),
-                        ),
+                        notifier: notifier.clone(),
                         delivery: Arc::new(Delivery::new(
                             store.clone(),
                             channels.all.values().cloned(),
@@ -260,6 +261,7 @@ impl App {
             config: config.clone(),
             nlu: nlu.clone(),
             router,
+            notifier,
         };
         let files = reloader.start(lesson, seen, stop.child_token());
         let (progress, indexed) = watch::channel(Progress::Reading);

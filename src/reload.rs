@@ -7,8 +7,8 @@
 //! and only then is all of it put in the place of the old, at once. Files with a mistake change nothing: the log names file,
 //! line and fix, `/readyz` says so, and `doorstep_config_reloads_total` counts it.
 //!
-//! Intents, flows, replies, glossaries and taxonomy take effect like this; rules, notification templates and knowledge at
-//! the next start.
+//! Intents, flows, replies, glossaries, taxonomy, rules and notification templates take effect like this; knowledge at the
+//! next start.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,10 @@ use std::{
 };
 
 use doorstep_core::{Health, Problem};
-use doorstep_engine::router::{Renewal, Router};
+use doorstep_engine::{
+    notify::Notifier,
+    router::{Renewal, Router},
+};
 use doorstep_nlu::{LearnError, Lesson, LocalNlu};
 use tokio::{
     sync::watch,
@@ -88,6 +91,8 @@ pub(crate) struct Reloader {
     pub(crate) nlu: LocalNlu,
     /// Answers by the files.
     pub(crate) router: Arc<Router>,
+    /// Tells by the files what nobody asked for.
+    pub(crate) notifier: Arc<Notifier>,
 }
 
 impl Reloader {
@@ -157,10 +162,12 @@ impl Reloader {
             .map_err(ReloadError::Problems)?;
         let nlu = self.nlu.learn(&merchant.lesson()).await?;
         let own = merchant.flows.own_intents().len();
+        let templates = Arc::new(merchant.templates);
+        self.notifier.renew(merchant.rules, Arc::clone(&templates));
         self.router.renew(Renewal {
             nlu: Arc::new(nlu),
             flows: merchant.flows,
-            templates: Arc::new(merchant.templates),
+            templates,
         });
         Ok(own)
     }
