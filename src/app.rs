@@ -223,6 +223,17 @@ impl App {
             .map(|(name, channel)| (name.clone(), channel.capabilities().clone()))
             .collect();
         inbound.open_channels(capabilities.clone());
+        let notifier = Arc::new(
+            Notifier::new(
+                store.clone(),
+                merchant.rules,
+                templates.clone(),
+                capabilities,
+                notify_config(&config),
+            )
+            .with_forecasts(forecasts.clone())
+            .with_pages(PageLinks::new(config.public_url(), page_key.clone())),
+        );
         let workers = match role {
             Role::Web => None,
             Role::All | Role::Worker => Some(
@@ -235,17 +246,7 @@ impl App {
                             shop.clone(),
                             email_channel(&config),
                         )),
-                        notifier: Arc::new(
-                            Notifier::new(
-                                store.clone(),
-                                merchant.rules,
-                                templates.clone(),
-                                capabilities,
-                                notify_config(&config),
-                            )
-                            .with_forecasts(forecasts.clone())
-                            .with_pages(PageLinks::new(config.public_url(), page_key.clone())),
-                        ),
+                        notifier: notifier.clone(),
                         delivery: Arc::new(Delivery::new(
                             store.clone(),
                             channels.all.values().cloned(),
@@ -271,6 +272,7 @@ impl App {
             nlu: nlu.clone(),
             router,
             knowledge: knowledge.clone(),
+            notifier,
             ambient: ambient.clone(),
         };
         let files = reloader.start(lesson, seen, stop.child_token());

@@ -66,6 +66,9 @@ pub enum Command {
     /// Addresses that are proven to be a customer's.
     #[command(subcommand)]
     Links(Links),
+    /// Jobs that fail: what could not be done, and what to do about it.
+    #[command(subcommand)]
+    Jobs(Jobs),
     /// What was asked about customers' data, and what was done: requests for a copy wait here for a person.
     Privacy,
     /// The catalog.
@@ -203,6 +206,23 @@ pub enum Links {
         channel: String,
         /// The address on it.
         address: String,
+    },
+}
+
+/// `doorstep jobs`
+#[derive(Debug, Subcommand)]
+pub enum Jobs {
+    /// List jobs that failed: the dead first, then those that are tried again, with what they failed with.
+    List,
+    /// Try a failed job again, with as many attempts as a new one.
+    Retry {
+        /// The job, as `doorstep jobs list` names it.
+        id: String,
+    },
+    /// Give a failed job up, and what it is about: its event is told to nobody, its message is not sent.
+    Discard {
+        /// The job, as `doorstep jobs list` names it.
+        id: String,
     },
 }
 

@@ -50,6 +50,22 @@ impl MerchantFiles {
         }
     }
 
+    /// Rules whose words are missing in a language that the shop speaks: customers of it read them in another.
+    pub fn untranslated(&self) -> Vec<Problem> {
+        let missing = self.rules.iter().filter_map(|rule| {
+            let missing = self.templates.languages_without(&rule.template);
+            let missing: Vec<&str> = missing.into_iter().collect();
+            (!missing.is_empty()).then(|| Problem {
+                file: format!("templates/{}.{}.md", rule.template, missing[0]),
+                line: 1,
+                field: format!("rule `{}`", rule.name),
+                message: format!("there are no words in {}", missing.join(", ")),
+                fix: "write them, or these customers read another language".to_owned(),
+            })
+        });
+        missing.collect()
+    }
+
     /// Reads and checks the built-in files, overlaid by `files_dir`.
     ///
     /// # Errors

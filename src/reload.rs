@@ -7,7 +7,7 @@
 //! and only then is all of it put in the place of the old, at once. Files with a mistake change nothing: the log names file,
 //! line and fix, `/readyz` says so, and `doorstep_config_reloads_total` counts it.
 //!
-//! Intents, flows, replies, glossaries, taxonomy and knowledge take effect like this; rules, notification templates and
+//! Intents, flows, replies, glossaries, taxonomy, knowledge, rules and notification templates take effect like this;
 //! synonyms at the next start.
 
 use std::{
@@ -19,7 +19,10 @@ use std::{
 };
 
 use doorstep_core::{Ambient, Health, Problem};
-use doorstep_engine::router::{Renewal, Router};
+use doorstep_engine::{
+    notify::Notifier,
+    router::{Renewal, Router},
+};
 use doorstep_nlu::{LearnError, Lesson, LocalNlu};
 use tokio::{
     sync::watch,
@@ -90,6 +93,8 @@ pub(crate) struct Reloader {
     pub(crate) nlu: LocalNlu,
     /// Answers by the files.
     pub(crate) router: Arc<Router>,
+    /// Tells by the files what nobody asked for.
+    pub(crate) notifier: Arc<Notifier>,
     /// Has what the knowledge files say found.
     pub(crate) knowledge: Arc<Knowledge>,
     /// When it is.
@@ -167,10 +172,12 @@ impl Reloader {
         self.knowledge
             .replace(&merchant.files, self.ambient.now())
             .await?;
+        let templates = Arc::new(merchant.templates);
+        self.notifier.renew(merchant.rules, Arc::clone(&templates));
         self.router.renew(Renewal {
             nlu: Arc::new(nlu),
             flows: merchant.flows,
-            templates: Arc::new(merchant.templates),
+            templates,
         });
         Ok(own)
     }

@@ -8,6 +8,8 @@
 //! | [`workers`] | one supervised worker a queue, graceful shutdown |
 //! | [`enrich_event`], [`notify`], [`notify_due`], [`deliver`], [`fall_back`], [`fetch_attachment`] | one job each |
 //! | [`learn_eta`] | how long parcels take, learnt from time to time |
+//! | [`by_hand`] | the same jobs without workers, for a clock that is moved by hand |
+//! | [`dead_letters`] | jobs that fail, for a person to list, retry or discard |
 //! | `lull.rs` | acknowledging events comes before working on them |
 //! | [`sweep`] | what a crash left behind |
 //!
@@ -18,8 +20,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod backend;
+pub mod by_hand;
+pub mod dead_letters;
 pub mod deliver;
 pub mod enrich_event;
+mod failed;
 pub mod fall_back;
 pub mod fetch_attachment;
 pub mod learn_eta;
@@ -36,6 +41,8 @@ mod tests;
 mod wake;
 pub mod workers;
 
+pub use by_hand::ByHand;
+pub use dead_letters::DeadLetters;
 pub use queue::Queue;
 pub use workers::{Parts, Workers, WorkersConfig};
 

@@ -11,8 +11,8 @@ use sqlx::{PgPool, Row, SqlitePool};
 
 use crate::JobsError;
 
-/// How often apalis fetches a failing job before it is left to the sweep, which makes it due again.
-const MAX_ATTEMPTS: i32 = 25;
+/// How often a failing job is tried before it is dead: with its pauses, for about a day.
+const MAX_ATTEMPTS: i32 = 160;
 /// Rows of one INSERT.
 const CHUNK: usize = 256;
 /// How long ended jobs are kept for a person to look at.
@@ -47,7 +47,8 @@ pub(crate) async fn migrate(database: &Database) -> Result<(), JobsError> {
     Ok(())
 }
 
-/// Writes jobs. One that waits or runs already is left alone; one that has ended becomes due again.
+/// Writes jobs. One that waits or runs already is left alone; one that is done becomes due again. A dead one stays dead:
+/// a person decides about it.
 pub(crate) async fn insert(transaction: &Transaction<'_>, rows: &[NewRow]) -> Result<(), DbErr> {
     for rows in rows.chunks(CHUNK) {
         let sql = insert_sql(transaction.is_postgres(), rows.len());
@@ -93,7 +94,7 @@ fn insert_sql(postgres: bool, rows: usize) -> String {
     sql.push_str(
         " ON CONFLICT (job_type, idempotency_key) DO UPDATE SET status = 'Pending', attempts = 0,
             run_at = excluded.run_at, lock_by = NULL, lock_at = NULL, done_at = NULL, last_result = NULL
-        WHERE old.status IN ('Done', 'Killed') OR (old.status = 'Failed' AND old.attempts >= old.max_attempts)",
+        WHERE old.status = 'Done'",
     );
     sql
 }
@@ -220,7 +221,7 @@ impl Tables {
             Self::Sqlite(pool) => {
                 let ended = sqlx::query(
                     "DELETE FROM Jobs WHERE id IN (SELECT id FROM Jobs
-                        WHERE status IN ('Done', 'Killed') AND done_at < $1 LIMIT $2)",
+                        WHERE status = 'Done' AND done_at < $1 LIMIT $2)",
                 )
                 .bind(ended_before)
                 .bind(REMOVE)
@@ -238,7 +239,7 @@ impl Tables {
             Self::Postgres(pool) => {
                 let ended = sqlx::query(
                     "DELETE FROM apalis.jobs WHERE id IN (SELECT id FROM apalis.jobs
-                        WHERE status IN ('Done', 'Killed') AND done_at < to_timestamp($1::bigint)
+                        WHERE status = 'Done' AND done_at < to_timestamp($1::bigint)
                         LIMIT $2 FOR UPDATE SKIP LOCKED)",
                 )
                 .bind(ended_before)
@@ -257,6 +258,14 @@ impl Tables {
         };
         Ok(ended)
     }
+}
+
+/// A job as it is done by hand.
+pub(crate) struct DueJob {
+    pub(crate) id: String,
+    pub(crate) queue: String,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) attempts: i32,
 }
 
 /// Takes what is due, as apalis's `queries/backend/fetch_next.sql` does: worker, queue, now, how many at most of either

@@ -95,13 +95,19 @@ impl Sweep {
                 () = stop.cancelled() => return,
                 _ = timer.tick() => {}
             }
-            let swept = self
-                .sweep(self.config.patience, self.config.claim_lease)
-                .await;
-            self.tell(swept);
+            self.tell(self.as_configured().await);
             // Whatever a lost wake left waiting.
             self.queue.wake();
         }
+    }
+
+    /// Takes up work that has waited as long as the configuration says.
+    ///
+    /// # Errors
+    /// The store did not answer; the next sweep does the rest.
+    pub async fn as_configured(&self) -> Result<Swept, StoreError> {
+        self.sweep(self.config.patience, self.config.claim_lease)
+            .await
     }
 
     /// Takes up work that has waited for `patience` and claims silent for `lease`.

@@ -6,6 +6,8 @@ use apalis::prelude::{BoxDynError, WorkerBuilder, WorkerContext};
 use doorstep_core::{channel::SendError, shipment::TrackingStatus};
 
 use crate::{
+    ByHand, DeadLetters,
+    dead_letters::Done,
     enrich_event,
     schema::Tables,
     testing::{postgres_road, roads, sqlite_road, within},
@@ -291,5 +293,91 @@ async fn an_idle_road_sends_without_waiting_for_a_poll() {
         assert!(took[10] < Duration::from_millis(400), "{took:?}");
         stop.cancel();
         within(workers.finished()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_done_by_hand_are_the_workers_jobs() {
+    for road in roads().await {
+        let hand = ByHand::new(&road.parts()).unwrap();
+        road.tell("e1", "1001", TrackingStatus::InTransit, TEN)
+            .await;
+        // Enriched, decided, and sent.
+        assert_eq!(hand.run_due().await.unwrap(), 3);
+        assert_eq!(road.mail.sent_now(), ["1001 is on its way"]);
+        assert_eq!(hand.run_due().await.unwrap(), 0);
+        assert_eq!(hand.next_due().await.unwrap(), None);
+
+        road.shop.down.store(true, Ordering::SeqCst);
+        road.tell("e2", "1002", TrackingStatus::InTransit, TEN)
+            .await;
+        assert_eq!(hand.run_due().await.unwrap(), 1);
+        let failed = DeadLetters::of(&road.store).unwrap().list().await.unwrap();
+        let [job] = &failed[..] else {
+            panic!("{failed:?}")
+        };
+        assert_eq!((job.queue.as_str(), job.attempts), (enrich_event::QUEUE, 1));
+        assert!(job.error.contains("down"), "{}", job.error);
+        assert_eq!(job.next_try, hand.next_due().await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_job_waits_for_a_person_who_has_it_tried_again_or_gives_it_up() {
+    const DEAD: (&str, &str) = (
+        "UPDATE Jobs SET status = 'Failed', attempts = max_attempts, last_result = '{\"Err\":\"the shop is gone\"}'
+            WHERE status = 'Pending'",
+        "UPDATE apalis.jobs SET status = 'Failed', attempts = max_attempts,
+            last_result = '{\"Err\":\"the shop is gone\"}' WHERE status = 'Pending'",
+    );
+    for mut road in roads().await {
+        road.config.sweep_every = Duration::from_millis(200);
+        road.config.patience = Duration::ZERO;
+        let letters = DeadLetters::of(&road.store).unwrap();
+        let event = road
+            .tell("e1", "1001", TrackingStatus::InTransit, TEN)
+            .await;
+        road.meddle(DEAD.0, DEAD.1).await;
+        let failed = letters.list().await.unwrap();
+        let [job] = &failed[..] else {
+            panic!("{failed:?}")
+        };
+        assert_eq!(
+            (job.queue.as_str(), job.subject.as_str()),
+            (enrich_event::QUEUE, event.id.to_string().as_str())
+        );
+        assert_eq!(
+            (job.error.as_str(), job.next_try),
+            ("the shop is gone", None)
+        );
+
+        // Neither workers nor the sweep take it up.
+        let (workers, stop) = road.start().await;
+        road.tell("e2", "1002", TrackingStatus::InTransit, TEN)
+            .await;
+        assert_eq!(road.mail.sent(1).await, ["1002 is on its way"]);
+        assert_eq!(letters.list().await.unwrap(), failed);
+        assert_eq!(letters.retry("nothing").await.unwrap(), Done::Unknown);
+        assert_eq!(letters.retry(&job.id).await.unwrap(), Done::Done);
+        assert_eq!(road.mail.sent(2).await[1], "1001 is on its way");
+        assert_eq!(letters.list().await.unwrap(), []);
+        stop.cancel();
+        within(workers.finished()).await;
+
+        road.tell("e3", "1003", TrackingStatus::InTransit, TEN)
+            .await;
+        road.meddle(DEAD.0, DEAD.1).await;
+        let job = letters.list().await.unwrap().remove(0);
+        assert_eq!(letters.discard(&job.id).await.unwrap(), Done::Done);
+        assert_eq!(letters.discard(&job.id).await.unwrap(), Done::Unknown);
+        let (workers, stop) = road.start().await;
+        road.tell("e4", "1004", TrackingStatus::InTransit, TEN)
+            .await;
+        assert_eq!(road.mail.sent(3).await[2], "1004 is on its way");
+        stop.cancel();
+        within(workers.finished()).await;
+        assert_eq!(road.mail.sent_now().len(), 3);
+        let now = road.store.ambient().now();
+        assert_eq!(road.store.overdue_jobs(now, 10).await.unwrap(), []);
     }
 }

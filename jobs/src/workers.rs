@@ -137,7 +137,7 @@ impl Workers {
     }
 }
 
-fn queues(parts: &Parts) -> Vec<(String, Work)> {
+pub(crate) fn queues(parts: &Parts) -> Vec<(String, Work)> {
     let enrich = Work::Enrich(Arc::clone(&parts.enricher));
     let notify = Work::Notify(Arc::clone(&parts.notifier));
     let mut queues = vec![
@@ -167,7 +167,7 @@ fn queues(parts: &Parts) -> Vec<(String, Work)> {
 
 /// What the jobs of a queue do.
 #[derive(Clone)]
-enum Work {
+pub(crate) enum Work {
     Enrich(Arc<Enricher>),
     Notify(Arc<Notifier>),
     NotifyDue(Arc<Notifier>),
@@ -177,7 +177,7 @@ enum Work {
 }
 
 impl Work {
-    async fn run(self, payload: Vec<u8>) -> Result<(), BoxDynError> {
+    pub(crate) async fn run(self, payload: Vec<u8>) -> Result<(), BoxDynError> {
         let payload = decode(&payload).map_err(unreadable)?;
         match self {
             Self::Enrich(enricher) => {
@@ -272,7 +272,7 @@ impl Slot {
 }
 
 /// One second after the first failure, then twice as long each time.
-fn pause(attempt: usize) -> Duration {
+pub(crate) fn pause(attempt: usize) -> Duration {
     let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
     let pause = Duration::from_secs(1).saturating_mul(1 << doublings.min(20));
     pause.min(LONGEST_PAUSE)

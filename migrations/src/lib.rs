@@ -15,6 +15,7 @@ mod m0006_order_ids;
 mod m0007_notify;
 mod m0008_model_usage;
 mod m0009_experiments;
+mod m0010_told_window;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_notify::Migration),
             Box::new(m0008_model_usage::Migration),
             Box::new(m0009_experiments::Migration),
+            Box::new(m0010_told_window::Migration),
         ]
     }
 }

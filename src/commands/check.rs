@@ -32,17 +32,19 @@ pub(super) async fn run(cli: &Cli) -> Result<(), Failure> {
     }
 }
 
-/// What the model makes of the merchant's own intents; it is not started for nothing.
+/// Words that are missing in a language, and what the model makes of the merchant's own intents; it is not started for
+/// nothing.
 async fn warnings(config: &Config, merchant: &MerchantFiles) -> Result<Vec<Problem>, Failure> {
+    let mut warnings = merchant.untranslated();
     if merchant.flows.own_intents().is_empty() {
-        return Ok(Vec::new());
+        return Ok(warnings);
     }
     let section = config.nlu.clone();
     let nlu = tokio::task::spawn_blocking(move || start_nlu(&section))
         .await
         .map_err(Failure::finding)?
         .map_err(Failure::finding)?;
-    doubts::warnings(merchant, &nlu)
-        .await
-        .map_err(Failure::finding)
+    let doubts = doubts::warnings(merchant, &nlu).await;
+    warnings.extend(doubts.map_err(Failure::finding)?);
+    Ok(warnings)
 }

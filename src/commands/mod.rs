@@ -8,6 +8,7 @@ mod conversation;
 mod eval;
 mod events;
 mod explain;
+mod jobs;
 mod links;
 mod migrate;
 mod plan;
@@ -92,6 +93,7 @@ async fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Channels(command) => channels::run(cli, command).await,
         Command::Simulate(simulate) => simulate::run(cli, simulate).await,
         Command::Links(command) => links::run(cli, command).await,
+        Command::Jobs(command) => jobs::run(cli, command).await,
         Command::Say(say) => say::run(cli, say).await,
         Command::Classify(classify) => classify::run(cli, classify).await,
         Command::Eval(Eval::Intents(intents)) => eval::intents(cli, intents).await,

@@ -359,6 +359,32 @@ fn a_rule_with_an_unknown_template_or_channel_is_named() {
 }
 
 #[test]
+fn words_that_are_missing_in_a_language_are_a_warning() {
+    let folder = folder_of(&[
+        ("doorstep.toml", "files_dir = \"files\"\n"),
+        (
+            "files/rules/ours.yaml",
+            "rules:\n  - {on: pre_transit, template: packed, channels: [webchat], name: packing}\n",
+        ),
+        (
+            "files/templates/packed.en.md",
+            "---\nsubject: Packed\n---\nOrder {{ order.number }} is packed.\n",
+        ),
+        (
+            "files/templates/packed.de.md",
+            "---\nsubject: Gepackt\n---\nBestellung {{ order.number }} ist gepackt.\n",
+        ),
+    ]);
+    let output = doorstep(folder.path(), &["--config", "doorstep.toml", "check"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(
+        stderr(&output),
+        "warning: templates/packed.es.md:1: rule `packing`: there are no words in es, fr, it, pt, ru; write them, or these \
+         customers read another language\n"
+    );
+}
+
+#[test]
 fn every_problem_of_every_section_is_said_at_once() {
     let folder = folder_of(&[(
         "doorstep.toml",

@@ -26,15 +26,16 @@ const RANDOM_KILLS: u64 = 24;
 const SEED: u64 = 0x00D0_0257_E900_0002;
 
 /// Transactions that this traffic does not have: its channels have no provider, its visitors send no files, follow no links
-/// and open no pages, nobody's data is erased or learnt from, the rules hold nothing back and have no second channel, and a
-/// rehearsal's store is thrown away.
-const NOT_ON_THE_ROADS: [&str; 15] = [
+/// and open no pages, nobody's data is erased or learnt from, nobody gives a job up, the rules hold nothing back and have no
+/// second channel, and a rehearsal's store is thrown away.
+const NOT_ON_THE_ROADS: [&str; 16] = [
     "claim_learning",
     "close_address",
     "commit_due",
     "commit_fallback",
     "commit_privacy",
     "forget_attachment",
+    "give_up",
     "keep_eta_model",
     "keep_link",
     "set_cursor",

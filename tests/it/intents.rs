@@ -8,9 +8,11 @@ use std::{
 use serde_json::Value;
 
 use crate::support::{
-    chat::Visitor,
+    chat::{Visitor, http},
+    hooks::{Hook, order_placed, parcel_news},
     merchant::{Shop, write},
     server::{doorstep_command, shared},
+    wait::eventually,
 };
 
 /// Five examples, and what is answered.
@@ -99,6 +101,33 @@ async fn a_bad_file_changes_nothing_and_says_why() {
     std::fs::remove_file(shop.folder.path().join("flows/thanks.yaml")).unwrap();
     shop.reloads("applied", 2).await;
     assert_eq!(shop.files_status().await["status"], "ok");
+}
+
+#[tokio::test]
+async fn rules_and_words_that_change_while_the_program_runs_tell_the_next_news() {
+    let shop = Shop::open().await;
+    let server = shop.process.address();
+    let visitor = Visitor::signed_in(server, "en", "B-reload").await;
+    let placed = order_placed("6900001", "B-reload", "reload@buyers.example", "RELOAD1");
+    Hook::generic("reload-placed", &placed)
+        .deliver(server)
+        .await;
+    let rule = "rules:\n  - {on: pre_transit, template: packed, channels: [webchat]}\n";
+    let words = "---\nsubject: Packed\n---\nOrder {{ order.number }} is packed.\n";
+    // A rule without its words is not taken, and changes nothing.
+    shop.write("rules/ours.yaml", rule);
+    shop.reloads("refused", 1).await;
+    shop.write("templates/packed.en.md", words);
+    shop.reloads("applied", 1).await;
+    let packed = parcel_news("shipment.label_created", "6900001", "RELOAD1", 5);
+    Hook::generic("reload-1", &packed).deliver(server).await;
+    let told = eventually("the customer to hear of it", async || {
+        let messages = visitor.history(server, 0).await;
+        (!messages.is_empty()).then_some(messages)
+    })
+    .await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["text"], "Order 6900001 is packed.");
 }
 
 #[tokio::test]

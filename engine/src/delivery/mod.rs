@@ -34,7 +34,7 @@ pub struct DeliveryConfig {
 impl Default for DeliveryConfig {
     fn default() -> Self {
         Self {
-            max_attempts: 8,
+            max_attempts: 100,
             max_age: Duration::from_hours(24),
             timeout: Duration::from_secs(30),
             first_pause: Duration::from_secs(2),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use doorstep_core::{CommerceEventId, DeliveryId, NotificationId, notification::DeliveryStatus};
 
 use super::{
-    Asked, Audience, Matter, Notifier, NotifyError, Outcome, Rule, Stage, StoreError, report,
+    Asked, Audience, ETA_MOVED, Matter, Notifier, NotifyError, Outcome, Rule, Stage, StoreError,
+    report,
 };
 use crate::store::{DueMember, DueVerdict, FallenBack, FallingBack, WaitingNews};
 
@@ -46,19 +47,26 @@ impl Notifier {
         });
         let members = members.collect();
         let matter = matters.pop();
-        let rule = self.rules.named(&waiting.rule);
+        let book = self.book();
+        let rule = book.rules.named(&waiting.rule);
         let (audience, at_most) = match (rule, &matter) {
             (Some(rule), Some(matter)) => {
                 let dealt = rule.dealt(matter.customer.as_ref());
                 let asked = Asked {
+                    book: &book,
                     rule: &dealt.rule,
                     channels: &dealt.rule.channels,
                     matter,
                     others: &matters,
                     stage: Stage::Again,
                 };
-                let at_most = self.at_most(rule, matter.customer.as_ref());
-                (self.find_audience(&asked).await?, at_most)
+                let at_most = self.at_most(&book, rule, matter.customer.as_ref());
+                let audience =
+                    match rule.on == ETA_MOVED && self.moved_window(matter).await?.is_none() {
+                        true => Audience::Held("the expected days were told meanwhile".to_owned()),
+                        false => self.find_audience(&asked).await?,
+                    };
+                (audience, at_most)
             }
             _ => (Audience::Held(gone(&waiting.rule)), None),
         };
@@ -113,12 +121,14 @@ impl Notifier {
         falling: &FallingBack,
         mut matters: Vec<Matter>,
     ) -> Result<FallenBack, NotifyError> {
-        let rule = self.rules.named(&falling.rule);
+        let book = self.book();
+        let rule = book.rules.named(&falling.rule);
         let (Some(rule), Some(matter)) = (rule, matters.pop()) else {
             return Ok(FallenBack::Ends(Some(gone(&falling.rule))));
         };
         let dealt = rule.dealt(matter.customer.as_ref());
         let asked = Asked {
+            book: &book,
             rule: &dealt.rule,
             channels: after(&dealt.rule, falling),
             matter: &matter,

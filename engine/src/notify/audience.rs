@@ -5,7 +5,7 @@ use doorstep_core::{
     notification::Topic,
 };
 
-use super::{Matter, Notifier, NotifyError, Rule, Send, facts, limits};
+use super::{Book, Matter, Notifier, NotifyError, Rule, Send, facts, limits};
 use crate::{
     page_token::TrackingScope,
     store::{AtMost, Audience, OrderRecord, Recipient, Wait},
@@ -13,6 +13,8 @@ use crate::{
 
 /// What is to be decided.
 pub(super) struct Asked<'a> {
+    /// By which rules and words.
+    pub(super) book: &'a Book,
     pub(super) rule: &'a Rule,
     /// Where it may be told, best first.
     pub(super) channels: &'a [ChannelName],
@@ -73,7 +75,7 @@ impl Notifier {
             return Ok(None);
         };
         let now = self.store.ambient().now();
-        let since = now - self.rules.limits().told_in_chat;
+        let since = now - asked.book.rules.limits().told_in_chat;
         let told = asked.others.is_empty()
             && self
                 .store
@@ -165,7 +167,8 @@ impl Notifier {
             .filter(|_| asked.stage == Stage::First && asked.matter.shipment.is_some());
         let waited = rule.wait.filter(|_| asked.stage == Stage::First);
         let gathered = now + digest.max(waited).unwrap_or_default();
-        let quiet_hours = self.rules.limits().quiet_hours.filter(|_| !rule.urgent);
+        let limits = asked.book.rules.limits();
+        let quiet_hours = limits.quiet_hours.filter(|_| !rule.urgent);
         let quiet = quiet_hours.and_then(|hours| hours.end(gathered, zone));
         let (until, reason) = match (quiet, digest, waited) {
             (Some(until), ..) => (until, format!("waits for the end of quiet hours in {zone}")),
@@ -180,14 +183,24 @@ impl Notifier {
         })
     }
 
-    /// How much the rule's customer may hear today.
-    pub(super) fn at_most(&self, rule: &Rule, customer: Option<&Customer>) -> Option<AtMost> {
-        let notifications = self.rules.limits().per_day.filter(|_| !rule.urgent)?;
+    /// How much the rule's customer may hear today. What belongs to the contract is put off to the next morning, what sells
+    /// is not told any more.
+    pub(super) fn at_most(
+        &self,
+        book: &Book,
+        rule: &Rule,
+        customer: Option<&Customer>,
+    ) -> Option<AtMost> {
+        let limits = book.rules.limits();
+        let notifications = limits.per_day.filter(|_| !rule.urgent)?;
         let zone = customer.and_then(|customer| customer.time_zone);
         let zone = zone.unwrap_or(self.config.time_zone);
+        let now = self.store.ambient().now();
         Some(AtMost {
             notifications,
-            since: limits::start_of_day(self.store.ambient().now(), zone),
+            since: limits::start_of_day(now, zone),
+            put_off_to: (rule.topic == Topic::Order)
+                .then(|| limits::next_morning(now, zone, limits.quiet_hours)),
         })
     }
 
@@ -233,9 +246,8 @@ impl Notifier {
             eta: eta.as_ref(),
             customer,
         };
-        let mut content = self
-            .templates
-            .notification(&rule.template, &language, &told.facts())?;
+        let templates = &asked.book.templates;
+        let mut content = templates.notification(&rule.template, &language, &told.facts())?;
         let selling = pages.filter(|_| rule.topic == Topic::Marketing);
         content.unsubscribe = selling.map(|pages| pages.preferences_url(customer.id, now));
         content.sources = matter.sources(order, eta.as_ref());
@@ -252,6 +264,7 @@ impl Notifier {
             content,
             language,
             fallback_at: fallback_after.map(|after| now + after),
+            window: eta.map(|eta| eta.window),
         })
     }
 }

@@ -3,8 +3,14 @@
 use std::time::Duration;
 
 use doorstep_core::{
-    NotificationId, Timestamp, event::CommerceEventKind, notification::Topic,
+    Language, NotificationId, Timestamp,
+    customer::Proof,
+    event::{CommerceEvent, CommerceEventKind},
+    message::{Address, Content, FactSource, InboundMessage},
+    notification::Topic,
+    order::DateWindow,
     shipment::TrackingStatus,
+    understanding::{Backend, Escalation, Sentiment, Understanding},
 };
 
 use super::Outcome;
@@ -12,6 +18,7 @@ use crate::{
     queue::Job,
     store::Decided,
     testing::{TestStore, stores, tracking},
+    turn::Turn,
 };
 
 /// It is ten in London, where Ada lives.
@@ -154,22 +161,226 @@ async fn parcels_of_one_order_with_the_same_news_share_a_message() {
 }
 
 #[tokio::test]
-async fn a_customer_hears_no_more_a_day_than_the_shop_wants() {
+async fn what_is_too_much_for_a_day_is_told_the_next_morning() {
     for test in stores().await {
+        let first = on_its_way(&test, THROTTLED, "e1", "1001", "T1").await;
+        assert_eq!(first.told, 1);
+        let second = on_its_way(&test, THROTTLED, "e2", "1002", "T2").await;
+        let morning: Timestamp = "2026-11-22T09:00:00Z".parse().unwrap();
+        assert_eq!((second.waits, &second.held), (Some(morning), &None));
+        let third = on_its_way(&test, THROTTLED, "e3", "1003", "T3").await;
+        assert_eq!(third.waits, Some(morning));
+        let [(second, _), (third, _)] = waiting(&test)[..] else {
+            panic!("two wait")
+        };
+        test.clock.advance(Duration::from_hours(23));
+        let notifier = test.notifier(THROTTLED);
+        notifier.decide_due(second).await.unwrap();
+        let Outcome::Decided(again) = notifier.decide_due(third).await.unwrap() else {
+            panic!("it is due")
+        };
+        let next = "2026-11-23T09:00:00Z".parse().unwrap();
+        assert_eq!(again[0].waits, Some(next), "one a day");
+        let told = test.told().await;
+        assert_eq!(told.len(), 2);
+        assert_eq!(told[1].1, "Ada: 1002, T2, DHL");
+    }
+}
+
+#[tokio::test]
+async fn what_sells_is_not_put_off_but_left_untold_when_it_is_too_much() {
+    let rules = format!(
+        "{THROTTLED}  - {{on: delivered, template: late, topic: marketing, channels: [email]}}\n"
+    );
+    for test in stores().await {
+        on_its_way(&test, &rules, "e1", "1001", "T1").await;
+        let order = test.store.find_order(&"1001".into()).await.unwrap();
+        let ada = order.unwrap().customer.unwrap();
+        test.wish(ada, Topic::Marketing, "email", true).await;
+        let offer = hear(&test, &rules, "e2", "1001", "T1", TrackingStatus::Delivered).await;
+        let reason = offer[0].held.as_deref();
+        assert_eq!(reason, Some("throttled: 1 told today already"));
+    }
+}
+
+/// What a carrier tells of a parcel at an hour of 20 November, with the day it expects.
+fn expected(id: &str, hour: u32, day: &str) -> CommerceEvent {
+    let mut scan = tracking(id, Some("1001"), "T1", TrackingStatus::InTransit);
+    scan.occurred_at = format!("2026-11-20T{hour}:00:00Z").parse().unwrap();
+    if let CommerceEventKind::Tracking { event, .. } = &mut scan.kind {
+        let day = day.parse().unwrap();
+        event.occurred_at = scan.occurred_at;
+        event.estimated = Some(DateWindow { from: day, to: day });
+    }
+    scan
+}
+
+#[tokio::test]
+async fn expected_days_are_told_again_only_when_they_moved() {
+    let rules = "rules:
+  - {on: in_transit, template: shipped, channels: [email]}
+  - {on: eta_moved, template: late, channels: [email]}
+";
+    for test in stores().await {
+        let notifier = test.notifier(rules);
+        let tell = async |scan: CommerceEvent| {
+            let event = test.happen(scan).await;
+            let Outcome::Decided(decided) = notifier.decide(event).await.unwrap() else {
+                panic!("it is decided")
+            };
+            let told = decided.iter().filter(|decided| decided.told > 0);
+            told.map(|decided| decided.template.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(tell(expected("e1", 10, "2026-11-24")).await, ["shipped"]);
+        let none: [&str; 0] = [];
+        assert_eq!(tell(expected("e2", 11, "2026-11-24")).await, none);
+        assert_eq!(tell(expected("e3", 12, "2026-11-26")).await, ["late"]);
+        assert_eq!(tell(expected("e4", 13, "2026-11-26")).await, none);
+        assert_eq!(tell(expected("e5", 14, "2026-11-24")).await, ["late"]);
+    }
+}
+
+#[tokio::test]
+async fn expected_days_are_not_told_beside_news_that_names_them() {
+    let rules = "rules:
+  - {on: in_transit, template: shipped, channels: [email]}
+  - {on: delayed, template: plain, channels: [email]}
+  - {on: eta_moved, template: late, channels: [email]}
+";
+    for test in stores().await {
+        let notifier = test.notifier(rules);
+        let event = test.happen(expected("e1", 10, "2026-11-24")).await;
+        notifier.decide(event).await.unwrap();
+        let mut delayed = expected("e2", 11, "2026-11-28");
+        if let CommerceEventKind::Tracking { event, .. } = &mut delayed.kind {
+            event.status = TrackingStatus::Delayed;
+        }
+        let event = test.happen(delayed).await;
+        let Outcome::Decided(decided) = notifier.decide(event).await.unwrap() else {
+            panic!("it is decided")
+        };
+        let held = decided.iter().find_map(|decided| decided.held.as_deref());
         assert_eq!(
-            on_its_way(&test, THROTTLED, "e1", "1001", "T1").await.told,
-            1
+            (decided.len(), held),
+            (2, Some("told with the event's own news"))
         );
-        let held = on_its_way(&test, THROTTLED, "e2", "1002", "T2").await;
-        assert_eq!(
-            held.held.as_deref(),
-            Some("throttled: 1 told today already")
-        );
-        test.clock.advance(Duration::from_hours(14));
-        assert_eq!(
-            on_its_way(&test, THROTTLED, "e3", "1003", "T3").await.told,
-            1
-        );
+    }
+}
+
+/// Ada asks in the chat and is told what the carrier said last.
+async fn ask_in_chat(test: &TestStore, as_of: Timestamp) {
+    let chat = Address::new("webchat", "visitor-1");
+    let ada = Proof {
+        customer: Some("C-1".into()),
+        email: None,
+        name: None,
+    };
+    test.store.prove(&chat, &ada, None).await.unwrap();
+    let now = test.store.ambient().now();
+    let asked = InboundMessage::text(chat, "m1", "Where is my order?", now);
+    let admitted = test.store.admit_message(asked, Vec::new()).await.unwrap();
+    let waiting = test.store.next_waiting(admitted.conversation).await;
+    let answer = Content {
+        text: "It is on its way.".to_owned(),
+        sources: vec![FactSource {
+            name: "tracking:dhl".to_owned(),
+            as_of,
+        }],
+        ..Content::default()
+    };
+    let turn = Turn {
+        understanding: Understanding {
+            language: Language::ENGLISH,
+            intents: Vec::new(),
+            asks: Vec::new(),
+            accept: 1.0,
+            escalation: Escalation::Normal,
+            sentiment: Sentiment::default(),
+            entities: Vec::new(),
+            vector: None,
+            backend: Backend::Rules,
+        },
+        language: Language::ENGLISH,
+        state: None,
+        replies: vec![answer],
+        effects: Vec::new(),
+    };
+    let waiting = waiting.unwrap().unwrap();
+    test.store.commit_turn(&waiting, turn, false).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_chat_just_told_is_not_told_again() {
+    let rules = "rules:\n  - {on: in_transit, template: shipped, channels: [email]}\n";
+    for test in stores().await {
+        let scanned = test
+            .happen(tracking(
+                "e1",
+                Some("1001"),
+                "T1",
+                TrackingStatus::InTransit,
+            ))
+            .await;
+        ask_in_chat(&test, "2026-11-20T10:00:00Z".parse().unwrap()).await;
+        let notifier = test.notifier(rules);
+        let Outcome::Decided(decided) = notifier.decide(scanned).await.unwrap() else {
+            panic!("it is decided")
+        };
+        assert_eq!(decided[0].held.as_deref(), Some("just told in the chat"));
+        // Of another parcel nothing was said; and what was said long ago may be forgotten.
+        let mut later = tracking("e2", Some("1001"), "T2", TrackingStatus::InTransit);
+        if let CommerceEventKind::Tracking { event, .. } = &mut later.kind {
+            event.occurred_at += Duration::from_mins(1);
+        }
+        let later = test.happen(later).await;
+        assert_told(&notifier.decide(later).await.unwrap());
+        test.clock.advance(Duration::from_mins(16));
+        let again = test
+            .happen(tracking(
+                "e3",
+                Some("1001"),
+                "T3",
+                TrackingStatus::InTransit,
+            ))
+            .await;
+        assert_told(&notifier.decide(again).await.unwrap());
+    }
+}
+
+fn assert_told(outcome: &Outcome) {
+    let Outcome::Decided(decided) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!((decided[0].told, &decided[0].held), (1, &None));
+}
+
+#[tokio::test]
+async fn renewed_rules_and_words_decide_from_then_on() {
+    for test in stores().await {
+        let notifier = test.notifier("rules: []\n");
+        let event = test
+            .happen(tracking(
+                "e1",
+                Some("1001"),
+                "T1",
+                TrackingStatus::InTransit,
+            ))
+            .await;
+        notifier.decide(event).await.unwrap();
+        assert_eq!(test.told().await, []);
+        let setting = test.setting(THROTTLED);
+        notifier.renew(setting.rules, setting.templates);
+        let event = test
+            .happen(tracking(
+                "e2",
+                Some("1001"),
+                "T1",
+                TrackingStatus::InTransit,
+            ))
+            .await;
+        notifier.decide(event).await.unwrap();
+        assert_eq!(test.told().await.len(), 1);
     }
 }
 

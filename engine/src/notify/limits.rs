@@ -19,6 +19,8 @@ use crate::yaml;
 
 /// How long an answer in a conversation stands for the news.
 const TOLD_IN_CHAT: Duration = Duration::from_mins(15);
+/// The hour of the morning at which a customer hears what was too much the day before.
+const MORNING: u32 = 9;
 /// The longest that anything in rules may wait.
 const LONGEST: Duration = Duration::from_hours(24 * 90);
 
@@ -91,6 +93,17 @@ pub(super) fn start_of_day(now: Timestamp, zone: Tz) -> Timestamp {
             .earliest()
     });
     found.map_or(now - TimeDelta::days(1), |start| start.to_utc())
+}
+
+/// When a customer who heard enough today hears the rest: the next morning, and not in quiet hours.
+pub(super) fn next_morning(now: Timestamp, zone: Tz, quiet_hours: Option<QuietHours>) -> Timestamp {
+    let tomorrow = now.with_timezone(&zone).date_naive() + Days::new(1);
+    let morning = tomorrow.and_hms_opt(MORNING, 0, 0);
+    let morning = morning.and_then(|morning| zone.from_local_datetime(&morning).earliest());
+    // No zone puts its clock forward at this hour; if one ever does, the same time tomorrow is as good.
+    let morning = morning.map_or(now + TimeDelta::days(1), |morning| morning.to_utc());
+    let quiet = quiet_hours.and_then(|hours| hours.end(morning, zone));
+    quiet.unwrap_or(morning)
 }
 
 /// Reads `90s`, `30m`, `2h` or `5d`; `None` when it is none of these, nothing, or more than 90 days.

@@ -9,11 +9,15 @@ mod experiments;
 mod facts;
 mod limits;
 mod matter;
+mod moved;
 pub mod rehearsal;
 mod rules;
 mod schedule;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use chrono_tz::Tz;
 use doorstep_core::{
@@ -23,6 +27,7 @@ use doorstep_core::{
 
 pub use experiments::{Estimate, Experiment, Share, Variant};
 pub use limits::{Limits, QuietHours, duration};
+use rules::ETA_MOVED;
 pub use rules::{EVENTS, OncePer, Rule, Rules, Send};
 
 use self::{
@@ -47,11 +52,17 @@ pub struct NotifyConfig {
     pub time_zone: Tz,
 }
 
+/// What a merchant writes about notifications: rules and the words they name, which change together.
+struct Book {
+    rules: Rules,
+    templates: Arc<Templates>,
+}
+
 /// Decides who hears of an event.
 pub struct Notifier {
     store: Store,
-    rules: Rules,
-    templates: Arc<Templates>,
+    /// A decision keeps the book that it began with.
+    book: RwLock<Arc<Book>>,
     capabilities: HashMap<ChannelName, Capabilities>,
     config: NotifyConfig,
     forecasts: Arc<Forecasts>,
@@ -98,12 +109,22 @@ impl Notifier {
         Self {
             forecasts: Arc::new(Forecasts::new(store.clone(), forecasts)),
             store,
-            rules,
-            templates,
+            book: RwLock::new(Arc::new(Book { rules, templates })),
             capabilities,
             config,
             pages: None,
         }
+    }
+
+    /// Decides by other rules and words from now on: all of them at once. What waits by a rule that is no more is not
+    /// told.
+    pub fn renew(&self, rules: Rules, templates: Arc<Templates>) {
+        let mut book = self.book.write().unwrap_or_else(PoisonError::into_inner);
+        *book = Arc::new(Book { rules, templates });
+    }
+
+    fn book(&self) -> Arc<Book> {
+        Arc::clone(&self.book.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Tells where an order is followed, and in what sells where it is stopped.
@@ -171,7 +192,7 @@ impl Notifier {
             return Ok(Some(Outcome::NotYet));
         }
         let matter = self.gather(event).await?;
-        let decisions = self.apply_rules(&matter).await?;
+        let decisions = self.apply_rules(&self.book(), &matter).await?;
         let subject = matter.subject();
         let decided = match self.store.commit_decisions(id, subject, decisions).await? {
             Verdict::Decided(decided) => decided,
@@ -185,32 +206,29 @@ impl Notifier {
         Ok(Some(Outcome::Decided(decided)))
     }
 
-    async fn apply_rules(&self, matter: &Matter) -> Result<Vec<Decision>, NotifyError> {
+    async fn apply_rules(
+        &self,
+        book: &Book,
+        matter: &Matter,
+    ) -> Result<Vec<Decision>, NotifyError> {
         let label = matter.event.event.kind.label();
         let mut decisions = Vec::new();
-        for rule in self.rules.on(label) {
-            let dealt = rule.dealt(matter.customer.as_ref());
-            let asked = Asked {
-                rule: &dealt.rule,
-                channels: &dealt.rule.channels,
-                matter,
-                others: &[],
-                stage: Stage::First,
-            };
-            let audience = self.find_audience(&asked).await?;
-            let template = dealt.rule.template.clone();
-            let (audience, trial) = dealt.settle(audience);
-            decisions.push(Decision {
-                // The news is the same in every variant.
-                dedupe_key: matter.dedupe_key(rule),
-                rule: rule.name.clone(),
-                template,
-                topic: rule.topic,
-                urgent: rule.urgent,
-                at_most: self.at_most(rule, matter.customer.as_ref()),
-                audience,
-                trial,
-            });
+        for rule in book.rules.on(label) {
+            let key = matter.dedupe_key(rule);
+            decisions.push(self.apply(book, rule, matter, key).await?);
+        }
+        let mut on_moved = book.rules.on(ETA_MOVED).peekable();
+        if on_moved.peek().is_some()
+            && let Some(key) = self.moved_window(matter).await?
+        {
+            for rule in on_moved {
+                let key = format!("{}:{key}", rule.template);
+                let decision = self.apply(book, rule, matter, key).await?;
+                decisions.push(Decision {
+                    only_alone: true,
+                    ..decision
+                });
+            }
         }
         if decisions.is_empty() {
             decisions.push(Decision {
@@ -220,11 +238,45 @@ impl Notifier {
                 topic: Topic::Order,
                 urgent: false,
                 at_most: None,
+                only_alone: false,
                 audience: Audience::Held(format!("no rule on `{label}`")),
                 trial: None,
             });
         }
         Ok(decisions)
+    }
+
+    async fn apply(
+        &self,
+        book: &Book,
+        rule: &Rule,
+        matter: &Matter,
+        dedupe_key: String,
+    ) -> Result<Decision, NotifyError> {
+        let dealt = rule.dealt(matter.customer.as_ref());
+        let asked = Asked {
+            book,
+            rule: &dealt.rule,
+            channels: &dealt.rule.channels,
+            matter,
+            others: &[],
+            stage: Stage::First,
+        };
+        let audience = self.find_audience(&asked).await?;
+        let template = dealt.rule.template.clone();
+        let (audience, trial) = dealt.settle(audience);
+        Ok(Decision {
+            // The news is the same in every variant.
+            dedupe_key,
+            rule: rule.name.clone(),
+            template,
+            topic: rule.topic,
+            urgent: rule.urgent,
+            at_most: self.at_most(book, rule, matter.customer.as_ref()),
+            only_alone: false,
+            audience,
+            trial,
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 //! ```yaml
 //! rules:
 //!   - on: out_for_delivery         # what happened: a tracking status, order_updated, order_cancelled, fulfilled,
-//!                                  # return_requested, return_received, refund_issued
+//!                                  # return_requested, return_received, refund_issued, eta_moved
 //!     template: out_for_delivery   # templates/out_for_delivery.<language>.md
 //!     topic: order                 # order (the default) or marketing (needs consent)
 //!     channels: [webchat, email]   # where, best first
@@ -32,8 +32,11 @@ use crate::{
     yaml::{self, suggestion},
 };
 
+/// A parcel's expected days moved from what its customer was told.
+pub(super) const ETA_MOVED: &str = "eta_moved";
+
 /// What can happen, as rules name it.
-pub const EVENTS: [&str; 21] = [
+pub const EVENTS: [&str; 22] = [
     "pre_transit",
     "in_transit",
     "out_for_delivery",
@@ -51,6 +54,7 @@ pub const EVENTS: [&str; 21] = [
     "return_requested",
     "return_received",
     "refund_issued",
+    ETA_MOVED,
     "no_scan",
     "late_dispatch",
     "promise_missed",
@@ -216,6 +220,11 @@ impl Rules {
         } else {
             Err(problems)
         }
+    }
+
+    /// All rules, in the order of the files.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
     }
 
     /// The rules on an event of this name.

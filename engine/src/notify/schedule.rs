@@ -13,10 +13,11 @@ impl Notifier {
     /// # Errors
     /// The store did not answer; what was admitted stays.
     pub async fn find_due(&self) -> Result<usize, StoreError> {
+        let book = self.book();
         let mut found = 0;
         for due in Due::ALL {
             // All rules on one kind of news have the same time.
-            let Some(after) = self.rules.on(due.as_str()).find_map(|rule| rule.after) else {
+            let Some(after) = book.rules.on(due.as_str()).find_map(|rule| rule.after) else {
                 continue;
             };
             let events = self.store.find_due(due, after).await?;

@@ -249,7 +249,13 @@ impl CommitDue {
             waits: None,
             held: None,
         };
-        let recipients = match &self.audience {
+        let instead = match &self.audience {
+            Audience::Told(_) => {
+                telling::too_many(transaction, self.customer, self.at_most).await?
+            }
+            Audience::Waits(_) | Audience::Held(_) => None,
+        };
+        let recipients = match instead.as_ref().unwrap_or(&self.audience) {
             Audience::Told(recipients) => recipients,
             Audience::Waits(wait) => {
                 for member in &self.members {
@@ -273,10 +279,6 @@ impl CommitDue {
                 return self.hold_all(transaction, decided).await;
             }
         };
-        decided.held = telling::too_many(transaction, self.customer, self.at_most).await?;
-        if decided.held.is_some() {
-            return self.hold_all(transaction, decided).await;
-        }
         let Some(speaker) = self.speaker() else {
             return Ok(decided);
         };
@@ -301,6 +303,11 @@ impl CommitDue {
             .await?;
         }
         telling::tell(transaction, &self.ambient, speaker, recipients, said).await?;
+        let parcels = self
+            .members
+            .iter()
+            .filter_map(|member| member.parcel.as_ref());
+        telling::note_window(transaction, parcels, recipients).await?;
         decided.told = recipients.len();
         Ok(decided)
     }

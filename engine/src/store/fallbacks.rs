@@ -207,6 +207,7 @@ impl Write for CommitFallback {
                 }
                 let id = self.falling.notification;
                 telling::tell(transaction, &self.ambient, id, recipients, &mut said).await?;
+                telling::note_window(transaction, &self.news, recipients).await?;
                 let names: Vec<&str> = recipients
                     .iter()
                     .map(|recipient| recipient.address.channel.as_str())

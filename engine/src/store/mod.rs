@@ -15,6 +15,8 @@ mod events;
 mod experiments;
 mod explain;
 mod fallbacks;
+mod give_up;
+mod left_behind;
 mod links;
 mod mailbox;
 mod messages;
@@ -43,13 +45,15 @@ use sea_orm::{ConnectionTrait, DbErr, Value};
 
 pub use attachments::{AttachmentWork, FetchedAttachment, NewAttachment, WaitingAttachment};
 pub use database::{Database, DatabaseConfig};
-pub use deliveries::{ClaimedDelivery, ReleasedClaims, Settlement};
+pub use deliveries::{ClaimedDelivery, Settlement};
 pub use due::{DueMember, DueVerdict, WaitingNews};
 pub use eta::PastParcel;
 pub use events::{EventAdmission, StoredEvent};
 pub use experiments::{Deeds, HOLDOUT, Outcomes, Trial};
 pub use explain::{Explained, ExplainedDelivery, ExplainedMessage};
 pub use fallbacks::{FallenBack, FallingBack};
+pub use give_up::GivenUp;
+pub use left_behind::ReleasedClaims;
 pub use mailbox::Bus;
 pub use messages::TurnOutcome;
 pub use notifications::{

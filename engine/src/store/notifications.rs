@@ -8,6 +8,7 @@ use doorstep_core::{
     TrackingNumber,
     message::{Address, Content},
     notification::Topic,
+    order::DateWindow,
     shipment::TrackingStatus,
 };
 use sea_orm::DbErr;
@@ -37,6 +38,8 @@ pub struct Decision {
     pub urgent: bool,
     /// How much may be told to its customer.
     pub at_most: Option<AtMost>,
+    /// Whether it is told only where nothing else of the event is: that would say it too.
+    pub only_alone: bool,
     /// Who hears it, or why nobody does.
     pub audience: Audience,
     /// The customer's place in the rule's experiment.
@@ -50,6 +53,8 @@ pub struct AtMost {
     pub notifications: u32,
     /// Since when.
     pub since: Timestamp,
+    /// Until when what is too much is put off; `None`: it is not told at all.
+    pub put_off_to: Option<Timestamp>,
 }
 
 /// Who hears a piece of news.
@@ -87,6 +92,8 @@ pub struct Recipient {
     pub delivers: bool,
     /// When the next channel gets it, unless it arrived before.
     pub fallback_at: Option<Timestamp>,
+    /// The days that it names as expected.
+    pub window: Option<DateWindow>,
 }
 
 /// Whom and what an event is about.
@@ -190,7 +197,7 @@ impl Store {
         // Always in the same order, so that two transactions never lock each other out.
         write
             .decisions
-            .sort_by(|a, b| a.dedupe_key.cmp(&b.dedupe_key));
+            .sort_by(|a, b| (a.only_alone, &a.dedupe_key).cmp(&(b.only_alone, &b.dedupe_key)));
         for decision in &mut write.decisions {
             if let Audience::Told(recipients) = &mut decision.audience {
                 recipients.sort_by(|a, b| {
@@ -272,6 +279,7 @@ impl Write for CommitDecisions {
                     &mut committed.said,
                 )
                 .await?;
+            committed.said.anything |= decided.held.is_none();
             committed.decided.push(decided);
         }
         if !committed.said.jobs.is_empty() {
@@ -291,24 +299,29 @@ impl CommitDecisions {
         history: Option<&str>,
         said: &mut Said,
     ) -> Result<Decided, DbErr> {
-        let held = match (&decision.audience, history) {
+        let audience = match (&decision.audience, history) {
             // Those held out are who else would have heard it: of history nobody would.
             (Audience::Held(_), Some(history)) if decision.trial.is_some() => {
-                Some(history.to_owned())
+                Audience::Held(history.to_owned())
             }
-            (Audience::Held(reason), _) => Some(reason.clone()),
-            (_, Some(history)) => Some(history.to_owned()),
-            (Audience::Told(recipients), None) => {
+            (Audience::Held(reason), _) => Audience::Held(reason.clone()),
+            (_, Some(history)) => Audience::Held(history.to_owned()),
+            (audience, None) => match self.instead(transaction, decision, said).await? {
+                Some(instead) => instead,
+                None => audience.clone(),
+            },
+        };
+        let held = match &audience {
+            Audience::Held(reason) => Some(reason.clone()),
+            Audience::Told(recipients) => {
                 self.tell(transaction, decision, recipients, said).await?
             }
-            (Audience::Waits(wait), None) => {
-                self.put_off(transaction, decision, wait, said).await?
-            }
+            Audience::Waits(wait) => self.put_off(transaction, decision, wait, said).await?,
         };
         if let Some(reason) = &held {
             self.hold(transaction, decision, reason).await?;
         }
-        let (told, waits) = match (&decision.audience, &held) {
+        let (told, waits) = match (&audience, &held) {
             (Audience::Told(recipients), None) => (recipients.len(), None),
             (Audience::Waits(wait), None) => (0, Some(wait.until)),
             _ => (0, None),
@@ -320,6 +333,34 @@ impl CommitDecisions {
             waits,
             held,
         })
+    }
+
+    /// What becomes of news that is not told as decided: the event itself told it already, it was told before, or the
+    /// customer heard enough today.
+    async fn instead(
+        &self,
+        transaction: &Transaction<'_>,
+        decision: &Decision,
+        said: &Said,
+    ) -> Result<Option<Audience>, DbErr> {
+        if decision.only_alone && said.anything {
+            return Ok(Some(Audience::Held(
+                "told with the event's own news".to_owned(),
+            )));
+        }
+        if !matches!(decision.audience, Audience::Told(_)) {
+            return Ok(None);
+        }
+        let known = query_one(
+            transaction,
+            "SELECT 1 AS one FROM notifications WHERE dedupe_key = $1",
+            [decision.dedupe_key.as_str().into()],
+        )
+        .await?;
+        if known.is_some() {
+            return Ok(Some(Audience::Held("told before".to_owned())));
+        }
+        telling::too_many(transaction, self.subject.customer, decision.at_most).await
     }
 
     /// Whether the order that was not known is there now. Order and parcel are locked, so that either this sees the
@@ -339,8 +380,7 @@ impl CommitDecisions {
         Ok(row.is_some())
     }
 
-    /// Tells the recipients, unless the same news was told before or the customer heard enough today: then why it is
-    /// held.
+    /// Tells the recipients, unless the same news was told before: then why it is held.
     async fn tell(
         &self,
         transaction: &Transaction<'_>,
@@ -348,19 +388,6 @@ impl CommitDecisions {
         recipients: &[Recipient],
         said: &mut Said,
     ) -> Result<Option<String>, DbErr> {
-        let known = query_one(
-            transaction,
-            "SELECT 1 AS one FROM notifications WHERE dedupe_key = $1",
-            [decision.dedupe_key.as_str().into()],
-        )
-        .await?;
-        if known.is_some() {
-            return Ok(Some("told before".to_owned()));
-        }
-        let customer = self.subject.customer;
-        if let Some(reason) = telling::too_many(transaction, customer, decision.at_most).await? {
-            return Ok(Some(reason));
-        }
         let reason = format!("told at {} addresses", recipients.len());
         let key = &decision.dedupe_key;
         let note = Note::new(decision, key, "told", &reason);
@@ -368,6 +395,8 @@ impl CommitDecisions {
             return Ok(Some("told before".to_owned()));
         };
         telling::tell(transaction, &self.ambient, id, recipients, said).await?;
+        let parcels = self.subject.parcel.iter();
+        telling::note_window(transaction, parcels, recipients).await?;
         Ok(None)
     }
 

@@ -6,6 +6,8 @@
 //! until they have. Orders keep their number, days, goods and amounts, parcels their states, and the audit a line that holds
 //! nothing of the person.
 
+mod news;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
@@ -422,7 +424,9 @@ impl Traces {
             files.extend(attachments::blank(transaction, *conversation, now).await?);
             forget_links(transaction, *conversation).await?;
             blank_conversation(transaction, *conversation, now).await?;
+            news::erase_traces_of_sending(transaction, *conversation).await?;
         }
+        news::erase_decisions(transaction, &self.customers, &self.orders).await?;
         for order in &self.orders {
             blank_order(transaction, order).await?;
         }

@@ -35,7 +35,7 @@ impl Store {
         }
         let returns = format!(
             "SELECT n.order_number FROM notifications n JOIN commerce_events e ON e.id = n.event_id
-                WHERE n.customer_id = $1 AND e.kind = 'return_received' AND e.occurred_at >= $2
+                WHERE n.customer_id = $1 AND e.kind IN ('return_requested', 'return_received') AND e.occurred_at >= $2
                     AND {refunded} n.order_number AND f.occurred_at >= e.occurred_at) LIMIT 1"
         );
         let rows = self.query(&returns, [customer.0.into(), since]).await?;

@@ -3,25 +3,43 @@
 
 use doorstep_core::{
     Ambient, ConversationId, CustomerId, DeliveryId, NotificationId, OutboundMessageId, Timestamp,
-    message::Address, shipment::TrackingStatus,
+    TrackingNumber, message::Address, order::DateWindow, shipment::TrackingStatus,
 };
 use sea_orm::DbErr;
 
 use super::{
-    AtMost, News, Recipient, Transaction, execute,
+    AtMost, Audience, News, Recipient, Store, StoreError, Transaction, Wait, execute,
     mailbox::announce,
     messages::{NewOutbound, ensure_conversation, take_positions},
     orders::{rank, read_status},
     query_one,
-    row::at,
+    row::{at, json},
 };
 use crate::queue::Job;
+
+impl Store {
+    /// The days that a parcel's customer was told last; `None` when they were told none.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn told_window(
+        &self,
+        parcel: &TrackingNumber,
+    ) -> Result<Option<DateWindow>, StoreError> {
+        let sql = "SELECT told_window FROM shipments WHERE tracking_number = $1";
+        let rows = self.query(sql, [parcel.as_str().into()]).await?;
+        let window = rows.first().map(|row| row.optional_json("told_window"));
+        Ok(window.transpose()?.flatten())
+    }
+}
 
 /// What was said in a transaction, to be announced and sent after it.
 #[derive(Default)]
 pub(super) struct Said {
     pub(super) positions: Vec<(Address, i64)>,
     pub(super) jobs: Vec<Job>,
+    /// Whether the customer hears anything of the event, now or later.
+    pub(super) anything: bool,
 }
 
 /// Why news is history, if the parcel's state is past it. Locks the parcel, so that two pieces of its news are told in
@@ -81,12 +99,13 @@ fn is_progress(status: TrackingStatus) -> bool {
     )
 }
 
-/// Why the customer hears no more today, if so. Locks the customer, so that two decisions count each other.
+/// What becomes of news whose customer heard enough today: it is put off, or held. Locks the customer, so that two decisions
+/// count each other.
 pub(super) async fn too_many(
     transaction: &Transaction<'_>,
     customer: Option<CustomerId>,
     at_most: Option<AtMost>,
-) -> Result<Option<String>, DbErr> {
+) -> Result<Option<Audience>, DbErr> {
     let (Some(customer), Some(at_most)) = (customer, at_most) else {
         return Ok(None);
     };
@@ -102,7 +121,17 @@ pub(super) async fn too_many(
     .await?;
     let told: i64 = row.map(|row| row.get("told")).transpose()?.unwrap_or(0);
     let limit = at_most.notifications;
-    Ok((told >= i64::from(limit)).then(|| format!("throttled: {limit} told today already")))
+    let reason = format!("throttled: {limit} told today already");
+    Ok(
+        (told >= i64::from(limit)).then(|| match at_most.put_off_to {
+            Some(until) => Audience::Waits(Wait {
+                until,
+                reason: format!("{reason}; waits for tomorrow"),
+                joins: false,
+            }),
+            None => Audience::Held(reason),
+        }),
+    )
 }
 
 /// Puts a message for each recipient into their conversation, with its delivery where we must send it.
@@ -136,6 +165,26 @@ pub(super) async fn tell(
                 not_before: fallback_at,
             });
         }
+    }
+    Ok(())
+}
+
+/// Remembers of parcels which days their customer was told, so that only days that moved are told again.
+pub(super) async fn note_window(
+    transaction: &Transaction<'_>,
+    parcels: impl IntoIterator<Item = &News> + Send,
+    recipients: &[Recipient],
+) -> Result<(), DbErr> {
+    let Some(window) = recipients.iter().find_map(|recipient| recipient.window) else {
+        return Ok(());
+    };
+    let numbers: Vec<&str> = parcels
+        .into_iter()
+        .map(|news| news.tracking_number.as_str())
+        .collect();
+    for number in numbers {
+        let sql = "UPDATE shipments SET told_window = $1 WHERE tracking_number = $2";
+        execute(transaction, sql, [json(&window)?, number.into()]).await?;
     }
     Ok(())
 }

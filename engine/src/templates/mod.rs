@@ -187,6 +187,18 @@ impl Templates {
         self.names(Kind::Body)
     }
 
+    /// The languages in which the shop speaks and a notification template has no words.
+    pub fn languages_without(&self, notification: &str) -> BTreeSet<&str> {
+        let languages = |wanted: Option<&str>| -> BTreeSet<&str> {
+            let bodies = self.places.keys().filter(|key| key.kind == Kind::Body);
+            let named = bodies.filter(|key| wanted.is_none_or(|name| key.name == name));
+            named.map(|key| key.language.as_str()).collect()
+        };
+        let spoken = languages(None);
+        let told = languages(Some(notification));
+        spoken.difference(&told).copied().collect()
+    }
+
     /// The dotted names of all variables that a chat reply tells in any language.
     pub fn variables_of_reply(&self, name: &str) -> BTreeSet<String> {
         self.places

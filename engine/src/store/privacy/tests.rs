@@ -8,6 +8,7 @@ use doorstep_core::{
 
 use crate::{
     enrich::Enriched,
+    queue::Job,
     store::Column,
     testing::{TestStore, order, stores, tell_shipped, tracking},
 };
@@ -62,9 +63,10 @@ async fn all_text(test: &TestStore) -> String {
     for (table, columns) in [
         ("customers", &["shop_id", "name", "email"][..]),
         ("identities", &["address"]),
-        ("conversations", &["address", "state"]),
+        ("conversations", &["address", "state", "closed_reason"]),
         ("outbound_messages", &["content"]),
-        ("deliveries", &["address"]),
+        ("deliveries", &["address", "reason", "provider_id"]),
+        ("notifications", &["reason"]),
         ("orders", &["body"]),
         ("tracking_events", &["message", "location"]),
         ("commerce_events", &["parsed"]),
@@ -224,6 +226,80 @@ async fn a_shop_that_leaves_takes_everybody_along() {
         let after = all_text(&test).await;
         for trace in TRACES {
             assert!(!after.contains(trace), "{trace} is left: {after}");
+        }
+    }
+}
+
+/// What Ada is still to be told when she has herself erased: one piece of news waits for others of its order, one for the
+/// morning, and one for a receipt that may not come.
+#[tokio::test]
+async fn news_that_waits_is_not_told_to_an_erased_customer() {
+    let rules = "limits:
+  quiet_hours: {from: \"09:00\", until: \"12:00\"}
+rules:
+  - {on: in_transit, template: shipped, channels: [email], digest: 3h}
+  - {on: delayed, template: shipped, channels: [email], name: late}
+  - {on: lost, template: shipped, channels: [whatsapp, email], send: first, fallback_after: 1h, urgent: true, name: lost}
+";
+    for test in stores().await {
+        let placed = Box::new(order("1001"));
+        let placed = take(
+            &test,
+            event("e0", CommerceEventKind::OrderUpdated { order: placed }),
+        )
+        .await;
+        test.notifier(rules).decide(placed).await.unwrap();
+        let phone = doorstep_core::message::Address::new("whatsapp", "447700900123");
+        let proof = doorstep_core::customer::Proof {
+            customer: Some("C-1".into()),
+            email: None,
+            name: None,
+        };
+        test.store.prove(&phone, &proof, None).await.unwrap();
+        let notifier = test.notifier(rules);
+        for (id, parcel, status) in [
+            ("e1", "T1", TrackingStatus::InTransit),
+            ("e2", "T2", TrackingStatus::InTransit),
+            ("e3", "T3", TrackingStatus::Delayed),
+            ("e4", "T4", TrackingStatus::Lost),
+        ] {
+            let happened = take(&test, tracking(id, Some("1001"), parcel, status)).await;
+            notifier.decide(happened).await.unwrap();
+        }
+        let jobs = test.queue.take();
+        let waits = jobs
+            .iter()
+            .filter(|job| matches!(job, Job::NotifyDue { .. }));
+        assert_eq!(waits.count(), 2, "two wait, one of them for two parcels");
+        let told = test.told().await.len();
+        assert_eq!(told, 1, "the lost parcel, on the phone");
+
+        let wish = CommerceEventKind::CustomerRedacted { person: ada() };
+        take(&test, event("e5", wish)).await;
+        test.clock.advance(std::time::Duration::from_hours(48));
+        for job in &jobs {
+            match job {
+                Job::NotifyDue { notification, .. } => {
+                    let outcome = notifier.decide_due(*notification).await.unwrap();
+                    assert_eq!(outcome, crate::notify::Outcome::Before);
+                }
+                Job::FallBack { delivery, .. } => {
+                    assert_eq!(notifier.fall_back(*delivery).await.unwrap(), None);
+                }
+                Job::Deliver { delivery, .. } => {
+                    let claimed = test.store.claim_delivery(*delivery, 0).await.unwrap();
+                    assert_eq!(claimed, None);
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(test.told().await.len(), told);
+        let now = test.store.ambient().now();
+        let found = test.store.overdue_jobs(now, 100).await.unwrap();
+        assert_eq!(found, [], "the sweep finds nothing to tell either");
+        let left = all_text(&test).await;
+        for trace in ["447700900123", "Europe/London"] {
+            assert!(!left.contains(trace), "{trace} is left: {left}");
         }
     }
 }
