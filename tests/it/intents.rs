@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use crate::support::{
-    chat::{Visitor, http},
+    chat::Visitor,
     hooks::{Hook, order_placed, parcel_news},
     merchant::{Shop, write},
     server::{doorstep_command, shared},
