@@ -6,6 +6,7 @@
 
 pub mod ambient;
 pub mod app;
+mod approved;
 pub mod assets;
 pub mod catalog;
 pub mod cli;

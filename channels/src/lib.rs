@@ -19,15 +19,22 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use doorstep_core::{
     Ambient, ChannelName,
     channel::{Channel, Inbox, Mailbox},
 };
 
+use crate::templates::{TemplateCheck, TemplateUse, UnreadableList};
+
 pub mod render;
 pub mod simulator;
+pub mod templates;
 
 #[cfg(test)]
 mod conformance;
@@ -106,6 +113,25 @@ registry! {
     "telegram" => telegram: "Telegram, by its Bot API.";
     "webchat" => webchat: "The widget on the shop's pages.";
     "whatsapp" => whatsapp: "WhatsApp by Meta's Cloud API.";
+}
+
+/// What providers' lists of approved templates, as they were last read, say of ours: one check for each configured channel
+/// whose provider approves templates. Nobody is asked.
+///
+/// # Errors
+/// A list that was kept is unreadable.
+#[cfg_attr(not(feature = "whatsapp"), allow(unused_mut, unused_variables))]
+pub fn check_templates(
+    config: &ChannelsConfig,
+    data_dir: &Path,
+    ours: &[TemplateUse],
+) -> Result<Vec<TemplateCheck>, UnreadableList> {
+    let mut checks = Vec::new();
+    #[cfg(feature = "whatsapp")]
+    if config.whatsapp.is_some() {
+        checks.push(whatsapp::list::check(data_dir, ours)?);
+    }
+    Ok(checks)
 }
 
 /// What channels are opened with.

@@ -35,6 +35,12 @@ pub trait Channel: Send + Sync {
         request: &WebhookRequest,
     ) -> Result<WebhookOutcome, WebhookRejection>;
 
+    /// The largest webhook that the provider sends, in bytes, where that is known; smaller settings of the front door
+    /// give way to it.
+    fn max_webhook_bytes(&self) -> Option<usize> {
+        None
+    }
+
     /// Sends one message to one address, once.
     ///
     /// # Errors

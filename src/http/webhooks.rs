@@ -3,7 +3,9 @@
 use axum::{
     Json,
     body::Bytes,
-    extract::{Path, RawQuery, State, rejection::BytesRejection},
+    extract::{
+        DefaultBodyLimit, FromRequest, Path, RawQuery, Request, State, rejection::BytesRejection,
+    },
     http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
@@ -58,21 +60,24 @@ pub(super) async fn commerce(
 pub(super) async fn channel(
     State(app): State<Shared>,
     Path(name): Path<String>,
-    method: Method,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    mut posted: Request,
 ) -> Result<Response, ApiError> {
     let channel = app
         .channels
         .get(&ChannelName::from(name.as_str()))
         .ok_or_else(|| rejected("unknown", WebhookRejection::NotHere))?;
     app.take_webhook_token(&name)?;
+    let ours = app.config.http.max_body_bytes;
+    let limit = channel
+        .max_webhook_bytes()
+        .map_or(ours, |theirs| theirs.max(ours));
+    DefaultBodyLimit::max(limit).apply(&mut posted);
     let request = WebhookRequest {
-        method,
+        method: posted.method().clone(),
         query: query.unwrap_or_default(),
-        headers,
-        body: readable(&name, body)?,
+        headers: posted.headers().clone(),
+        body: readable(&name, Bytes::from_request(posted, &()).await)?,
         received_at: app.ambient.now(),
     };
     let outcome = channel

@@ -415,6 +415,49 @@ fn a_configuration_in_order_is_said_to_be_so() {
 }
 
 #[test]
+fn approved_templates_are_compared_with_the_list_that_was_read_last() {
+    let shipped = "---\nsubject: Shipped\napproved:\n  name: order_shipped\n  body: [\"{{ order.number }}\"]\n---\nShipped.\n";
+    let configuration = "files_dir = \"files\"\ndata_dir = \"data\"\n[channels.whatsapp]\naccess_token = \"token\"\n\
+        app_secret = \"secret\"\nverify_token = \"word\"\nnumbers = [{ phone_number_id = \"1\" }]\n";
+    let list = r#"{"read_at": "2026-11-01T10:00:00Z", "templates": [{"name": "order_shipped", "language": "en", "status": "PAUSED",
+        "header_format": null, "header": [], "body": ["1"], "buttons": [], "named": false}]}"#;
+    let folder = folder_of(&[
+        ("doorstep.toml", configuration),
+        ("files/templates/shipped.en.md", shipped),
+    ]);
+    let check = || {
+        let output = doorstep(folder.path(), &["--config", "doorstep.toml", "check"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let never = check();
+    assert!(
+        never.contains("the list of approved templates was never read"),
+        "{never}"
+    );
+    assert!(
+        never.contains("run `doorstep channels test whatsapp`"),
+        "{never}"
+    );
+
+    let data = folder.path().join("data");
+    std::fs::create_dir_all(&data).unwrap();
+    std::fs::write(data.join("whatsapp-templates.json"), list).unwrap();
+    let told = check();
+    let paused = "warning: templates/shipped.en.md:4: approved: whatsapp cannot send `order_shipped` (en): its status at Meta is PAUSED; ";
+    assert!(told.contains(paused), "{told}");
+    assert!(
+        told.contains("its list of approved templates is of 2026-11-01 10:00 UTC"),
+        "{told}"
+    );
+    assert!(
+        told.contains("days old; run `doorstep channels test whatsapp`"),
+        "{told}"
+    );
+    assert!(told.contains("shipped (de, es, fr, it, pt, ru)"), "{told}");
+}
+
+#[test]
 fn misuse_ends_with_two_and_a_finding_with_one() {
     let folder = tempfile::tempdir().unwrap();
     for misuse in [

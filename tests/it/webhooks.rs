@@ -4,13 +4,15 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use chrono::TimeDelta;
+use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 use crate::support::{
     chat::{Visitor, http},
     database::Database,
     hooks::{Hook, now, order_placed, parcel_news},
-    server::{Shared, shared},
+    server::{Kind, Launch, Place, Shared, shared},
     skip::skip_without_data,
     wait::eventually,
 };
@@ -436,4 +438,63 @@ async fn an_unknown_source_is_not_found() {
         .send()
         .await;
     assert_eq!(answer.unwrap().status(), 404);
+}
+
+/// Meta's app secret.
+const APP_SECRET: &str = "app-secret-of-the-tests";
+
+/// A WhatsApp webhook of this size with one message, signed as Meta signs (`X-Hub-Signature-256`).
+async fn post_to_whatsapp(server: SocketAddr, id: &str, size: usize) -> u16 {
+    let message = json!({
+        "id": id, "from": "4915112345678", "timestamp": now().timestamp().to_string(),
+        "type": "text", "text": { "body": "Hello" },
+    });
+    let value = json!({
+        "messaging_product": "whatsapp", "metadata": { "phone_number_id": "106540352242922" },
+        "contacts": [{ "wa_id": "4915112345678" }], "messages": [message],
+    });
+    let mut body = json!({
+        "object": "whatsapp_business_account",
+        "entry": [{ "id": "1", "changes": [{ "field": "messages", "value": value }] }],
+        "more": "",
+    });
+    let more = size - body.to_string().len();
+    body["more"] = "x".repeat(more).into();
+    let body = body.to_string();
+    let mut mac = Hmac::<Sha256>::new_from_slice(APP_SECRET.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    let signature: String = mac
+        .finalize()
+        .into_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let answer = http()
+        .post(format!("http://{server}/webhooks/channels/whatsapp"))
+        .header("x-hub-signature-256", format!("sha256={signature}"))
+        .body(body)
+        .send()
+        .await;
+    answer.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn a_webhook_of_meta_is_taken_as_large_as_meta_sends_it() {
+    let place = Place::new(Kind::Sqlite).await.unwrap();
+    let numbers = r#"[{ phone_number_id = "106540352242922", number = "+15550783881" }]"#;
+    let process = Launch::serve(&place)
+        .set("channels.whatsapp.access_token", "token")
+        .set("channels.whatsapp.app_secret", APP_SECRET)
+        .set("channels.whatsapp.verify_token", "word")
+        .set("channels.whatsapp.numbers", numbers)
+        .set("channels.whatsapp.api_url", "http://127.0.0.1:9")
+        .start()
+        .await;
+    let largest = 3 << 20;
+    for (id, size, status) in [("wamid.1", largest, 200), ("wamid.2", largest + 1, 413)] {
+        let answered = post_to_whatsapp(process.address(), id, size).await;
+        assert_eq!(answered, status, "{size} bytes");
+    }
+    let sql = "SELECT external_id FROM inbound_messages WHERE channel = 'whatsapp'";
+    assert_eq!(place.database().await.texts(sql).await, ["wamid.1"]);
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | how an address is written, user ids | `address` |
 //! | what a message becomes there | `plan`, `template`, `media` |
+//! | what `doorstep check` says of templates | `list` |
 //! | what comes in | `webhook`, `inbound`, `link` |
 //! | what errors mean | `error` |
 //! | the provider on loopback | [`simulator`] |
@@ -15,6 +16,7 @@ mod error;
 mod graph;
 mod inbound;
 mod link;
+pub(crate) mod list;
 mod media;
 mod plan;
 mod send;
@@ -26,6 +28,7 @@ mod webhook;
 mod words;
 
 use std::{
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -44,10 +47,7 @@ use doorstep_core::{
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-pub use self::{
-    config::{Config, Number, Pictures},
-    template::{TemplateMismatch, TemplateUse},
-};
+pub use self::config::{Config, Number, Pictures};
 use self::{address::Numbers, graph::Graph, media::Uploads, template::Templates};
 use crate::{Channels, InvalidSetting, Surroundings};
 
@@ -56,6 +56,8 @@ pub const NAME: &str = "whatsapp";
 
 /// How long after the customer's last message anything may be written (Meta: "Customer service windows").
 const WINDOW: Duration = Duration::from_hours(24);
+/// Meta: "Webhooks payloads can be up to 3 MB".
+const LARGEST_WEBHOOK: usize = 3 << 20;
 /// How long a good health check counts: readiness is asked for every few seconds, and the API's calls an hour are limited.
 const HEALTH_LIVES: Duration = Duration::from_mins(1);
 
@@ -93,20 +95,10 @@ impl WhatsApp {
         })
     }
 
-    /// Reads Meta's list of templates and holds ours against it: what our messages need and the list does not bear out.
-    ///
-    /// # Errors
-    /// The list could not be read: no business account is configured, or Meta's own words.
-    pub async fn compare_templates(
-        &self,
-        ours: &[TemplateUse],
-    ) -> Result<Vec<TemplateMismatch>, String> {
-        if !self.templates.are_read() {
-            return Err("channels.whatsapp.business_account is empty".to_owned());
-        }
-        let listed = self.templates.refresh(&self.graph, self.ambient.now());
-        let listed = listed.await.map_err(|error| error.to_string())?;
-        Ok(template::compare(ours, &listed))
+    /// Keeps Meta's list of templates in this directory whenever it was read, for `doorstep check`.
+    fn keeping_templates_in(mut self, data_dir: &Path) -> Self {
+        self.templates.keep_at(list::path_in(data_dir));
+        self
     }
 
     fn remember_health(&self, at: Option<Timestamp>) {
@@ -173,6 +165,10 @@ impl Channel for WhatsApp {
         }
         webhook::check_signature(request, &self.config.app_secret)?;
         webhook::read(request, &self.numbers)
+    }
+
+    fn max_webhook_bytes(&self) -> Option<usize> {
+        Some(LARGEST_WEBHOOK)
     }
 
     /// The receipt's identifier is that of the last part, which has the buttons.
@@ -249,6 +245,6 @@ pub(crate) fn open(
     channels: &mut Channels,
 ) -> Result<(), InvalidSetting> {
     let channel = WhatsApp::new(config, surroundings.ambient.clone())?;
-    channels.add(Arc::new(channel));
+    channels.add(Arc::new(channel.keeping_templates_in(&surroundings.data_dir)));
     Ok(())
 }

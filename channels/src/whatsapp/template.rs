@@ -2,12 +2,14 @@
 //!
 //! Meta: "Template management" (`GET /{business account}/message_templates`), "Template messages" and "Components".
 
-use std::{collections::BTreeSet, sync::Mutex, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Mutex, time::Duration};
 
 use doorstep_core::{Timestamp, message::ApprovedTemplate};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{error::CallError, graph::Graph, plan::is_link};
+use super::{error::CallError, graph::Graph, list::KeptList, plan::is_link};
+use crate::templates::{TemplateMismatch, TemplateUse};
 
 /// How long the list counts as known.
 const FRESH: Duration = Duration::from_hours(1);
@@ -16,46 +18,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Meta's own bound on templates of a business account is 6,000.
 const MOST_PAGES: usize = 100;
 
-/// What one of our messages needs of a template.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TemplateUse {
-    /// Its name.
-    pub name: String,
-    /// Its language at Meta: `en`, `pt_BR`.
-    pub language: String,
-    /// How many parameters fill its header.
-    pub header: usize,
-    /// How many fill its body.
-    pub body: usize,
-    /// How many fill the addresses of its buttons.
-    pub buttons: usize,
-}
-
-impl From<&ApprovedTemplate> for TemplateUse {
-    fn from(template: &ApprovedTemplate) -> Self {
-        Self {
-            name: template.name.clone(),
-            language: template.language.clone(),
-            header: template.header.len(),
-            body: template.body.len(),
-            buttons: template.buttons.len(),
-        }
-    }
-}
-
-/// One of ours that Meta's list does not bear out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TemplateMismatch {
-    /// Name and language: `order_shipped (pt_BR)`.
-    pub template: String,
-    /// What is wrong.
-    pub message: String,
-    /// What to do.
-    pub fix: String,
-}
-
 /// A template as Meta lists it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Listed {
     pub(super) name: String,
     pub(super) language: String,
@@ -160,6 +124,8 @@ fn parameters_of(text: &str) -> Vec<String> {
 /// Meta's list of our templates, as last read.
 pub(super) struct Templates {
     business_account: String,
+    /// Where the list is kept for `doorstep check`.
+    kept_at: Option<PathBuf>,
     read: Mutex<Option<(Timestamp, Vec<Listed>)>>,
 }
 
@@ -177,8 +143,14 @@ impl Templates {
     pub(super) fn new(business_account: &str) -> Self {
         Self {
             business_account: business_account.to_owned(),
+            kept_at: None,
             read: Mutex::default(),
         }
+    }
+
+    /// Keeps the list there whenever it was read.
+    pub(super) fn keep_at(&mut self, path: PathBuf) {
+        self.kept_at = Some(path);
     }
 
     /// Whether there is a business account to read from.
@@ -215,6 +187,15 @@ impl Templates {
         }
         if let Ok(mut read) = self.read.lock() {
             *read = Some((now, all.clone()));
+        }
+        if let Some(path) = &self.kept_at {
+            let kept = KeptList {
+                read_at: now,
+                templates: all.clone(),
+            };
+            if let Err(error) = kept.keep(path).await {
+                tracing::warn!(%error, path = %path.display(), "WhatsApp's list of templates could not be kept for `doorstep check`");
+            }
         }
         Ok(all)
     }
@@ -277,7 +258,7 @@ pub(super) fn compare(ours: &[TemplateUse], theirs: &[Listed]) -> Vec<TemplateMi
         .filter_map(|wanted| {
             let (message, fix) = judge(wanted)?;
             Some(TemplateMismatch {
-                template: format!("{} ({})", wanted.name, wanted.language),
+                wanted: wanted.clone(),
                 message,
                 fix: fix.to_owned(),
             })

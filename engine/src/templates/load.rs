@@ -9,6 +9,7 @@ use serde_saphyr::Spanned;
 
 use super::{
     Glossary, Key, Kind, Place, Templates,
+    approved::{self, ApprovedForm},
     filters::{self, NearDayNames},
     lint,
 };
@@ -25,6 +26,7 @@ struct Source {
 #[serde(deny_unknown_fields)]
 struct FrontMatter {
     subject: Spanned<String>,
+    approved: Option<Spanned<approved::Section>>,
 }
 
 pub(super) fn load(
@@ -36,8 +38,10 @@ pub(super) fn load(
     for (file, text) in files.under("replies", "yaml") {
         collect(read_replies(file, text), &mut sources, &mut problems);
     }
+    let mut approved = BTreeMap::new();
     for (file, text) in files.under("templates", "md") {
-        collect(read_notification(file, text), &mut sources, &mut problems);
+        let read = read_notification(file, text, &mut approved);
+        collect(read, &mut sources, &mut problems);
     }
     if problems.is_empty() && !speaks(&sources, default_language) {
         problems.push(no_default_language(default_language));
@@ -62,6 +66,7 @@ pub(super) fn load(
             environment,
             default_language: default_language.clone(),
             places,
+            approved,
             fixed: fixed(files),
             glossary,
         })
@@ -123,7 +128,11 @@ fn read_replies(file: &str, text: &str) -> Result<Vec<Source>, Problem> {
     Ok(replies.0.into_iter().map(source).collect())
 }
 
-fn read_notification(file: &str, text: &str) -> Result<Vec<Source>, Problem> {
+fn read_notification(
+    file: &str,
+    text: &str,
+    forms: &mut BTreeMap<Key, ApprovedForm>,
+) -> Result<Vec<Source>, Problem> {
     let stem = file.rsplit('/').next().unwrap_or(file);
     let (name, tag) = stem
         .trim_end_matches(".md")
@@ -143,7 +152,7 @@ fn read_notification(file: &str, text: &str) -> Result<Vec<Source>, Problem> {
         message: "the file does not begin with front matter".into(),
         fix: "begin with a line `---`, a line `subject: …` and a line `---`".into(),
     })?;
-    let FrontMatter { subject } = yaml::read(file, front).map_err(|problem| Problem {
+    let FrontMatter { subject, approved } = yaml::read(file, front).map_err(|problem| Problem {
         line: problem.line + 1,
         ..problem
     })?;
@@ -157,7 +166,7 @@ fn read_notification(file: &str, text: &str) -> Result<Vec<Source>, Problem> {
         text,
     };
     let body_line = front.lines().count() + 3;
-    Ok(vec![
+    let mut sources = vec![
         source(
             Kind::Subject,
             yaml::line(&subject) + 1,
@@ -165,7 +174,15 @@ fn read_notification(file: &str, text: &str) -> Result<Vec<Source>, Problem> {
             subject.value,
         ),
         source(Kind::Body, body_line, "text", body.to_owned()),
-    ])
+    ];
+    if let Some(section) = approved {
+        let line = yaml::line(&section) + 1;
+        let form = ApprovedForm::new(file, line, &language, &section.value);
+        let parameters = section.value.in_one();
+        sources.push(source(Kind::Approved, line, "approved", parameters));
+        forms.insert(Key::new(Kind::Approved, &language, name), form);
+    }
+    Ok(sources)
 }
 
 /// What stands between the two `---` lines, and what follows.

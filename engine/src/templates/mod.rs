@@ -3,7 +3,8 @@
 //! - `replies/<language>.yaml`: what the chat answers, name → text.
 //! - `glossary/<language>.yaml`: what customers call things, in the catalog's words;
 //!   `dictionary/*.tsv`: the same in general, for catalogs in English.
-//! - `templates/<name>.<language>.md`: what we tell unasked. Front matter with `subject:`, then the text.
+//! - `templates/<name>.<language>.md`: what we tell unasked. Front matter with `subject:`, then the text. Where a provider lets
+//!   us write first only in words that it approved, `approved:` names its template and what fills it (`approved.rs`).
 //!
 //! A language falls back: full tag → primary subtag → the shop's default language → English. Variables are strict: an
 //! unknown one is an error, found when the files are loaded, because every use of a template is checked against sample
@@ -13,6 +14,7 @@
 //! To add a language, add `replies/<language>.yaml` (copy `en.yaml`); nothing else is needed: dates, money and plurals
 //! come from CLDR.
 
+mod approved;
 mod dictionary;
 mod facts;
 mod filters;
@@ -26,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use doorstep_core::{ConfigFiles, Language, Problem, message::Content};
 use minijinja::{Environment, value::Serde};
 
+pub use approved::ApprovedForm;
 pub use dictionary::Dictionary;
 pub use facts::Facts;
 pub use glossary::Glossary;
@@ -37,6 +40,8 @@ pub struct Templates {
     environment: Environment<'static>,
     default_language: Language,
     places: BTreeMap<Key, Place>,
+    /// The providers' templates, by notification template and language.
+    approved: BTreeMap<Key, ApprovedForm>,
     /// Replies that are said as they stand, by name and language.
     fixed: BTreeMap<String, BTreeMap<String, String>>,
     glossary: Glossary,
@@ -55,6 +60,8 @@ enum Kind {
     Reply,
     Subject,
     Body,
+    /// What fills the provider's template, all in one.
+    Approved,
 }
 
 impl Key {
@@ -72,6 +79,7 @@ impl Key {
             Kind::Reply => "reply",
             Kind::Subject => "subject",
             Kind::Body => "body",
+            Kind::Approved => "approved",
         };
         format!("{kind}/{}/{}", self.language, self.name)
     }
@@ -136,7 +144,7 @@ impl Templates {
         self.render(key, language, facts)
     }
 
-    /// Subject and text of a notification in `language` or what it falls back to.
+    /// Subject, text and the provider's template of a notification in `language` or what it falls back to.
     ///
     /// # Errors
     /// See [`TemplateError`].
@@ -153,6 +161,7 @@ impl Templates {
         Ok(Content {
             subject: Some(self.render(&subject, language, facts)?),
             text: self.render(body, language, facts)?,
+            approved: self.approved(name, &body.language, language, facts)?,
             ..Content::default()
         })
     }
@@ -216,7 +225,8 @@ impl Templates {
 
     /// Checks a notification template in every language against facts that its user may give it.
     pub fn check_notification(&self, name: &str, samples: &[Facts]) -> Vec<Problem> {
-        lint::check(self, &[Kind::Subject, Kind::Body], name, samples)
+        let kinds = [Kind::Subject, Kind::Body, Kind::Approved];
+        lint::check(self, &kinds, name, samples)
     }
 
     fn names(&self, kind: Kind) -> impl Iterator<Item = &str> {

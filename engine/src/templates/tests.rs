@@ -41,6 +41,62 @@ fn said(language: &str, text: &str) -> String {
         .unwrap()
 }
 
+const SHIPPED: &str = "---
+subject: \"Order {{ order.number }}\"
+approved:
+  name: order_shipped
+  header: [\"{{ order.number }}\"]
+  body: [\"{{ customer.name }}\", \"{{ total | money }}\"]
+---
+It is on its way.
+";
+
+#[test]
+fn a_notification_brings_the_template_that_its_provider_approved() {
+    let files = [
+        ("replies/en.yaml", "a: b"),
+        ("templates/shipped.en.md", "---\nsubject: s\n---\nt"),
+        ("templates/shipped.pt-BR.md", SHIPPED),
+    ];
+    let templates = load(&files).unwrap();
+    let told = |language: &str| {
+        let language = language.parse().unwrap();
+        templates.notification("shipped", &language, &facts())
+    };
+    let approved = told("pt-BR").unwrap().approved.unwrap();
+    assert_eq!(approved.name, "order_shipped");
+    assert_eq!(approved.language, "pt_BR", "as the provider writes it");
+    assert_eq!(approved.header, ["10234"]);
+    assert_eq!(approved.body, ["Ana García", "€\u{a0}1.290,00"]);
+    assert_eq!(told("en").unwrap().approved, None);
+    let form = templates.approved_forms().next().unwrap();
+    assert_eq!(
+        (form.line, form.header, form.body, form.buttons),
+        (4, 1, 2, 0)
+    );
+    let unnamed: Vec<_> = templates.without_approved().collect();
+    assert_eq!(unnamed, [("shipped", "en")]);
+}
+
+#[test]
+fn a_mistake_in_what_fills_an_approved_template_is_named() {
+    let wrong = SHIPPED.replace("customer.name", "customer.nmae");
+    let files = [
+        ("replies/en.yaml", "a: b"),
+        ("templates/shipped.en.md", wrong.as_str()),
+    ];
+    let found = load(&files)
+        .unwrap()
+        .check_notification("shipped", &[facts()]);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].field, "approved");
+    assert!(
+        found[0].message.contains("customer.nmae"),
+        "{}",
+        found[0].message
+    );
+}
+
 #[test]
 fn money_is_written_as_the_language_does() {
     assert_eq!(said("en", "{{ total | money }}"), "€1,290.00");

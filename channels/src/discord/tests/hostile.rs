@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use serenity::model::id::UserId;
+use tokio::runtime::Runtime;
 
 use super::Fixture;
 use crate::discord::{
@@ -60,9 +61,8 @@ fn anything() -> impl Strategy<Value = Value> {
 }
 
 /// All that is done with a dispatch before the store is asked.
-fn read(fixture: &Fixture, name: &str, data: Value) {
+fn read(fixture: &Fixture, runtime: &Runtime, name: &str, data: Value) {
     let Ok(event) = Event::read(name, data) else { return };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let me = UserId::new(1);
     match event {
         // On a server the API would be asked.
@@ -79,6 +79,13 @@ fn read(fixture: &Fixture, name: &str, data: Value) {
     }
 }
 
+/// Reads bytes as each of the forms that come over the wire.
+fn read_bytes(bytes: &[u8]) {
+    let _ = serde_json::from_slice::<Frame>(bytes);
+    let _ = serde_json::from_slice::<Message>(bytes);
+    let _ = serde_json::from_slice::<Interaction>(bytes);
+}
+
 /// So many cases, or `PROPTEST_CASES` when that is more.
 fn cases(least: u32) -> ProptestConfig {
     let mut config = ProptestConfig::default();
@@ -86,16 +93,17 @@ fn cases(least: u32) -> ProptestConfig {
     config
 }
 
-fn fixture() -> Fixture {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+fn fixture() -> (Fixture, Runtime) {
+    let runtime = Runtime::new().unwrap();
     let fixture = runtime.block_on(Fixture::with(|_| {}, |_| {}));
     runtime.shutdown_background();
-    fixture
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    (fixture, runtime)
 }
 
 #[test]
 fn mutated_payloads_are_read_or_left_out() {
-    let fixture = fixture();
+    let (fixture, runtime) = fixture();
     let payloads = payloads();
     for (name, payload) in &payloads {
         assert!(Event::read(name, payload.clone()).is_ok(), "{name}");
@@ -104,13 +112,13 @@ fn mutated_payloads_are_read_or_left_out() {
         let (name, mut payload) = payloads[which].clone();
         let mut at = at;
         mutate(&mut payload, &mut at, &by);
-        read(&fixture, name, payload);
+        read(&fixture, &runtime, name, payload);
     });
 }
 
 #[test]
 fn captured_payloads_are_read_and_may_be_mutated() {
-    let fixture = fixture();
+    let (fixture, runtime) = fixture();
     let Some(captured) = super::spec::captured() else { return };
     let frames: Vec<(String, Value)> = captured
         .into_iter()
@@ -123,16 +131,36 @@ fn captured_payloads_are_read_and_may_be_mutated() {
         let (name, mut payload) = frames[which].clone();
         let mut at = at;
         mutate(&mut payload, &mut at, &by);
-        read(&fixture, &name, payload);
+        read(&fixture, &runtime, &name, payload);
     });
 }
 
 proptest! {
     #[test]
     fn senseless_bytes_are_no_frame(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = serde_json::from_slice::<Frame>(&bytes);
-        let _ = serde_json::from_slice::<Message>(&bytes);
-        let _ = serde_json::from_slice::<Interaction>(&bytes);
+        read_bytes(&bytes);
+    }
+
+    /// Frames of the gateway as they stand on the wire, with bytes changed and cut.
+    #[test]
+    fn changed_bytes_are_read_or_refused(
+        which in any::<prop::sample::Index>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in prop::option::weighted(0.2, any::<prop::sample::Index>()),
+    ) {
+        let (name, data) = which.get(&payloads()).clone();
+        let frame = json!({ "op": 0, "s": 1, "t": name, "d": data }).to_string();
+        for text in [frame, data.to_string()] {
+            let mut bytes = text.into_bytes();
+            for (at, byte) in &changes {
+                let at = at.index(bytes.len());
+                bytes[at] = *byte;
+            }
+            if let Some(cut) = cut {
+                bytes.truncate(cut.index(bytes.len()));
+            }
+            read_bytes(&bytes);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod access;
 mod conversation;
+mod hostile;
 mod stage;
 
 use std::{

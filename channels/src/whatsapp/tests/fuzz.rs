@@ -6,6 +6,7 @@ use super::{
     incoming::{get, now, text_message},
     *,
 };
+use crate::templates::TemplateUse;
 
 /// Answers of the Graph API whose bytes are mutated below.
 const ANSWERS: &[&str] = &[
@@ -143,7 +144,7 @@ proptest! {
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
         let _ = error::GraphError::read(&answer["error"]).to_string();
         let listed = template::Listed::read(&answer["data"][0]);
-        let wanted = template::TemplateUse { name: "a".to_owned(), language: "en".to_owned(), header: 1, body: 1, buttons: 1 };
+        let wanted = TemplateUse { name: "a".to_owned(), language: "en".to_owned(), header: 1, body: 1, buttons: 1 };
         let _ = template::compare(&[wanted], &listed.into_iter().collect::<Vec<_>>());
     }
 

@@ -1,8 +1,10 @@
 //! The 24-hour window, and the templates that are for outside it.
 
+use chrono::TimeDelta;
 use doorstep_core::message::ApprovedTemplate;
 
 use super::*;
+use crate::templates::TemplateUse;
 
 fn listed() -> Vec<Value> {
     let shipped = |language: &str, status: &str| {
@@ -164,20 +166,34 @@ async fn our_templates_are_held_against_metas() {
     gone.name = "order_lost".to_owned();
     let ours = [approved("en"), approved("de"), approved("it"), more, gone];
     let ours: Vec<TemplateUse> = ours.iter().map(TemplateUse::from).collect();
-    let found = fixture.channel.compare_templates(&ours).await.unwrap();
-    let found: Vec<(&str, &str)> = found
+    let folder = tempfile::tempdir().unwrap();
+    let never = list::check(folder.path(), &ours).unwrap();
+    assert_eq!((never.read_at, never.mismatches), (None, Vec::new()));
+
+    // `doorstep channels test whatsapp` reads the list; from then on nobody needs to be asked.
+    let config = fixture.simulator.config();
+    let channel = WhatsApp::new(config, ambient(&fixture.clock)).unwrap();
+    channel.keeping_templates_in(folder.path()).diagnose().await;
+    fixture.clock.advance(Duration::from_hours(30));
+    let check = list::check(folder.path(), &ours).unwrap();
+    let found: Vec<(&str, &str, &str)> = check
+        .mismatches
         .iter()
-        .map(|one| (one.template.as_str(), one.message.as_str()))
+        .map(|one| (one.wanted.name.as_str(), one.wanted.language.as_str(), one.message.as_str()))
         .collect();
     assert_eq!(
         found,
         [
-            ("order_lost (en)", "Meta's list does not have it"),
-            ("order_shipped (de)", "its status at Meta is PAUSED"),
-            ("order_shipped (en)", "its set of buttons has 1 parameters at Meta and 0 here"),
-            ("order_shipped (it)", "Meta's list has it in other languages only"),
+            ("order_lost", "en", "Meta's list does not have it"),
+            ("order_shipped", "de", "its status at Meta is PAUSED"),
+            ("order_shipped", "en", "its set of buttons has 1 parameters at Meta and 0 here"),
+            ("order_shipped", "it", "Meta's list has it in other languages only"),
         ]
     );
-    let blind = deaf(&[FIRST]);
-    assert!(blind.compare_templates(&ours).await.is_err());
+    let age = fixture.clock.now() - check.read_at.unwrap();
+    assert_eq!(age, TimeDelta::hours(30));
+
+    std::fs::write(list::path_in(folder.path()), "{").unwrap();
+    let broken = list::check(folder.path(), &ours).unwrap_err().to_string();
+    assert!(broken.contains("doorstep channels test whatsapp"), "{broken}");
 }
