@@ -1,7 +1,7 @@
 //! The merchant's knowledge files in the search index: as they are at the start, and as they become.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,6 +18,8 @@ use crate::catalog::{IndexError, keep_ids, read_all, read_ids};
 
 /// Where the ids of indexed passages are kept, below the data directory.
 const INDEXED: &str = "indexed-passages";
+/// How many passages the model reads before changed files get their turn.
+const CHUNK: usize = 16;
 
 /// The passages of the knowledge files, in step with the index.
 pub(crate) struct Knowledge {
@@ -49,18 +51,37 @@ impl Knowledge {
         })
     }
 
-    /// Indexes the files in effect: all can be found by their words at once, and by their meaning as soon as the model has
-    /// read them.
+    /// Indexes the files in effect: all can be found by their words at once, and by their meaning as the model reads them,
+    /// a few at a time, so that files that change meanwhile need not wait for all.
     ///
     /// # Errors
     /// Index or model.
     pub(crate) async fn index(&self) -> Result<(), IndexError> {
-        let passages = self.in_effect.lock().await;
-        self.search.upsert(passages.clone()).await?;
-        self.write(&passages).await
+        let unread: Vec<String> = {
+            let passages = self.in_effect.lock().await;
+            let ids: BTreeSet<String> = ids_of(&passages);
+            let known = self.search.known(&Vec::from_iter(ids.clone())).await?;
+            self.search.upsert(passages.clone()).await?;
+            let before = read_ids(&self.list)?;
+            self.remove(before.difference(&ids).cloned().collect())
+                .await?;
+            keep_ids(&self.list, &ids)?;
+            let is_unread =
+                |passage: &&SearchDocument| known.get(&passage.id) != Some(&passage.content_hash());
+            let unread = passages.iter().filter(is_unread);
+            unread.map(|passage| passage.id.clone()).collect()
+        };
+        for ids in unread.chunks(CHUNK) {
+            // As they are by now.
+            let passages = self.in_effect.lock().await;
+            let meant = passages.iter().filter(|passage| ids.contains(&passage.id));
+            let read = read_all(&self.nlu, meant.cloned().collect()).await?;
+            self.search.upsert(read).await?;
+        }
+        Ok(())
     }
 
-    /// Puts the passages of other files in the place of those in effect. The model reads them first, so that they are
+    /// Puts the passages of other files in the place of those in effect. The model reads what changed first, so that it is
     /// found by words and meaning from one moment to the next, or, after an error, not at all.
     ///
     /// # Errors
@@ -72,38 +93,34 @@ impl Knowledge {
     ) -> Result<(), IndexError> {
         let passages = knowledge::passages(files, now).map_err(IndexError::Problems)?;
         let mut in_effect = self.in_effect.lock().await;
-        if same(&passages, &in_effect) {
-            return Ok(());
+        let known: BTreeMap<&str, String> = in_effect
+            .iter()
+            .map(|passage| (passage.id.as_str(), passage.content_hash()))
+            .collect();
+        let changed = passages
+            .iter()
+            .filter(|passage| known.get(passage.id.as_str()) != Some(&passage.content_hash()));
+        let read = read_all(&self.nlu, changed.cloned().collect()).await?;
+        if !read.is_empty() {
+            self.search.upsert(read).await?;
         }
-        self.write(&passages).await?;
+        let ids = ids_of(&passages);
+        let before = ids_of(&in_effect);
+        self.remove(before.difference(&ids).cloned().collect())
+            .await?;
+        keep_ids(&self.list, &ids)?;
         *in_effect = passages;
         Ok(())
     }
 
-    /// Writes passages with what the model reads in them, and removes those that are no more.
-    async fn write(&self, passages: &[SearchDocument]) -> Result<(), IndexError> {
-        let ids: Vec<String> = passages.iter().map(|passage| passage.id.clone()).collect();
-        let known = self.search.known(&ids).await?;
-        let (kept, changed): (Vec<_>, Vec<_>) = passages
-            .iter()
-            .cloned()
-            .partition(|passage| known.get(&passage.id) == Some(&passage.content_hash()));
-        let read = read_all(&self.nlu, changed).await?;
-        self.search
-            .upsert(kept.into_iter().chain(read).collect())
-            .await?;
-        let ids: BTreeSet<String> = ids.into_iter().collect();
-        let before = read_ids(&self.list)?;
-        let gone: Vec<String> = before.difference(&ids).cloned().collect();
-        if !gone.is_empty() {
-            self.search.delete(&gone).await?;
+    async fn remove(&self, ids: Vec<String>) -> Result<(), IndexError> {
+        match ids.is_empty() {
+            true => Ok(()),
+            false => Ok(self.search.delete(&ids).await?),
         }
-        Ok(keep_ids(&self.list, &ids)?)
     }
 }
 
-/// Whether passages say the same, whenever they were read.
-fn same(a: &[SearchDocument], b: &[SearchDocument]) -> bool {
-    let text = |passage: &SearchDocument| (passage.id.clone(), passage.content_hash());
-    a.len() == b.len() && a.iter().map(text).eq(b.iter().map(text))
+fn ids_of(passages: &[SearchDocument]) -> BTreeSet<String> {
+    passages.iter().map(|passage| passage.id.clone()).collect()
 }
