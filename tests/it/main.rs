@@ -18,6 +18,7 @@ mod eval;
 mod eval_search;
 mod instances;
 mod intents;
+mod merchant;
 mod pages;
 mod platforms;
 mod sentences;
