@@ -31,7 +31,7 @@ use doorstep_engine::{
     router::{Router, RouterParts, ShopProfile},
     store::{Database, DatabaseConfig},
 };
-use doorstep_jobs::{Parts, Queue, Workers, WorkersConfig};
+use doorstep_jobs::{Parts, Queue, Workers, WorkersConfig, learn_eta};
 use doorstep_nlu::{BackendChoice, LocalNlu, Model, NluConfig};
 use doorstep_search::{EmbeddedIndex, MeilisearchConfig, MeilisearchIndex, Standby};
 use secrecy::ExposeSecret;
@@ -214,7 +214,11 @@ impl App {
             .collect();
         inbound.open_channels(capabilities.clone());
         let workers = match role {
-            Role::Web => None,
+            Role::Web => {
+                let follow = learn_eta::follow(forecasts.clone(), stop.child_token());
+                tokio::spawn(follow);
+                None
+            }
             Role::All | Role::Worker => Some(
                 Workers::start(
                     Parts {
