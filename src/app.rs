@@ -31,7 +31,7 @@ use doorstep_engine::{
     router::{Router, RouterParts, ShopProfile},
     store::{Database, DatabaseConfig},
 };
-use doorstep_jobs::{Parts, Queue, Workers, WorkersConfig};
+use doorstep_jobs::{Parts, Queue, Workers, WorkersConfig, learn_eta};
 use doorstep_nlu::{BackendChoice, LocalNlu, Model, NluConfig};
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
@@ -235,7 +235,11 @@ impl App {
             .with_pages(PageLinks::new(config.public_url(), page_key.clone())),
         );
         let workers = match role {
-            Role::Web => None,
+            Role::Web => {
+                let follow = learn_eta::follow(forecasts.clone(), stop.child_token());
+                tokio::spawn(follow);
+                None
+            }
             Role::All | Role::Worker => Some(
                 Workers::start(
                     Parts {

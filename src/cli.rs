@@ -112,7 +112,11 @@ pub enum Role {
 #[derive(Debug, Args)]
 pub struct Explain {
     /// The message's identifier, or the event's.
-    pub id: String,
+    #[arg(required_unless_present = "order")]
+    pub id: Option<String>,
+    /// All that was decided about this order and its parcels instead.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "id")]
+    pub order: Option<String>,
 }
 
 /// `doorstep plan`

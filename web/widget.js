@@ -120,6 +120,13 @@
     return parts;
   }
 
+  /** What a link is shown as: where it leads stays whole, and a long rest, such as a token, is cut. */
+  function linkText(link) {
+    const bare = link.replace(/^https?:\/\//i, "").replace(/\/$/, "");
+    const room = Math.max(bare.split("/", 1)[0].length + 12, 36);
+    return bare.length > room + 4 ? bare.slice(0, room) + "…" : bare;
+  }
+
   /** An absolute http(s) URL, or null for everything else (javascript:, data:, nonsense). */
   function safeUrl(value, base) {
     if (typeof value !== "string" || !value) return null;
@@ -653,7 +660,7 @@
   }
 
   if (typeof document === "undefined") {
-    module.exports = { STRINGS, Thread, Connection, backOff, linkify, pickLanguage, safeUrl };
+    module.exports = { STRINGS, Thread, Connection, backOff, linkText, linkify, pickLanguage, safeUrl };
     return;
   }
   if (customElements.get("doorstep-chat")) return;
@@ -1227,7 +1234,7 @@
       if (entry.text) {
         const bubble = make("div", { class: "bubble", dir: "auto", lang: entry.language || null });
         for (const part of linkify(entry.text)) {
-          bubble.append(part.href ? make("a", { href: part.href, target: "_blank", rel: "noopener noreferrer nofollow" }, part.text) : part.text);
+          bubble.append(part.href ? make("a", { href: part.href, target: "_blank", rel: "noopener noreferrer nofollow" }, linkText(part.text)) : part.text);
         }
         node.append(bubble);
       }

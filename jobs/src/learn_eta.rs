@@ -23,6 +23,18 @@ pub(crate) async fn repeat(forecasts: Arc<Forecasts>, stop: CancellationToken) {
     }
 }
 
+/// Only takes up what other instances have learnt, until `stop`: for those that run no jobs but tell customers days.
+pub async fn follow(forecasts: Arc<Forecasts>, stop: CancellationToken) {
+    let mut timer = tokio::time::interval(LOOK_EVERY);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = timer.tick() => take_up(&forecasts).await,
+        }
+    }
+}
+
 /// Looks once.
 pub async fn run(forecasts: &Forecasts) {
     match forecasts.learn_if_due().await {
@@ -33,6 +45,10 @@ pub async fn run(forecasts: &Forecasts) {
         Ok(None) => {}
         Err(error) => tracing::warn!(%error, "how long parcels take is learnt later"),
     }
+    take_up(forecasts).await;
+}
+
+async fn take_up(forecasts: &Forecasts) {
     if let Err(error) = forecasts.refresh().await {
         tracing::warn!(%error, "forecasts of other instances are taken up later");
     }

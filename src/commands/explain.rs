@@ -11,14 +11,47 @@ use super::{Failure, load_config, open_store, print};
 use crate::cli::{Cli, Explain};
 
 pub(super) async fn run(cli: &Cli, arguments: &Explain) -> Result<(), Failure> {
-    let message: OutboundMessageId = arguments.id.parse().map_err(|_| {
-        Failure::Misuse(format!(
-            "`{}` is no identifier; messages and events have ones like 019aa58e-0c1f-7b3e-8d43-5d2f0c9a7b11",
-            arguments.id
-        ))
-    })?;
+    let id = arguments.id.as_deref().map(identifier).transpose()?;
     let config = load_config(cli)?;
     let store = open_store(&config).await?;
+    let explained = match (id, &arguments.order) {
+        (Some(message), _) => by_id(&store, message).await?,
+        (None, order) => by_order(&store, order.as_deref().unwrap_or_default()).await?,
+    };
+    for (place, decision) in explained.iter().enumerate() {
+        match cli.json {
+            true => print(json!(decision))?,
+            false => {
+                if place > 0 {
+                    print("")?;
+                }
+                tell(decision)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn identifier(id: &str) -> Result<OutboundMessageId, Failure> {
+    id.parse().map_err(|_| {
+        Failure::Misuse(format!(
+            "`{id}` is no identifier; messages and events have ones like 019aa58e-0c1f-7b3e-8d43-5d2f0c9a7b11; \
+             `--order NUMBER` finds them"
+        ))
+    })
+}
+
+async fn by_order(store: &Store, order: &str) -> Result<Vec<Explained>, Failure> {
+    let explained = store.explain_order(&order.into()).await;
+    let explained = explained.map_err(Failure::finding)?;
+    if explained.is_empty() {
+        let sentence = format!("nothing was decided about an order `{order}` yet");
+        return Err(Failure::Finding(sentence));
+    }
+    Ok(explained)
+}
+
+async fn by_id(store: &Store, message: OutboundMessageId) -> Result<Vec<Explained>, Failure> {
     let event = CommerceEventId(message.0);
     let of_message = store.explain_message(message).await;
     let explained = match of_message.map_err(Failure::finding)? {
@@ -29,15 +62,9 @@ pub(super) async fn run(cli: &Cli, arguments: &Explain) -> Result<(), Failure> {
         }
     };
     if explained.is_empty() {
-        return Err(unknown(&store, event).await?);
+        return Err(unknown(store, event).await?);
     }
-    for decision in &explained {
-        match cli.json {
-            true => print(json!(decision))?,
-            false => tell(decision)?,
-        }
-    }
-    Ok(())
+    Ok(explained)
 }
 
 /// Nothing was decided: either not yet, or there is nothing of this name.

@@ -168,3 +168,47 @@ fn percent(estimate: &Estimate, difference: bool) -> String {
         false => format!("{value:.1} % [{low:.1}, {high:.1}]"),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn deeds(customers: u64, asked: u64, opened: u64) -> Deeds {
+        Deeds {
+            customers,
+            asked,
+            opened,
+            ..Deeds::default()
+        }
+    }
+
+    #[test]
+    fn variants_are_compared_with_those_held_out_where_they_can_be() {
+        let variants = BTreeMap::from([
+            (HOLDOUT.to_owned(), deeds(1000, 120, 0)),
+            ("short".to_owned(), deeds(1000, 80, 400)),
+        ]);
+        let told = compare(&variants);
+        assert!(!told[HOLDOUT].outcomes.contains_key("opened"));
+        assert!(told[HOLDOUT].outcomes["asked"].difference.is_none());
+        let short = &told["short"].outcomes;
+        assert!(short["opened"].difference.is_none(), "nobody else could");
+        let fewer = short["asked"].difference.unwrap();
+        assert_eq!(percent(&fewer, true), "-4.0 points [-6.6, -1.4]");
+        assert!(fewer.is_sure());
+        let share = percent(&short["asked"].share.unwrap(), false);
+        assert_eq!(share, "8.0 % [6.5, 9.8]");
+    }
+
+    #[test]
+    fn without_a_hold_out_the_first_variant_is_compared_with() {
+        let variants = BTreeMap::from([
+            ("a".to_owned(), deeds(50, 5, 0)),
+            ("b".to_owned(), deeds(0, 0, 0)),
+        ]);
+        let told = compare(&variants);
+        assert!(told["a"].outcomes["asked"].difference.is_none());
+        assert!(told["b"].outcomes["asked"].share.is_none(), "of nobody");
+    }
+}

@@ -20,6 +20,7 @@ mod eval_answers;
 mod eval_search;
 mod instances;
 mod intents;
+mod merchant;
 mod pages;
 mod phrasing;
 mod platforms;

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 
 const source = new URL("../widget.js", import.meta.url);
-const { STRINGS, Thread, Connection, backOff, linkify, pickLanguage, safeUrl } = createRequire(import.meta.url)(source.pathname);
+const { STRINGS, Thread, Connection, backOff, linkText, linkify, pickLanguage, safeUrl } = createRequire(import.meta.url)(source.pathname);
 
 const AT = "2026-03-02T10:00:00Z";
 const frame = (position, more = {}) => ({ type: "message", id: `m${position}`, position, from: "shop", text: `text ${position}`, at: AT, ...more });
@@ -129,6 +129,13 @@ test("only http and https become links, without the sentence's punctuation", () 
   assert.deepEqual(hrefs("(https://shop.example/a) or https://x.example/b_(c)"), ["https://shop.example/a", "https://x.example/b_(c)"]);
   assert.deepEqual(hrefs("javascript:alert(1) data:text/html,x ftp://x.example"), []);
   assert.equal(linkify("a https://x.example b").map((part) => part.text).join(""), "a https://x.example b");
+});
+
+test("a long link shows where it leads and not its token", () => {
+  assert.equal(linkText("https://shop.example/returns/"), "shop.example/returns");
+  assert.equal(linkText("https://shop.example/track/AAekeutSZ3ekvY2dqk9qBaqQws"), "shop.example/track/AAekeutSZ3ekvY2dq…");
+  const host = "a-very-long-name-of-a-shop.with-many-parts.example";
+  assert.ok(linkText(`https://${host}/track/AAekeutSZ3ekvY2dqk9qBaqQws`).startsWith(host + "/track/"));
 });
 
 test("unsafe addresses are dropped and relative ones belong to the server", () => {

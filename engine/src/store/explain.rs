@@ -1,10 +1,10 @@
 //! Why a customer got a message, or did not.
 
 use doorstep_core::{
-    CommerceEventId, DeliveryId, NotificationId, OutboundMessageId, Timestamp,
+    CommerceEventId, DeliveryId, NotificationId, OrderNumber, OutboundMessageId, Timestamp,
     event::CommerceEvent, message::Content,
 };
-use sea_orm::DbErr;
+use sea_orm::{DbErr, Value};
 use serde::Serialize;
 
 use super::{Store, StoreError, row::Row};
@@ -93,7 +93,7 @@ impl Store {
             return Ok(None);
         };
         let id: uuid::Uuid = row.get("notification_id")?;
-        let mut explained = self.explain("n.id = $1", id).await?;
+        let mut explained = self.explain("n.id = $1", id.into()).await?;
         Ok(explained.pop())
     }
 
@@ -105,15 +105,26 @@ impl Store {
         &self,
         event: CommerceEventId,
     ) -> Result<Vec<Explained>, StoreError> {
-        self.explain("n.event_id = $1", event.0).await
+        self.explain("n.event_id = $1", event.0.into()).await
     }
 
-    async fn explain(&self, which: &str, id: uuid::Uuid) -> Result<Vec<Explained>, StoreError> {
+    /// All that was decided about an order and its parcels, oldest first.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn explain_order(&self, order: &OrderNumber) -> Result<Vec<Explained>, StoreError> {
+        let order = order.as_str().into();
+        let mut explained = self.explain("n.order_number = $1", order).await?;
+        explained.sort_by_key(|decision| (decision.decided_at, decision.notification));
+        Ok(explained)
+    }
+
+    async fn explain(&self, which: &str, what: Value) -> Result<Vec<Explained>, StoreError> {
         let sql = format!(
             "SELECT n.*, e.parsed, e.admitted_at FROM notifications n
                 JOIN commerce_events e ON e.id = n.event_id WHERE {which} ORDER BY n.rule, n.id"
         );
-        let rows = self.query(&sql, [id.into()]).await?;
+        let rows = self.query(&sql, [what]).await?;
         let mut explained = Vec::with_capacity(rows.len());
         for row in &rows {
             let mut decision = read_decision(row)?;

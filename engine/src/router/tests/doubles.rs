@@ -443,6 +443,8 @@ pub(super) struct FakeNews {
     pub(super) clock: Arc<FakeClock>,
     pub(super) down: AtomicBool,
     pub(super) parcels: Mutex<Vec<Shipment>>,
+    /// What was learnt of every parcel; else carrier and shop are asked.
+    pub(super) learned: Mutex<Option<Eta>>,
 }
 
 impl FakeNews {
@@ -451,6 +453,7 @@ impl FakeNews {
             clock,
             down: AtomicBool::default(),
             parcels: Mutex::default(),
+            learned: Mutex::default(),
         }
     }
 }
@@ -478,7 +481,8 @@ impl ParcelNews for FakeNews {
         };
         let today = self.clock.now().with_timezone(&time_zone).date_naive();
         let trust = EtaConfig::default().trust;
-        let told = eta::told(Some(&record), parcel, today);
+        let mut told = eta::told(Some(&record), parcel, today);
+        told.learned = self.learned.lock().unwrap().clone();
         Ok(told.most_trusted(&trust).cloned())
     }
 }

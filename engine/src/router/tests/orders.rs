@@ -10,7 +10,7 @@ use doorstep_core::{
 };
 
 use super::{Chat, doubles, first, said, summary};
-use crate::turn::Effect;
+use crate::{eta::Eta, turn::Effect};
 
 #[tokio::test]
 async fn where_is_my_order_asks_for_a_second_factor_and_tells_the_expected_day() {
@@ -299,6 +299,39 @@ async fn an_open_delay_that_a_carrier_told_us_answers_where_is_my_order() {
         text.contains("on its way"),
         "the shop's record stands in: {text}"
     );
+}
+
+#[tokio::test]
+async fn the_days_that_were_learnt_are_told_with_their_source() {
+    let mut chat = Chat::new();
+    chat.sign_in("C-1004");
+    let day = |day| NaiveDate::from_ymd_opt(2026, 11, day).unwrap();
+    {
+        let mut orders = chat.ports.shop.orders.lock().unwrap();
+        let marta = orders
+            .iter_mut()
+            .find(|order| order.number.as_str() == "10234");
+        marta.unwrap().shipments[0].estimated = None;
+    }
+    *chat.ports.news.learned.lock().unwrap() = Some(Eta {
+        window: DateWindow {
+            from: day(24),
+            to: day(25),
+        },
+        source: "learned:80 %".to_owned(),
+        as_of: Some("2026-11-21T03:00:00Z".parse().unwrap()),
+    });
+    chat.teach("en", "where is my order", &[("order_status", 0.9)]);
+    let turn = chat.turn("where is my order", None).await;
+    let said = &turn.replies[0];
+    let days = "Tuesday, November 24 – Wednesday, November 25";
+    assert!(said.text.contains(days), "{}", said.text);
+    let sources: Vec<&str> = said
+        .sources
+        .iter()
+        .map(|source| source.name.as_str())
+        .collect();
+    assert!(sources.contains(&"learned:80 %"), "{sources:?}");
 }
 
 #[tokio::test]
