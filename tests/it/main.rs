@@ -23,3 +23,4 @@ mod sentences;
 mod support;
 mod surface;
 mod webhooks;
+mod week;
