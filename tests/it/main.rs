@@ -29,3 +29,4 @@ mod sentences;
 mod support;
 mod surface;
 mod webhooks;
+mod week;

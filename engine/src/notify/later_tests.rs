@@ -140,6 +140,21 @@ async fn what_is_history_by_the_end_of_quiet_hours_is_not_told() {
 }
 
 #[tokio::test]
+async fn a_later_scan_that_says_the_same_does_not_make_waiting_news_history() {
+    for test in stores().await {
+        on_its_way(&test, QUIET, "e1", "1001", "T1").await;
+        let (waits, _) = waiting(&test)[0];
+        let again = expected("e2", 11, "2026-11-24");
+        let again = test.happen(again).await;
+        let notifier = test.notifier(QUIET);
+        notifier.decide(again).await.unwrap();
+        test.clock.advance(Duration::from_hours(2));
+        notifier.decide_due(waits).await.unwrap();
+        assert_eq!(test.told().await.len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn parcels_of_one_order_with_the_same_news_share_a_message() {
     for test in stores().await {
         on_its_way(&test, DIGEST, "e1", "1001", "T1").await;
