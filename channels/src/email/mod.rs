@@ -21,6 +21,8 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod tls;
+#[cfg(test)]
+mod volume_tests;
 
 use std::{path::Path, sync::Arc};
 
