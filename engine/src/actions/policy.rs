@@ -1,6 +1,6 @@
 //! Answers a question by quoting the shop's own words, or says that it does not know.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use doorstep_core::{
@@ -13,18 +13,18 @@ use serde::Serialize;
 
 use super::{Action, ArgumentSpec, Call, FactMap, Outcome, OutcomeSpec, Takes, facts, json};
 
-/// From this closeness on a passage answers the question: its cosine similarity, and a little for the words that the two
-/// share. Chosen, like the weights below, on 49 questions to the demo shop that are not those it is measured by.
-const CLOSE: f32 = 0.7;
-const WORDS: f32 = 0.2;
-/// What a heading that is worded like the question counts beside similarity when the best passage is chosen.
-const HEADING: f32 = 0.6;
-/// From this share of the question's words on a passage answers, when no model compared them.
+/// From this cosine similarity on a passage answers the question.
+const SIMILAR: f32 = 0.45;
+/// From this share of the question's words on it does, when no model compared them.
 const SHARED: f32 = 0.5;
-/// How many passages are looked at; they tell which words are rare.
-const MAX_HITS: usize = 100;
-/// So many letters of two words make them one word.
-const STEM: usize = 5;
+/// A passage of the document that the flow expects the answer in needs this much less of either.
+const EXPECTED_BONUS: f32 = 0.25;
+/// How many passages are looked at.
+const MAX_HITS: usize = 16;
+/// What a heading that is worded like the question adds to similarity, and what a document's opening adds. Chosen on the
+/// demo shop's passages, where the encoder alone took "Can I pay in instalments?" for "How can I pay?".
+const HEADING: f32 = 0.3;
+const OPENING: f32 = 0.12;
 /// How much of a passage is quoted, in characters; it ends with a sentence.
 const MAX_QUOTE: usize = 700;
 
@@ -109,109 +109,36 @@ async fn best(call: &Call<'_>, language: Option<Language>) -> Result<Option<Sear
     let (expected, other): (Vec<SearchHit>, Vec<SearchHit>) = hits
         .into_iter()
         .partition(|hit| is_from(hit, call.words("about")));
-    let question = stems(&call.scene.waiting.text);
-    let rarity = Rarity::among(expected.iter().chain(&other));
-    let best = |hits: Vec<SearchHit>| {
+    let question = words(&call.scene.waiting.text);
+    let best = |hits: Vec<SearchHit>, less: f32| {
         hits.into_iter()
-            .map(|hit| (Closeness::of(&hit, &question, &rarity), hit))
-            .filter(|(closeness, hit)| closeness.answers(hit))
+            .filter(|hit| answers(hit, less))
+            .map(|hit| (closeness(&hit, &question), hit))
             // Of equals the index's first one.
-            .reduce(|best, next| {
-                if next.0.rank() > best.0.rank() {
-                    next
-                } else {
-                    best
-                }
-            })
+            .reduce(|best, next| if next.0 > best.0 { next } else { best })
             .map(|(_, hit)| hit)
     };
-    Ok(best(expected).or_else(|| best(other)))
+    Ok(best(expected, EXPECTED_BONUS).or_else(|| best(other, 0.0)))
 }
 
-/// How rare words are among passages: one that is in nearly all of them says little.
-struct Rarity {
-    passages: usize,
-    holding: HashMap<String, usize>,
-}
-
-impl Rarity {
-    fn among<'a>(hits: impl Iterator<Item = &'a SearchHit>) -> Self {
-        let mut rarity = Self {
-            passages: 0,
-            holding: HashMap::new(),
-        };
-        for hit in hits {
-            rarity.passages += 1;
-            for stem in stems_of(hit) {
-                *rarity.holding.entry(stem).or_default() += 1;
-            }
-        }
-        rarity
+/// How close a passage is to the question: by meaning, by how alike its heading is, and a little because it opens its
+/// document: general questions are answered at the beginning.
+fn closeness(hit: &SearchHit, question: &BTreeSet<String>) -> f32 {
+    let heading = words(&hit.title);
+    let common = heading.intersection(question).count() as f32;
+    let alike = common / heading.union(question).count().max(1) as f32;
+    if alike >= 1.0 {
+        return f32::MAX;
     }
-
-    /// The weight of some words together.
-    fn of<'a>(&self, stems: impl Iterator<Item = &'a String>) -> f32 {
-        let weight = |stem: &String| {
-            let holding = self.holding.get(stem).copied().unwrap_or_default();
-            ((self.passages as f32 + 1.0) / (holding as f32 + 0.5)).ln()
-        };
-        stems.map(weight).sum()
-    }
+    let opens = if hit.id.ends_with("#0") { OPENING } else { 0.0 };
+    hit.similarity.unwrap_or(hit.word_share) + HEADING * alike + opens
 }
 
-/// How close a passage is to the question.
-struct Closeness {
-    /// By meaning; by words where no model compared them.
-    similarity: f32,
-    /// The weight of the question's words that the passage holds, as a share of all: 0 to 1.
-    covered: f32,
-    /// How alike its heading and the question are by their words' weight: 0 to 1.
-    heading: f32,
-}
-
-impl Closeness {
-    fn of(hit: &SearchHit, question: &BTreeSet<String>, rarity: &Rarity) -> Self {
-        let (passage, heading) = (stems_of(hit), stems(&hit.title));
-        let share = |part: f32, of: f32| if of > 0.0 { part / of } else { 0.0 };
-        Self {
-            similarity: hit.similarity.unwrap_or(hit.word_share),
-            covered: share(
-                rarity.of(question.intersection(&passage)),
-                rarity.of(question.iter()),
-            ),
-            heading: share(
-                rarity.of(question.intersection(&heading)),
-                rarity.of(question.union(&heading)),
-            ),
-        }
-    }
-
-    /// Whether the passage is close enough to the question.
-    fn answers(&self, hit: &SearchHit) -> bool {
-        match hit.similarity {
-            Some(similarity) => similarity + WORDS * (self.covered + self.heading) >= CLOSE,
-            None => hit.word_share >= SHARED,
-        }
-    }
-
-    /// Which of several is quoted: the highest.
-    fn rank(&self) -> f32 {
-        self.similarity + HEADING * self.heading
-    }
-}
-
-fn stems_of(hit: &SearchHit) -> BTreeSet<String> {
-    let mut found = stems(&hit.title);
-    found.extend(stems(&hit.body));
-    found
-}
-
-/// The beginnings of a text's words.
-fn stems(text: &str) -> BTreeSet<String> {
+fn words(text: &str) -> BTreeSet<String> {
     text.to_lowercase()
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
-        .map(|word| word.chars().take(STEM).collect())
+        .map(str::to_owned)
         .collect()
 }
 
@@ -219,6 +146,14 @@ fn stems(text: &str) -> BTreeSet<String> {
 fn is_from(hit: &SearchHit, documents: &[String]) -> bool {
     let file = hit.source.split(['.', '#']).next().unwrap_or_default();
     documents.iter().any(|document| document == file)
+}
+
+/// Whether a passage is close enough to the question; `less` is what it is let off.
+fn answers(hit: &SearchHit, less: f32) -> bool {
+    let by_meaning = hit
+        .similarity
+        .is_some_and(|similarity| similarity >= SIMILAR - less);
+    by_meaning || hit.word_share >= SHARED - less
 }
 
 fn quote(call: &Call<'_>, hit: &SearchHit, own_language: bool) -> Outcome {
