@@ -93,7 +93,7 @@ async fn selling_out_a_size_between_two_messages_changes_the_second_answer() {
     for sku in &sold {
         demo.shop.set_stock(sku, 4);
     }
-    let question = "Is the Kolmar Rain Jacket Women available in M?";
+    let question = "Is the Kolmar Rain Jacket Women in stock in size M?";
     let before = conversation.ask(question).await;
     before.assert_says(&["in stock in M"]);
     for sku in &sold {

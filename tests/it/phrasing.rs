@@ -6,7 +6,6 @@ use crate::support::{
     chat::Visitor,
     language_model::{Act, Model},
     merchant::Shop,
-    wait::eventually,
 };
 
 const QUESTION: &str = "Who pays for the return?";
@@ -23,14 +22,7 @@ async fn open() -> (Shop, Model) {
         .map(|(key, value)| (key.as_str(), value.as_str()))
         .collect();
     let shop = Shop::with(&settings).await;
-    eventually("the knowledge is indexed", async || {
-        let metrics = shop.get("/metrics").await;
-        let documents = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix("doorstep_documents "))?;
-        (documents.parse::<f64>().ok()? > 200.0).then_some(())
-    })
-    .await;
+    shop.indexed().await;
     (shop, model)
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::{
     chat::{Reply, Visitor, http},
-    merchant::Shop,
+    merchant::{Shop, write},
     server::{Kind, Launch, Place, doorstep_command},
     wait::eventually,
 };
@@ -37,11 +37,17 @@ async fn a_search_server_that_goes_away_in_mid_conversation_is_unnoticed_by_the_
     let address = shop.process.address();
     let visitor = Visitor::anonymous(address, "en").await;
     let mut conversation = visitor.talk(address).await;
-    let before = titles(&conversation.ask("Do you have a tent for two?").await);
+    let before = titles(
+        &conversation
+            .ask("Do you have a waterproof jacket under €150?")
+            .await,
+    );
     assert!(!before.is_empty());
 
     server.away(true);
-    let meanwhile = conversation.ask("Do you have a tent for two?").await;
+    let meanwhile = conversation
+        .ask("Do you have a waterproof jacket under €150?")
+        .await;
     assert_eq!(titles(&meanwhile), before);
     let policy = conversation.ask("Who pays for the return?").await;
     policy.assert_says(&["Returns from Germany, Austria, Spain, France and Italy are free"]);
@@ -54,7 +60,9 @@ async fn a_search_server_that_goes_away_in_mid_conversation_is_unnoticed_by_the_
     server.away(false);
     shop.measures("doorstep_search_standby 0").await;
     assert_eq!(shop.part("search").await["status"], "ok");
-    let after = conversation.ask("Do you have a tent for two?").await;
+    let after = conversation
+        .ask("Do you have a waterproof jacket under €150?")
+        .await;
     assert_eq!(titles(&after), before);
 }
 
@@ -150,27 +158,24 @@ async fn what_is_begun_to_be_typed_suggests_products_and_too_much_of_it_is_refus
 
 #[tokio::test]
 async fn the_merchants_synonyms_find_products() {
-    let shop = tempfile::tempdir().unwrap();
-    crate::support::merchant::write(shop.path(), "synonyms.yaml", "en:\n  - [tent, bothy]\n");
-    let place = Place::new(Kind::Sqlite).await.expect("SQLite is built in");
-    let process = Launch::serve(&place)
-        .set("files_dir", &shop.path().display().to_string())
-        .start()
-        .await;
-    let address = process.address();
-    let visitor = Visitor::anonymous(address, "en").await;
-    let mut conversation = visitor.talk(address).await;
-    let found = eventually("the catalog is indexed", async || {
-        let found = titles(
-            &conversation
-                .ask("Do you sell a bothy for two people?")
-                .await,
-        );
-        (!found.is_empty()).then_some(found)
-    })
-    .await;
+    let shop = Shop::open().await;
+    shop.indexed().await;
+    let strange = "Do you have a gansey under €150?";
+    assert!(titles(&ask(&shop, strange).await).is_empty());
+    // They are read at the start.
+    let files = shop.folder.path();
+    write(files, "synonyms.yaml", "en:\n  - [jacket, gansey]\n");
+    let shop = shop.restarted().await;
+    shop.indexed().await;
+    let found = titles(&ask(&shop, strange).await);
     assert!(
-        found.iter().any(|title| title.contains("Tent")),
+        found.iter().any(|title| title.contains("Jacket")),
         "{found:?}"
     );
+}
+
+async fn ask(shop: &Shop, text: &str) -> Reply {
+    let address = shop.process.address();
+    let visitor = Visitor::anonymous(address, "en").await;
+    visitor.talk(address).await.ask(text).await
 }

@@ -15,7 +15,7 @@ use super::{
 pub(crate) struct Shop {
     /// The merchant's files.
     pub(crate) folder: TempDir,
-    _place: Place,
+    place: Place,
     /// The program.
     pub(crate) process: Process,
 }
@@ -38,8 +38,19 @@ impl Shop {
         let process = launch.start().await;
         Self {
             folder,
-            _place: place,
+            place,
             process,
+        }
+    }
+
+    /// The same shop after an end and a new start.
+    pub(crate) async fn restarted(self) -> Self {
+        self.process.kill().await;
+        let files = self.folder.path().display().to_string();
+        let launch = Launch::serve(&self.place).set("files_dir", &files);
+        Self {
+            process: launch.start().await,
+            ..self
         }
     }
 
@@ -59,6 +70,18 @@ impl Shop {
     pub(crate) async fn reloads(&self, result: &str, count: usize) {
         let line = format!("doorstep_config_reloads_total{{result=\"{result}\"}} {count}");
         self.measures(&line).await;
+    }
+
+    /// Waits until catalog and knowledge of the demo shop can be found.
+    pub(crate) async fn indexed(&self) {
+        eventually("everything is indexed", async || {
+            let metrics = self.get("/metrics").await;
+            let documents = metrics
+                .lines()
+                .find_map(|line| line.strip_prefix("doorstep_documents "))?;
+            (documents.parse::<f64>().ok()? > 200.0).then_some(())
+        })
+        .await;
     }
 
     /// What `/readyz` says of the merchant's files.
