@@ -137,7 +137,7 @@ fn compare(variants: &BTreeMap<String, Deeds>) -> BTreeMap<&str, Told> {
 }
 
 fn tell(experiment: &str, variants: &BTreeMap<&str, Told>) -> Result<(), Failure> {
-    print(format!("{experiment}"))?;
+    print(experiment)?;
     for (name, told) in variants {
         print(format!("  {name}: {} customers", told.customers))?;
         for (question, words, ..) in QUESTIONS {
