@@ -1,11 +1,7 @@
 //! Customers' places on Discord: `dm:<user id>`, or `thread:<channel id>:<user id>` for a private thread below the
 //! support channel.
 
-use doorstep_core::{
-    ChannelName,
-    channel::SendError,
-    message::Address,
-};
+use doorstep_core::{ChannelName, channel::SendError, message::Address};
 use serenity::model::id::{ChannelId, UserId};
 
 /// Where a customer is written to.
@@ -69,11 +65,24 @@ mod tests {
 
     #[test]
     fn an_address_is_read_as_it_was_written_and_nothing_else_is_taken() {
-        for id in ["dm:80351110224678912", "thread:41771983423143937:80351110224678912"] {
+        for id in [
+            "dm:80351110224678912",
+            "thread:41771983423143937:80351110224678912",
+        ] {
             let place = Place::of(&Address::new("discord", id)).unwrap();
             assert_eq!(place.to_string(), id);
         }
-        for id in ["", "dm:", "dm:0", "dm:+1", "dm:1\r\n", "dm:99999999999999999999", "thread:1", "thread:1:", "1"] {
+        for id in [
+            "",
+            "dm:",
+            "dm:0",
+            "dm:+1",
+            "dm:1\r\n",
+            "dm:99999999999999999999",
+            "thread:1",
+            "thread:1:",
+            "1",
+        ] {
             let place = Place::of(&Address::new("discord", id));
             assert!(matches!(place, Err(SendError::Fail { .. })), "{id:?}");
         }

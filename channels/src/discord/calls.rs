@@ -88,25 +88,30 @@ impl Rest {
     /// Who the token belongs to.
     pub(super) async fn me(&self) -> Result<User, CallError> {
         let route = route("GET /users/@me", "");
-        self.call(Method::GET, route, "/users/@me", Body::Empty).await
+        self.call(Method::GET, route, "/users/@me", Body::Empty)
+            .await
     }
 
     /// Where the gateway is.
     pub(super) async fn gateway(&self) -> Result<Gateway, CallError> {
         let route = route("GET /gateway/bot", "");
-        self.call(Method::GET, route, "/gateway/bot", Body::Empty).await
+        self.call(Method::GET, route, "/gateway/bot", Body::Empty)
+            .await
     }
 
     pub(super) async fn application(&self) -> Result<Application, CallError> {
         let route = route("GET /applications/@me", "");
-        self.call(Method::GET, route, "/applications/@me", Body::Empty).await
+        self.call(Method::GET, route, "/applications/@me", Body::Empty)
+            .await
     }
 
     /// The channel of direct messages with a user.
     pub(super) async fn open_dm(&self, user: UserId) -> Result<ChannelId, CallError> {
         let body = Body::Json(json!({ "recipient_id": user.to_string() }));
         let route = route("POST /users/@me/channels", "");
-        let channel: Channel = self.call(Method::POST, route, "/users/@me/channels", body).await?;
+        let channel: Channel = self
+            .call(Method::POST, route, "/users/@me/channels", body)
+            .await?;
         Ok(channel.id)
     }
 
@@ -212,7 +217,10 @@ impl Rest {
         token: &str,
         body: Body,
     ) -> Result<MessageId, CallError> {
-        let path = format!("/webhooks/{application}/{}/messages/@original", segment(token));
+        let path = format!(
+            "/webhooks/{application}/{}/messages/@original",
+            segment(token)
+        );
         // Limited by webhook and token together; a token is used once.
         let route = interaction_route("PATCH /webhooks/{id}/{token}/messages/@original", "");
         let message: MessageStub = self.call(Method::PATCH, route, &path, body).await?;
@@ -262,10 +270,14 @@ impl Rest {
 /// Without the fields that say nothing: serenity writes some that Discord's description knows of other kinds only.
 pub(super) fn prune(value: &mut Value, says_nothing: fn(&Value) -> bool) {
     match value {
-        Value::Array(values) => values.iter_mut().for_each(|value| prune(value, says_nothing)),
+        Value::Array(values) => values
+            .iter_mut()
+            .for_each(|value| prune(value, says_nothing)),
         Value::Object(fields) => {
             fields.retain(|_, value| !says_nothing(value));
-            fields.values_mut().for_each(|value| prune(value, says_nothing));
+            fields
+                .values_mut()
+                .for_each(|value| prune(value, says_nothing));
         }
         _ => {}
     }

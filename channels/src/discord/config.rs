@@ -143,10 +143,16 @@ mod tests {
         };
         wrong("token", |config| config.token = "".into());
         wrong("token", |config| config.token = "MTk4\r\nX: y".into());
-        wrong("application_id", |config| config.application_id = "shop".to_owned());
-        wrong("support_channel", |config| config.support_channel = "#help".to_owned());
+        wrong("application_id", |config| {
+            config.application_id = "shop".to_owned()
+        });
+        wrong("support_channel", |config| {
+            config.support_channel = "#help".to_owned()
+        });
         wrong("public_key", |config| config.public_key = "ff".to_owned());
         wrong("timeout_seconds", |config| config.timeout_seconds = 0);
-        wrong("api_url", |config| config.api_url = "discord.com".to_owned());
+        wrong("api_url", |config| {
+            config.api_url = "discord.com".to_owned()
+        });
     }
 }

@@ -19,8 +19,14 @@ use super::{
 const NEEDED: [(Permissions, &str); 6] = [
     (Permissions::VIEW_CHANNEL, "View Channel"),
     (Permissions::SEND_MESSAGES, "Send Messages"),
-    (Permissions::CREATE_PRIVATE_THREADS, "Create Private Threads"),
-    (Permissions::SEND_MESSAGES_IN_THREADS, "Send Messages in Threads"),
+    (
+        Permissions::CREATE_PRIVATE_THREADS,
+        "Create Private Threads",
+    ),
+    (
+        Permissions::SEND_MESSAGES_IN_THREADS,
+        "Send Messages in Threads",
+    ),
     (Permissions::EMBED_LINKS, "Embed Links"),
     (Permissions::ATTACH_FILES, "Attach Files"),
 ];
@@ -48,16 +54,31 @@ impl Discord {
         };
         self.learn_me(me.id);
         add("the token is valid", Health::Ok);
-        add("a gateway session can be begun", self.look_at_gateway().await);
+        add(
+            "a gateway session can be begun",
+            self.look_at_gateway().await,
+        );
         match self.rest.application().await {
             Ok(application) => {
-                add("customers' messages can be read", self.look_at_content(&application));
-                add("interactions are received", self.look_at_endpoint(&application));
+                add(
+                    "customers' messages can be read",
+                    self.look_at_content(&application),
+                );
+                add(
+                    "interactions are received",
+                    self.look_at_endpoint(&application),
+                );
             }
             Err(error) => add("the application can be read", failed(&error)),
         }
-        add("the slash commands are registered", self.look_at_commands().await);
-        add("the support channel can be used", self.look_at_support_channel(me.id).await);
+        add(
+            "the slash commands are registered",
+            self.look_at_commands().await,
+        );
+        add(
+            "the support channel can be used",
+            self.look_at_support_channel(me.id).await,
+        );
         found
     }
 
@@ -136,7 +157,9 @@ impl Discord {
     async fn look_at_support_channel(&self, me: UserId) -> Health {
         let Ok(id) = self.config.support_channel.parse::<std::num::NonZeroU64>() else {
             return Health::Degraded {
-                reason: "none is set: customers who write on the server are answered in direct messages".to_owned(),
+                reason:
+                    "none is set: customers who write on the server are answered in direct messages"
+                        .to_owned(),
             };
         };
         let looked = async {
@@ -147,7 +170,9 @@ impl Discord {
                 });
             };
             let permissions = self.permissions(guild, &channel, me).await?;
-            let missing = NEEDED.iter().filter(|(needed, _)| !permissions.contains(*needed));
+            let missing = NEEDED
+                .iter()
+                .filter(|(needed, _)| !permissions.contains(*needed));
             let missing: Vec<&str> = missing.map(|(_, name)| *name).collect();
             Ok(match missing.is_empty() {
                 true => Health::Ok,
@@ -156,7 +181,9 @@ impl Discord {
                 },
             })
         };
-        looked.await.unwrap_or_else(|error: CallError| failed(&error))
+        looked
+            .await
+            .unwrap_or_else(|error: CallError| failed(&error))
     }
 
     /// What the bot may do in a channel
@@ -192,10 +219,20 @@ fn computed(
     let overwrites = &channel.permission_overwrites;
     let me = me.to_string();
     // For everyone, then for the roles together, then for the member.
-    apply(&mut permissions, overwrites.iter().filter(|overwrite| overwrite.id == everyone));
-    let of_roles = overwrites.iter().filter(|overwrite| overwrite.id != everyone && has(&overwrite.id));
+    apply(
+        &mut permissions,
+        overwrites
+            .iter()
+            .filter(|overwrite| overwrite.id == everyone),
+    );
+    let of_roles = overwrites
+        .iter()
+        .filter(|overwrite| overwrite.id != everyone && has(&overwrite.id));
     apply(&mut permissions, of_roles);
-    apply(&mut permissions, overwrites.iter().filter(|overwrite| overwrite.id == me));
+    apply(
+        &mut permissions,
+        overwrites.iter().filter(|overwrite| overwrite.id == me),
+    );
     permissions
 }
 

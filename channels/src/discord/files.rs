@@ -30,16 +30,28 @@ const PICTURE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Where a file is: its message, so that its address can be asked for again, and its address, which is good for a day
 /// (<https://discord.com/developers/docs/reference#signed-attachment-cdn-urls>).
 pub(super) fn place_of(message: &Message, file: &File) -> String {
-    format!("{}/{}/{} {}", message.channel_id, message.id, file.id, file.url)
+    format!(
+        "{}/{}/{} {}",
+        message.channel_id, message.id, file.id, file.url
+    )
 }
 
 /// Where a sticker is, and its type.
 pub(super) fn sticker(sticker: &Sticker) -> (String, &'static str) {
     let id = sticker.id;
     match sticker.format_type {
-        3 => (format!("sticker https://cdn.discordapp.com/stickers/{id}.json"), "application/json"),
-        4 => (format!("sticker https://media.discordapp.net/stickers/{id}.gif"), "image/gif"),
-        _ => (format!("sticker https://cdn.discordapp.com/stickers/{id}.png"), "image/png"),
+        3 => (
+            format!("sticker https://cdn.discordapp.com/stickers/{id}.json"),
+            "application/json",
+        ),
+        4 => (
+            format!("sticker https://media.discordapp.net/stickers/{id}.gif"),
+            "image/gif",
+        ),
+        _ => (
+            format!("sticker https://cdn.discordapp.com/stickers/{id}.png"),
+            "image/png",
+        ),
     }
 }
 
@@ -54,7 +66,9 @@ fn parse(place: &str) -> Option<(Option<FilePlace>, &str)> {
     if ids == "sticker" {
         return Some((None, url));
     }
-    let mut ids = ids.split('/').map(|id| id.parse::<u64>().ok().filter(|id| *id != 0));
+    let mut ids = ids
+        .split('/')
+        .map(|id| id.parse::<u64>().ok().filter(|id| *id != 0));
     let place = FilePlace {
         channel: ids.next()??.into(),
         message: ids.next()??.into(),
@@ -118,12 +132,17 @@ async fn open(rest: &Rest, url: &str) -> Result<AttachmentStream, Opened> {
     if status.is_success() {
         return Ok(body(response));
     }
-    if matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE) {
+    if matches!(
+        status,
+        StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE
+    ) {
         return Err(Opened::Expired);
     }
     if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
         let after = response.headers().get(RETRY_AFTER);
-        let after = after.and_then(|value| value.to_str().ok()).and_then(seconds);
+        let after = after
+            .and_then(|value| value.to_str().ok())
+            .and_then(seconds);
         return Err(Opened::Failed(later(after, status)));
     }
     Err(Opened::Failed(FetchError::Fail {
@@ -162,7 +181,10 @@ async fn fresh_url(rest: &Rest, place: &FilePlace) -> Result<String, FetchError>
         CallError::Limited { after } => later(Some(after), error),
         error => later(None, error),
     })?;
-    let file = message.attachments.into_iter().find(|file| file.id == place.file);
+    let file = message
+        .attachments
+        .into_iter()
+        .find(|file| file.id == place.file);
     file.map(|file| file.url).ok_or_else(|| FetchError::Fail {
         reason: "its message no longer has the file".to_owned(),
     })
@@ -184,7 +206,9 @@ pub(super) async fn picture(rest: &Rest, at: usize, image: &Image) -> Option<Upl
         }
         Some(bytes)
     };
-    let bytes = tokio::time::timeout(PICTURE_TIMEOUT, reading).await.ok()??;
+    let bytes = tokio::time::timeout(PICTURE_TIMEOUT, reading)
+        .await
+        .ok()??;
     let (media_type, end) = sniff(&bytes)?;
     Some(Upload {
         name: format!("picture-{}.{end}", at + 1),
@@ -199,9 +223,21 @@ fn sniff(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
         [0x89, b'P', b'N', b'G', ..] => Some(("image/png", "png")),
         [0xff, 0xd8, 0xff, ..] => Some(("image/jpeg", "jpg")),
         [b'G', b'I', b'F', b'8', ..] => Some(("image/gif", "gif")),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => {
-            Some(("image/webp", "webp"))
-        }
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'E',
+            b'B',
+            b'P',
+            ..,
+        ] => Some(("image/webp", "webp")),
         _ => None,
     }
 }

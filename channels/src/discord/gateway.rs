@@ -96,7 +96,9 @@ impl Discord {
         let mut with_content = self.config.message_content;
         let mut failures = 0;
         while !stop.is_cancelled() {
-            let ended = self.connect(&mut session, &queue, with_content, &mut failures, stop).await;
+            let ended = self
+                .connect(&mut session, &queue, with_content, &mut failures, stop)
+                .await;
             let pause = match ended {
                 Ended::Stopped => return,
                 Ended::Broken(reason) => {
@@ -114,7 +116,9 @@ impl Discord {
                     self.pause_after(failures)
                 }
                 Ended::QueueFull => {
-                    tracing::warn!("more comes from Discord than is handled; the rest is taken later");
+                    tracing::warn!(
+                        "more comes from Discord than is handled; the rest is taken later"
+                    );
                     // Room for half a queue, so that it is not full again at once.
                     let room = queue.reserve_many(QUEUE / 2);
                     tokio::select! {
@@ -124,7 +128,9 @@ impl Discord {
                     Duration::ZERO
                 }
                 Ended::IntentRefused if with_content => {
-                    tracing::error!("the message-content intent is not granted: switch it on in the developer portal, or set message_content = false; going on without");
+                    tracing::error!(
+                        "the message-content intent is not granted: switch it on in the developer portal, or set message_content = false; going on without"
+                    );
                     with_content = false;
                     Duration::ZERO
                 }
@@ -182,9 +188,13 @@ impl Discord {
                 };
                 let ended = connection.converse(with_content, stop).await;
                 let code = CloseCode::from(KEEP_SESSION);
-                let frame = CloseFrame { code, reason: "".into() };
+                let frame = CloseFrame {
+                    code,
+                    reason: "".into(),
+                };
                 // Whatever becomes of that: the connection is over.
-                let _ = tokio::time::timeout(Duration::from_secs(1), socket.close(Some(frame))).await;
+                let _ =
+                    tokio::time::timeout(Duration::from_secs(1), socket.close(Some(frame))).await;
                 ended
             }
             Err(ended) => ended,
@@ -202,7 +212,10 @@ impl Discord {
         let limit = gateway.session_start_limit;
         if limit.remaining == 0 {
             let wait = Duration::from_millis(limit.reset_after);
-            tracing::warn!(wait_s = wait.as_secs(), "no more gateway sessions may be begun for now");
+            tracing::warn!(
+                wait_s = wait.as_secs(),
+                "no more gateway sessions may be begun for now"
+            );
             tokio::time::sleep(wait).await;
         }
         Ok(gateway.url)
@@ -210,7 +223,9 @@ impl Discord {
 
     fn pause_after(&self, failures: u32) -> Duration {
         let doubled = FIRST_PAUSE.saturating_mul(1 << failures.min(10));
-        doubled.min(LONGEST_PAUSE).mul_f64(0.5 + self.chance() / 2.0)
+        doubled
+            .min(LONGEST_PAUSE)
+            .mul_f64(0.5 + self.chance() / 2.0)
     }
 
     /// A random number from 0 to 1.
@@ -276,7 +291,10 @@ impl Connection<'_> {
         let interval = frame.d.get("heartbeat_interval").and_then(Value::as_u64);
         match (frame.op, interval) {
             (op::HELLO, Some(millis)) if millis > 0 => Ok(Duration::from_millis(millis)),
-            _ => Err(Ended::Broken(format!("opcode {} instead of hello", frame.op))),
+            _ => Err(Ended::Broken(format!(
+                "opcode {} instead of hello",
+                frame.op
+            ))),
         }
     }
 
@@ -291,7 +309,8 @@ impl Connection<'_> {
 
     async fn heartbeat(&mut self) -> Result<(), Ended> {
         let sequence = self.session.as_ref().map(|session| session.sequence);
-        self.say(json!({ "op": op::HEARTBEAT, "d": sequence })).await
+        self.say(json!({ "op": op::HEARTBEAT, "d": sequence }))
+            .await
     }
 
     async fn take(&mut self, frame: Frame) -> Result<(), Ended> {
@@ -303,9 +322,9 @@ impl Connection<'_> {
                 Ok(())
             }
             op::RECONNECT => Err(Ended::Broken("Discord asks to connect again".to_owned())),
-            op::INVALID_SESSION if frame.d == Value::Bool(true) => {
-                Err(Ended::Broken("the session could not be taken up yet".to_owned()))
-            }
+            op::INVALID_SESSION if frame.d == Value::Bool(true) => Err(Ended::Broken(
+                "the session could not be taken up yet".to_owned(),
+            )),
             op::INVALID_SESSION => Err(Ended::SessionOver),
             _ => Ok(()),
         }
@@ -334,7 +353,9 @@ impl Connection<'_> {
             name,
             data: frame.d,
         };
-        self.queue.try_send(dispatch).map_err(|_| Ended::QueueFull)?;
+        self.queue
+            .try_send(dispatch)
+            .map_err(|_| Ended::QueueFull)?;
         if let Some(session) = self.session.as_mut() {
             session.sequence = sequence;
         }

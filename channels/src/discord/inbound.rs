@@ -188,7 +188,12 @@ impl Discord {
             (Interaction::COMMAND | Interaction::COMPONENT, Some(data), Some(customer)) => {
                 (data, customer)
             }
-            _ => return Ok(Taken::only(whispered(words::say(&words::TRY_AGAIN, language.as_ref())))),
+            _ => {
+                return Ok(Taken::only(whispered(words::say(
+                    &words::TRY_AGAIN,
+                    language.as_ref(),
+                ))));
+            }
         };
         let (place, here) = match (interaction.guild_id, interaction.channel_id) {
             (None, channel) => {
@@ -216,7 +221,10 @@ impl Discord {
             };
             message.text = label;
             message.button = Some(value);
-            message.answers = interaction.message.as_ref().map(|shown| shown.id.to_string());
+            message.answers = interaction
+                .message
+                .as_ref()
+                .map(|shown| shown.id.to_string());
             return Ok(Taken {
                 response: CreateInteractionResponse::Acknowledge,
                 message: Some(message),
@@ -259,14 +267,20 @@ fn continued(place: Place, language: Option<&Language>) -> String {
 }
 
 pub(super) fn language_of(interaction: &Interaction) -> Option<Language> {
-    interaction.locale.as_deref().and_then(|tag| tag.parse().ok())
+    interaction
+        .locale
+        .as_deref()
+        .and_then(|tag| tag.parse().ok())
 }
 
 /// The label and the value of what was pressed or chosen.
 fn pressed(interaction: &Interaction, data: &InteractionData) -> Option<(String, String)> {
     let id = data.values.first().or(data.custom_id.as_ref())?;
     let value = pressed_value(id)?;
-    let label = interaction.message.as_ref().and_then(|shown| shown.label_of(id));
+    let label = interaction
+        .message
+        .as_ref()
+        .and_then(|shown| shown.label_of(id));
     Some((label.unwrap_or(value).to_owned(), value.to_owned()))
 }
 
@@ -301,7 +315,10 @@ fn text_of(message: &Message, me: UserId) -> String {
     while let Some(start) = rest.find('<') {
         text.push_str(&rest[..start]);
         let tail = &rest[start..];
-        match tail.find('>').and_then(|end| Some((end, spoken(&tail[1..end], message, me)?))) {
+        match tail
+            .find('>')
+            .and_then(|end| Some((end, spoken(&tail[1..end], message, me)?)))
+        {
             Some((end, word)) => {
                 text.push_str(&word);
                 rest = &tail[end + 1..];
@@ -326,7 +343,9 @@ fn spoken(inner: &str, message: &Message, me: UserId) -> Option<String> {
         let user = message.mentions.iter().find(|user| user.id.get() == id)?;
         return Some(format!("@{}", user.shown_name()));
     }
-    let emoji = inner.strip_prefix("a:").or_else(|| inner.strip_prefix(':'))?;
+    let emoji = inner
+        .strip_prefix("a:")
+        .or_else(|| inner.strip_prefix(':'))?;
     let (name, id) = emoji.split_once(':')?;
     id.parse::<u64>().ok()?;
     Some(format!(":{name}:"))

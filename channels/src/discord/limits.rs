@@ -143,9 +143,14 @@ mod tests {
         limits.take(&route("1"), start).unwrap();
         limits.learn(&route("1"), &headers("1"), start);
         limits.take(&route("1"), start).unwrap();
-        assert_eq!(limits.take(&route("1"), start), Err(Duration::from_millis(4500)));
+        assert_eq!(
+            limits.take(&route("1"), start),
+            Err(Duration::from_millis(4500))
+        );
         limits.take(&route("2"), start).unwrap();
-        limits.take(&route("1"), start + Duration::from_secs(5)).unwrap();
+        limits
+            .take(&route("1"), start + Duration::from_secs(5))
+            .unwrap();
     }
 
     #[test]
@@ -154,8 +159,13 @@ mod tests {
         let start = Instant::now();
         limits.limited(Duration::from_secs(3), start);
         assert_eq!(limits.take(&route("2"), start), Err(Duration::from_secs(3)));
-        let interaction = Route { global: false, ..route("3") };
+        let interaction = Route {
+            global: false,
+            ..route("3")
+        };
         limits.take(&interaction, start).unwrap();
-        limits.take(&route("2"), start + Duration::from_secs(3)).unwrap();
+        limits
+            .take(&route("2"), start + Duration::from_secs(3))
+            .unwrap();
     }
 }

@@ -147,7 +147,9 @@ impl Discord {
     async fn kept(&self, inbox: &dyn Inbox) -> Result<Kept, AdmitError> {
         let kept = inbox.cursor(&self.name, CURSOR).await?;
         // What cannot be read is of another version: a new session is begun.
-        Ok(kept.and_then(|kept| serde_json::from_str(&kept).ok()).unwrap_or_default())
+        Ok(kept
+            .and_then(|kept| serde_json::from_str(&kept).ok())
+            .unwrap_or_default())
     }
 
     async fn handle_all(
@@ -176,7 +178,9 @@ impl Discord {
                 }
             }
         }
-        if unsaved > 0 && let Err(error) = self.save(&kept, hands.inbox).await {
+        if unsaved > 0
+            && let Err(error) = self.save(&kept, hands.inbox).await
+        {
             tracing::warn!(%error, "how far Discord's gateway was read is not kept");
         }
     }
@@ -209,12 +213,20 @@ impl Discord {
                     url: ready.resume_gateway_url,
                     sequence: dispatch.sequence,
                 });
-                if first { Ok(()) } else { self.catch_up(kept, hands).await }
+                if first {
+                    Ok(())
+                } else {
+                    self.catch_up(kept, hands).await
+                }
             }
             Event::Message(message) => self.handle_message(&message, kept, hands).await,
             Event::Edit(message) => {
-                let Some(me) = self.who_am_i(hands.stop).await? else { return Ok(()) };
-                let reading = self.until_placed(hands.stop, || self.read_edit(&message, me)).await?;
+                let Some(me) = self.who_am_i(hands.stop).await? else {
+                    return Ok(());
+                };
+                let reading = self
+                    .until_placed(hands.stop, || self.read_edit(&message, me))
+                    .await?;
                 self.hand_in(reading, hands).await
             }
             Event::Interaction(interaction) => {
@@ -231,8 +243,12 @@ impl Discord {
         kept: &mut Kept,
         hands: &Hands<'_>,
     ) -> Result<(), Stopped> {
-        let Some(me) = self.who_am_i(hands.stop).await? else { return Ok(()) };
-        let reading = self.until_placed(hands.stop, || self.read_message(message, me)).await?;
+        let Some(me) = self.who_am_i(hands.stop).await? else {
+            return Ok(());
+        };
+        let reading = self
+            .until_placed(hands.stop, || self.read_message(message, me))
+            .await?;
         let from = match &reading {
             Some(Reading::Inbound(inbound)) => Some(inbound.from.clone()),
             _ => None,
@@ -289,7 +305,8 @@ impl Discord {
             return Ok(());
         };
         if let Some(place) = taken.answered_at {
-            self.keep_command(place, &message.external_id, &interaction.token).await;
+            self.keep_command(place, &message.external_id, &interaction.token)
+                .await;
         }
         let admit = || hands.inbox.admit(message.clone());
         let admission = self.until_stored(hands.stop, admit);
@@ -346,8 +363,12 @@ impl Discord {
     }
 
     async fn close_thread(&self, channel: ChannelId, hands: &Hands<'_>) -> Result<(), Stopped> {
-        let customer = self.until_stored(hands.stop, || self.places.customer_of(channel)).await?;
-        let Some(customer) = customer else { return Ok(()) };
+        let customer = self
+            .until_stored(hands.stop, || self.places.customer_of(channel))
+            .await?;
+        let Some(customer) = customer else {
+            return Ok(());
+        };
         let address = Place::Thread { channel, customer }.address(&self.name);
         let close = || hands.inbox.close(&address, "the thread was deleted");
         self.until_stored(hands.stop, close).await
@@ -397,7 +418,9 @@ impl Discord {
 
     /// The customer is told once that what they write without a mention cannot be read there.
     async fn say_unreadable(&self, place: Place) {
-        let Place::Thread { channel, .. } = place else { return };
+        let Place::Thread { channel, .. } = place else {
+            return;
+        };
         if !self.is_first_time(channel) {
             return;
         }
@@ -415,7 +438,9 @@ impl Discord {
             return Ok(Some(me));
         }
         // A session that was taken up again after a restart has no READY.
-        let asked = self.until_placed(stop, || async { Ok(self.rest.me().await?) }).await?;
+        let asked = self
+            .until_placed(stop, || async { Ok(self.rest.me().await?) })
+            .await?;
         if let Some(me) = &asked {
             self.learn_me(me.id);
         }
@@ -473,7 +498,9 @@ impl Discord {
             match attempt().await {
                 Ok(done) => return Ok(Some(done)),
                 // A token that is not valid is put right by a person, and then all waits no longer.
-                Err(PlaceError::Call(error @ CallError::Refused { status, .. })) if status != 401 => {
+                Err(PlaceError::Call(error @ CallError::Refused { status, .. }))
+                    if status != 401 =>
+                {
                     tracing::error!(%error, "a message has no place and is not read");
                     super::skipped("MESSAGE_CREATE", &error);
                     return Ok(None);

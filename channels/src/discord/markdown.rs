@@ -95,7 +95,10 @@ mod tests {
             escape("*Order* FW_10_01 at https://shop.example/a_b_c?x=*y* <@1>"),
             r"\*Order\* FW\_10\_01 at https://shop.example/a_b_c?x=*y* \<@1>"
         );
-        assert_eq!(escape("# no heading\n- no list\n2. two"), "\\# no heading\n\\- no list\n2\\. two");
+        assert_eq!(
+            escape("# no heading\n- no list\n2. two"),
+            "\\# no heading\n\\- no list\n2\\. two"
+        );
     }
 
     proptest! {

@@ -102,11 +102,21 @@ impl Discord {
         let name = ChannelName::from(NAME);
         let timeout = Duration::from_secs(config.timeout_seconds.into());
         let rest = Rest::new(&config.api_url, &config.token, timeout).map_err(|reason| {
-            InvalidSetting::new(NAME, "token", reason, "copy it again from the developer portal")
+            InvalidSetting::new(
+                NAME,
+                "token",
+                reason,
+                "copy it again from the developer portal",
+            )
         })?;
         let id = |text: &str| text.parse::<std::num::NonZeroU64>().ok();
         let application = id(&config.application_id).ok_or_else(|| {
-            InvalidSetting::new(NAME, "application_id", "is missing", "copy it from the portal")
+            InvalidSetting::new(
+                NAME,
+                "application_id",
+                "is missing",
+                "copy it from the portal",
+            )
         })?;
         let support = id(&config.support_channel).map(ChannelId::from);
         Ok(Self {
@@ -213,7 +223,8 @@ impl Channel for Discord {
         let response = match placed.await {
             Ok(Ok(taken)) => {
                 if let Some((place, message)) = taken.answered_at.zip(taken.message.as_ref()) {
-                    self.keep_command(place, &message.external_id, &interaction.token).await;
+                    self.keep_command(place, &message.external_id, &interaction.token)
+                        .await;
                 }
                 outcome.messages.extend(taken.message);
                 taken.response
@@ -245,7 +256,9 @@ impl Channel for Discord {
     }
 
     async fn show_typing(&self, address: &Address, _message: &str) {
-        let Ok(place) = Place::of(address) else { return };
+        let Ok(place) = Place::of(address) else {
+            return;
+        };
         let typed = async {
             let channel = self.places.channel_of(place, &self.rest).await?;
             self.rest.type_in(channel).await
@@ -289,7 +302,10 @@ impl Channel for Discord {
                 },
             };
         }
-        self.gateway.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.gateway
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     async fn diagnose(&self) -> Vec<Diagnosis> {
@@ -301,7 +317,11 @@ impl Channel for Discord {
 fn skipped(what: &str, error: &dyn std::fmt::Display) {
     metrics::counter!("doorstep_channel_skipped_total", "channel" => NAME).increment(1);
     let error: String = error.to_string().chars().take(200).collect();
-    tracing::warn!(what, error, "something from Discord is not understood and is left out");
+    tracing::warn!(
+        what,
+        error,
+        "something from Discord is not understood and is left out"
+    );
 }
 
 /// Whether the channel could be opened with the section.

@@ -86,7 +86,9 @@ impl Pending {
     async fn write(&self, place: Place, kept: &Kept) -> Result<(), AdmitError> {
         let text = serde_json::to_string(kept)
             .map_err(|error| AdmitError::Unavailable(error.to_string()))?;
-        self.inbox.set_cursor(&self.channel, &key(place), &text).await
+        self.inbox
+            .set_cursor(&self.channel, &key(place), &text)
+            .await
     }
 }
 

@@ -96,7 +96,10 @@ impl Places {
         if let Some(known) = lock(&self.threads).get(&thread) {
             return Ok(*known);
         }
-        let kept = self.inbox.cursor(&self.channel, &thread_key(thread)).await?;
+        let kept = self
+            .inbox
+            .cursor(&self.channel, &thread_key(thread))
+            .await?;
         let customer = kept.and_then(|kept| kept.parse().ok());
         remember(&self.threads, thread, customer);
         Ok(customer)
@@ -109,7 +112,10 @@ impl Places {
             return Ok(Place::Dm(customer.id));
         };
         let _one_at_a_time = self.opening.lock().await;
-        let kept = self.inbox.cursor(&self.channel, &customer_key(customer.id)).await?;
+        let kept = self
+            .inbox
+            .cursor(&self.channel, &customer_key(customer.id))
+            .await?;
         let kept = kept.and_then(|kept| kept.parse().ok());
         let known = match kept {
             Some(thread) => let_in(thread, customer.id, rest).await?,
@@ -140,12 +146,20 @@ impl Places {
         rest: &Rest,
     ) -> Result<ChannelId, PlaceError> {
         let name = shortened(customer.shown_name().trim(), MAX_THREAD_NAME);
-        let name = if name.is_empty() { customer.id.to_string() } else { name };
+        let name = if name.is_empty() {
+            customer.id.to_string()
+        } else {
+            name
+        };
         let thread = rest.create_thread(support, &name).await?;
         let (whose, which) = (customer.id.to_string(), thread.to_string());
         let inbox = &self.inbox;
-        inbox.set_cursor(&self.channel, &thread_key(thread), &whose).await?;
-        inbox.set_cursor(&self.channel, &customer_key(customer.id), &which).await?;
+        inbox
+            .set_cursor(&self.channel, &thread_key(thread), &whose)
+            .await?;
+        inbox
+            .set_cursor(&self.channel, &customer_key(customer.id), &which)
+            .await?;
         remember(&self.threads, thread, Some(customer.id));
         rest.add_to_thread(thread, customer.id).await?;
         Ok(thread)
@@ -159,7 +173,10 @@ async fn let_in(
     rest: &Rest,
 ) -> Result<Option<ChannelId>, CallError> {
     let mut added = rest.add_to_thread(thread, customer).await;
-    if added.as_ref().is_err_and(|error| error.code() == Some(50083)) {
+    if added
+        .as_ref()
+        .is_err_and(|error| error.code() == Some(50083))
+    {
         rest.unarchive(thread).await?;
         added = rest.add_to_thread(thread, customer).await;
     }

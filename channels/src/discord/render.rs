@@ -153,13 +153,20 @@ fn add_cards(cards: &[Card], language: &Language, parts: &mut Vec<Part>) {
 fn embed(card: &Card, unshown: &[Button]) -> (CreateEmbed, usize) {
     let facts = [card.price.as_deref(), card.stock.as_deref()];
     let facts: Vec<&str> = facts.into_iter().flatten().collect();
-    let link = card.url.as_deref().filter(|url| is_link(url, MAX_EMBED_URL));
+    let link = card
+        .url
+        .as_deref()
+        .filter(|url| is_link(url, MAX_EMBED_URL));
     // An address that cannot be a link is still told.
     let told = card.url.as_deref().filter(|_| link.is_none());
     let buttons = button_text(unshown);
     let facts = facts.join(" · ");
     let lines = [card.subtitle.as_deref(), Some(&facts), told, Some(&buttons)];
-    let lines: Vec<&str> = lines.into_iter().flatten().filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = lines
+        .into_iter()
+        .flatten()
+        .filter(|line| !line.is_empty())
+        .collect();
     let lines = shortened(&escape(&lines.join("\n")), MAX_DESCRIPTION);
     let title = shortened(&escape(&card.title), MAX_TITLE);
     let length = title.chars().count() + lines.chars().count();
@@ -170,7 +177,11 @@ fn embed(card: &Card, unshown: &[Button]) -> (CreateEmbed, usize) {
     if let Some(link) = link {
         embed = embed.url(link);
     }
-    if let Some(image) = card.image.as_deref().filter(|url| is_link(url, MAX_EMBED_URL)) {
+    if let Some(image) = card
+        .image
+        .as_deref()
+        .filter(|url| is_link(url, MAX_EMBED_URL))
+    {
         embed = embed.image(image);
     }
     (embed, length)
@@ -201,7 +212,11 @@ impl Choices {
             buttons.iter().cloned().partition(can_be_pressed);
         let as_buttons = shown.len() <= BUTTONS_PER_ROW;
         let fits = |button: &Button| {
-            let max = if as_buttons { MAX_LABEL } else { MAX_OPTION_LABEL };
+            let max = if as_buttons {
+                MAX_LABEL
+            } else {
+                MAX_OPTION_LABEL
+            };
             button.label.chars().count() <= max
         };
         // A label that must be shortened is said in full too.
@@ -226,7 +241,9 @@ impl Choices {
         let numbered: Vec<(usize, &Button)> =
             numbered(&choices).take(ROWS * OPTIONS_PER_MENU).collect();
         let rows = numbered.chunks(OPTIONS_PER_MENU).enumerate();
-        let rows = rows.map(|(row, options)| menu(row, options, language)).collect();
+        let rows = rows
+            .map(|(row, options)| menu(row, options, language))
+            .collect();
         Self { rows, unshown }
     }
 }
@@ -314,12 +331,24 @@ pub(super) fn message_of_nonce(nonce: &str) -> Option<OutboundMessageId> {
 pub(super) fn plain(message: &OutboundMessage) -> String {
     let content = &message.content;
     let mut lines = vec![content.text.clone()];
-    lines.extend(content.images.iter().map(|image| format!("[{}]", image.alt)));
+    lines.extend(
+        content
+            .images
+            .iter()
+            .map(|image| format!("[{}]", image.alt)),
+    );
     for card in &content.cards {
         lines.push(card_text(card));
-        lines.extend(card.buttons.iter().map(|button| format!("[{}]", button.label)));
+        lines.extend(
+            card.buttons
+                .iter()
+                .map(|button| format!("[{}]", button.label)),
+        );
     }
-    let buttons = content.buttons.iter().map(|button| format!("[{}]", button.label));
+    let buttons = content
+        .buttons
+        .iter()
+        .map(|button| format!("[{}]", button.label));
     lines.push(buttons.collect::<Vec<_>>().join(" "));
     lines.retain(|line| !line.is_empty());
     lines.join("\n")

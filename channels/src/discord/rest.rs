@@ -205,9 +205,16 @@ impl Rest {
     ) -> Result<T, CallError> {
         let bytes = self.request(method, &route, path, body).await?;
         // An answer without a body reads as `null`.
-        let bytes = if bytes.is_empty() { &b"null"[..] } else { &bytes };
+        let bytes = if bytes.is_empty() {
+            &b"null"[..]
+        } else {
+            &bytes
+        };
         serde_json::from_slice(bytes).map_err(|error| {
-            CallError::NoAnswer(format!("{} was answered with something else: {error}", route.name))
+            CallError::NoAnswer(format!(
+                "{} was answered with something else: {error}",
+                route.name
+            ))
         })
     }
 
@@ -223,7 +230,10 @@ impl Rest {
             .client
             .request(method, format!("{}{path}", self.base))
             .header(AUTHORIZATION, self.authorization.clone())
-            .header(USER_AGENT, concat!("DiscordBot (doorstep, ", env!("CARGO_PKG_VERSION"), ")"));
+            .header(
+                USER_AGENT,
+                concat!("DiscordBot (doorstep, ", env!("CARGO_PKG_VERSION"), ")"),
+            );
         let request = match body {
             Body::Empty => request,
             Body::Json(json) => request.json(&json),
@@ -271,7 +281,9 @@ impl Rest {
     ) -> CallError {
         let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
         if status == StatusCode::TOO_MANY_REQUESTS {
-            let header = headers.get("retry-after").and_then(|value| value.to_str().ok());
+            let header = headers
+                .get("retry-after")
+                .and_then(|value| value.to_str().ok());
             let after = refusal.retry_after.map(|after| after.to_string());
             let after = after.as_deref().or(header).and_then(seconds);
             let after = after.unwrap_or(Duration::from_secs(1));
@@ -331,14 +343,15 @@ async fn read(mut response: Response) -> Result<Vec<u8>, String> {
 fn form(json: &Value, files: Vec<Upload>) -> multipart::Form {
     let json = multipart::Part::text(json.to_string());
     // A constant that is a media type; were it none, the part would go without.
-    let json = json.mime_str("application/json").unwrap_or_else(|_| multipart::Part::text(""));
+    let json = json
+        .mime_str("application/json")
+        .unwrap_or_else(|_| multipart::Part::text(""));
     let mut form = multipart::Form::new().part("payload_json", json);
     for (at, file) in files.into_iter().enumerate() {
         let bare = multipart::Part::bytes(file.bytes.to_vec()).file_name(file.name.clone());
         let typed = bare.mime_str(file.media_type);
-        let part = typed.unwrap_or_else(|_| {
-            multipart::Part::bytes(file.bytes.to_vec()).file_name(file.name)
-        });
+        let part = typed
+            .unwrap_or_else(|_| multipart::Part::bytes(file.bytes.to_vec()).file_name(file.name));
         form = form.part(format!("files[{at}]"), part);
     }
     form

@@ -98,7 +98,15 @@ const LINK: &str = "link";
 
 const COMMANDS: [CommandWords; 5] = [
     CommandWords {
-        names: ["ask", "fragen", "preguntar", "demander", "chiedi", "perguntar", "вопрос"],
+        names: [
+            "ask",
+            "fragen",
+            "preguntar",
+            "demander",
+            "chiedi",
+            "perguntar",
+            "вопрос",
+        ],
         descriptions: [
             "Ask the shop anything",
             "Den Shop etwas fragen",
@@ -110,7 +118,15 @@ const COMMANDS: [CommandWords; 5] = [
         ],
         phrases: [""; 7],
         option: Some(OptionWords {
-            names: ["question", "frage", "pregunta", "question", "domanda", "pergunta", "вопрос"],
+            names: [
+                "question",
+                "frage",
+                "pregunta",
+                "question",
+                "domanda",
+                "pergunta",
+                "вопрос",
+            ],
             descriptions: [
                 "What would you like to know?",
                 "Was möchtest du wissen?",
@@ -124,7 +140,15 @@ const COMMANDS: [CommandWords; 5] = [
         }),
     },
     CommandWords {
-        names: ["order", "bestellung", "pedido", "commande", "ordine", "pedido", "заказ"],
+        names: [
+            "order",
+            "bestellung",
+            "pedido",
+            "commande",
+            "ordine",
+            "pedido",
+            "заказ",
+        ],
         descriptions: [
             "Where is my order?",
             "Wo ist meine Bestellung?",
@@ -144,7 +168,15 @@ const COMMANDS: [CommandWords; 5] = [
             "Где мой заказ",
         ],
         option: Some(OptionWords {
-            names: ["number", "nummer", "numero", "numero", "numero", "numero", "номер"],
+            names: [
+                "number",
+                "nummer",
+                "numero",
+                "numero",
+                "numero",
+                "numero",
+                "номер",
+            ],
             descriptions: [
                 "The order’s number",
                 "Die Bestellnummer",
@@ -158,7 +190,15 @@ const COMMANDS: [CommandWords; 5] = [
         }),
     },
     CommandWords {
-        names: ["return", "retoure", "devolver", "retour", "reso", "devolver", "возврат"],
+        names: [
+            "return",
+            "retoure",
+            "devolver",
+            "retour",
+            "reso",
+            "devolver",
+            "возврат",
+        ],
         descriptions: [
             "Send something back",
             "Etwas zurückschicken",
@@ -180,7 +220,15 @@ const COMMANDS: [CommandWords; 5] = [
         option: None,
     },
     CommandWords {
-        names: ["person", "mensch", "persona", "conseiller", "persona", "atendente", "человек"],
+        names: [
+            "person",
+            "mensch",
+            "persona",
+            "conseiller",
+            "persona",
+            "atendente",
+            "человек",
+        ],
         descriptions: [
             "Talk to a person",
             "Mit einem Menschen sprechen",
@@ -202,7 +250,15 @@ const COMMANDS: [CommandWords; 5] = [
         option: None,
     },
     CommandWords {
-        names: [LINK, "verbinden", "vincular", "associer", "collega", "vincular", "связать"],
+        names: [
+            LINK,
+            "verbinden",
+            "vincular",
+            "associer",
+            "collega",
+            "vincular",
+            "связать",
+        ],
         descriptions: [
             "Show the shop who you are, with a code from the chat or a mail",
             "Dem Shop zeigen, wer du bist, mit einem Code aus Chat oder Mail",
@@ -300,9 +356,15 @@ mod tests {
         let german: Language = "de".parse().unwrap();
         let spanish: Language = "es-ES".parse().unwrap();
         let order = said("order", Some("FW-1001"), Some(&german));
-        assert_eq!(order, Said::Text("Wo ist meine Bestellung FW-1001?".to_owned()));
+        assert_eq!(
+            order,
+            Said::Text("Wo ist meine Bestellung FW-1001?".to_owned())
+        );
         let ask = said("ask", Some(" ¿Hola? "), Some(&spanish));
         assert_eq!(ask, Said::Text("¿Hola?".to_owned()));
-        assert_eq!(said("link", Some("abc"), None), Said::Link("abc".to_owned()));
+        assert_eq!(
+            said("link", Some("abc"), None),
+            Said::Link("abc".to_owned())
+        );
     }
 }

@@ -174,8 +174,7 @@ fn check_commands(commands: &[Command]) -> Result<(), InvalidSetting> {
         return wrong(format!("{} commands; 100 are allowed", commands.len()));
     }
     for command in commands {
-        let is_name =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         let name = &command.name;
         if !(1..=32).contains(&name.len()) || !name.bytes().all(is_name) {
             return wrong(format!("`{name}` cannot be a command"));

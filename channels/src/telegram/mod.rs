@@ -53,7 +53,9 @@ use serde::Deserialize;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use teloxide_core::{
-    payloads::{AnswerCallbackQuery, GetFile, GetMe, GetMyCommands, GetWebhookInfo, SendChatAction},
+    payloads::{
+        AnswerCallbackQuery, GetFile, GetMe, GetMyCommands, GetWebhookInfo, SendChatAction,
+    },
     types::{BotCommand, ChatAction},
 };
 use tokio_util::sync::CancellationToken;
@@ -332,7 +334,8 @@ impl Channel for Telegram {
                 reason: "Telegram has no such file".to_owned(),
             });
         };
-        let file: Result<FilePath, CallError> = self.api.call(&GetFile::new(id.clone().into())).await;
+        let file: Result<FilePath, CallError> =
+            self.api.call(&GetFile::new(id.clone().into())).await;
         let file = file.map_err(not_fetched)?;
         let path = file.file_path.ok_or_else(|| FetchError::Retry {
             after: None,
@@ -343,8 +346,14 @@ impl Channel for Telegram {
             reason,
         };
         // The path is good for an hour; the next attempt asks for a new one.
-        let response = self.api.download(&path).await.map_err(|error| later(told(error)))?;
-        let response = response.error_for_status().map_err(|error| later(told(error)))?;
+        let response = self
+            .api
+            .download(&path)
+            .await
+            .map_err(|error| later(told(error)))?;
+        let response = response
+            .error_for_status()
+            .map_err(|error| later(told(error)))?;
         let stream = response.bytes_stream();
         Ok(stream.map_err(move |error| later(told(error))).boxed())
     }

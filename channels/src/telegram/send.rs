@@ -64,7 +64,10 @@ impl GroupLimit {
         let mut all = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, sent| sent.back().is_some_and(|last| now - *last < GROUP_WINDOW));
         let sent = all.entry(chat).or_default();
-        while sent.front().is_some_and(|first| now - *first >= GROUP_WINDOW) {
+        while sent
+            .front()
+            .is_some_and(|first| now - *first >= GROUP_WINDOW)
+        {
             sent.pop_front();
         }
         if sent.len() < GROUP_LIMIT {

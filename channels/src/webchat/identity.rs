@@ -256,10 +256,7 @@ mod tests {
             .contains("sub")
         );
         for junk in ["", "a", "a.b", "a.b.c", "a.b.c.d", "....", "💥.💥.💥"] {
-            assert!(
-                verify_identity(&secret(), junk, now()).is_err(),
-                "{junk:?}"
-            );
+            assert!(verify_identity(&secret(), junk, now()).is_err(), "{junk:?}");
         }
         assert!(reason(&"x".repeat(5000)).contains("4096"));
     }

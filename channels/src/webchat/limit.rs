@@ -60,7 +60,9 @@ impl<K: Eq + Hash> Limiter<K> {
             bucket.tokens -= 1.0;
             Ok(())
         } else {
-            Err(Duration::from_secs_f64((1.0 - bucket.tokens) / self.per_second()))
+            Err(Duration::from_secs_f64(
+                (1.0 - bucket.tokens) / self.per_second(),
+            ))
         };
         generations.remember(key, bucket, self.capacity);
         answer

@@ -227,8 +227,9 @@ impl WebChat {
             .filter(|claims| claims.may_belong_to(proof.as_ref().map(|dated| &dated.proof)));
 
         let fresh = known.is_none();
-        let already_proven =
-            |claims: &SessionClaims, dated: &DatedProof| claims.current_proof(now) == Some(&dated.proof);
+        let already_proven = |claims: &SessionClaims, dated: &DatedProof| {
+            claims.current_proof(now) == Some(&dated.proof)
+        };
         let to_prove = match (&known, &proof) {
             (Some(claims), Some(dated)) if already_proven(claims, dated) => None,
             (_, dated) => dated.clone(),
@@ -324,7 +325,8 @@ impl WebChat {
         let after = after.map_or(newest, |after| after.clamp(0, newest));
         if after == newest {
             // A poll that ends without news is answered with no messages: the outcome does not matter.
-            let _ = tokio::time::timeout(wait.min(MAX_POLL_WAIT), newer_than(newest, &mut news)).await;
+            let _ =
+                tokio::time::timeout(wait.min(MAX_POLL_WAIT), newer_than(newest, &mut news)).await;
         }
         let entries = self.0.entries_after(&visitor.address, after).await?;
         Ok(PollAnswer::new(after, &entries, visitor.id).render())
@@ -489,7 +491,12 @@ impl Shared {
         })?;
         let status = "read";
         let id = None;
-        Ok(ServerFrame::Receipt { id, status, position }.render())
+        Ok(ServerFrame::Receipt {
+            id,
+            status,
+            position,
+        }
+        .render())
     }
 }
 
@@ -504,7 +511,11 @@ impl Admitted {
     fn receipt(&self) -> String {
         let receipt = ServerFrame::Receipt {
             id: self.id.as_deref(),
-            status: if self.duplicate { "duplicate" } else { "admitted" },
+            status: if self.duplicate {
+                "duplicate"
+            } else {
+                "admitted"
+            },
             position: self.position,
         };
         receipt.render()

@@ -157,8 +157,9 @@ impl Session {
             return Err(Refusal {
                 id: None,
                 error: WebChatError::Invalid {
-                    reason: r#"Binary frames are not understood; send text frames like {"text": "…"}."#
-                        .to_owned(),
+                    reason:
+                        r#"Binary frames are not understood; send text frames like {"text": "…"}."#
+                            .to_owned(),
                 },
             });
         };

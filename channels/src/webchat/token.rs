@@ -178,12 +178,14 @@ impl SessionTokens {
 
 /// HMAC-SHA256 with `key`.
 pub(super) fn keyed(key: &SecretString) -> Hmac<Sha256> {
-    #[allow(clippy::expect_used)] // RFC 2104: keys of every length are taken, the crate's error is never made
+    #[allow(clippy::expect_used)]
+    // RFC 2104: keys of every length are taken, the crate's error is never made
     Hmac::new_from_slice(key.expose_secret().as_bytes()).expect("HMAC takes keys of every length")
 }
 
 /// JSON of our own types.
 pub(super) fn to_json(value: &impl Serialize) -> String {
-    #[allow(clippy::expect_used)] // structs of strings and numbers without maps cannot fail to serialise
+    #[allow(clippy::expect_used)]
+    // structs of strings and numbers without maps cannot fail to serialise
     serde_json::to_string(value).expect("plain structs serialise")
 }

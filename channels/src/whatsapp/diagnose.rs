@@ -36,8 +36,9 @@ impl WhatsApp {
             found.push(Diagnosis {
                 what: "the approved templates".to_owned(),
                 health: Health::Degraded {
-                    reason: "channels.whatsapp.business_account is empty, so they cannot be looked at"
-                        .to_owned(),
+                    reason:
+                        "channels.whatsapp.business_account is empty, so they cannot be looked at"
+                            .to_owned(),
                 },
             });
         }
@@ -118,7 +119,10 @@ impl WhatsApp {
     }
 
     async fn diagnose_templates(&self) -> Diagnosis {
-        let listed = self.templates.refresh(&self.graph, self.ambient.now()).await;
+        let listed = self
+            .templates
+            .refresh(&self.graph, self.ambient.now())
+            .await;
         let health = match listed {
             Ok(listed) => {
                 let not: Vec<String> = listed

@@ -55,11 +55,7 @@ impl Graph {
     }
 
     /// `GET /{version}/{path}?{query}`
-    pub(super) async fn get(
-        &self,
-        path: &str,
-        query: &[(&str, &str)],
-    ) -> Result<Value, CallError> {
+    pub(super) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, CallError> {
         let mut url = self.url(path)?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
@@ -103,7 +99,9 @@ impl Graph {
                 ..GraphError::default()
             })
         })?;
-        let response = self.send(self.http.get(url).timeout(LONGEST_DOWNLOAD)).await?;
+        let response = self
+            .send(self.http.get(url).timeout(LONGEST_DOWNLOAD))
+            .await?;
         match response.status() {
             status if status.is_success() => Ok(response),
             status => Err(CallError::Refused(self.refused(status, &response, &[]))),
@@ -134,7 +132,11 @@ impl Graph {
     async fn call(&self, request: RequestBuilder) -> Result<Value, CallError> {
         let mut response = self.send(request).await?;
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.unknown(&error))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.unknown(&error))?
+        {
             body.extend_from_slice(&chunk);
             if body.len() > LONGEST_ANSWER {
                 return Err(CallError::Unknown("the answer is too long".to_owned()));

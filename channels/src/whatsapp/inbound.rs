@@ -184,7 +184,9 @@ fn file(content: &Value, field: &str, kind: AttachmentKind) -> Option<Said> {
 fn interactive(reply: &Value) -> Said {
     let (words, button) = match string(reply, "/type") {
         Some(kind @ ("button_reply" | "list_reply")) => (
-            string(&reply[kind], "/title").unwrap_or_default().to_owned(),
+            string(&reply[kind], "/title")
+                .unwrap_or_default()
+                .to_owned(),
             string(&reply[kind], "/id").map(|id| button_value(id).to_owned()),
         ),
         Some("nfm_reply") => (form(&reply["nfm_reply"]), None),

@@ -96,7 +96,10 @@ impl Uploads {
         let bytes = match read_picture(graph, address).await {
             Ok(bytes) => bytes,
             Err(reason) => {
-                tracing::warn!(reason, "a picture could not be read; Meta is given its address");
+                tracing::warn!(
+                    reason,
+                    "a picture could not be read; Meta is given its address"
+                );
                 // Meta takes pictures by https alone.
                 let link = address.starts_with("https://");
                 return Ok(link.then(|| Picture::Link(address.to_owned())));

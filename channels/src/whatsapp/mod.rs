@@ -245,6 +245,8 @@ pub(crate) fn open(
     channels: &mut Channels,
 ) -> Result<(), InvalidSetting> {
     let channel = WhatsApp::new(config, surroundings.ambient.clone())?;
-    channels.add(Arc::new(channel.keeping_templates_in(&surroundings.data_dir)));
+    channels.add(Arc::new(
+        channel.keeping_templates_in(&surroundings.data_dir),
+    ));
     Ok(())
 }

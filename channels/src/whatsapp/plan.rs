@@ -97,8 +97,7 @@ pub(super) fn plan(content: &Content, language: &Language, pictures: &Pictures) 
 
 fn plan_card(card: &Card, language: &Language, pictures: &Pictures) -> Vec<Part> {
     let picture = card.image.as_deref().and_then(|url| pictures.get(url));
-    let images: Vec<(&Picture, &str)> =
-        picture.map(|picture| (picture, "")).into_iter().collect();
+    let images: Vec<(&Picture, &str)> = picture.map(|picture| (picture, "")).into_iter().collect();
     let (menu, words) = Menu::of(card.buttons.iter());
     let (menu, bare) = match (&menu, card.url.as_deref().filter(|url| is_link(url))) {
         (Menu::None, Some(url)) => {
@@ -195,7 +194,8 @@ impl<'a> Menu<'a> {
                 let buttons: Vec<Value> = buttons
                     .iter()
                     .map(|button| {
-                        let reply = json!({ "id": button_id(&button.value), "title": button.label.trim() });
+                        let reply =
+                            json!({ "id": button_id(&button.value), "title": button.label.trim() });
                         json!({ "type": "reply", "reply": reply })
                     })
                     .collect();

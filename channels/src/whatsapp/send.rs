@@ -181,7 +181,9 @@ fn preview(text: &str, body: &Value) -> Preview {
 /// Whether anything may be written: the customer wrote less than 24 hours ago.
 fn is_open(thread: &Thread, now: Timestamp) -> bool {
     let window = TimeDelta::from_std(WINDOW).unwrap_or_default() - MARGIN;
-    thread.last_inbound_at.is_some_and(|last| now - last < window)
+    thread
+        .last_inbound_at
+        .is_some_and(|last| now - last < window)
 }
 
 fn closed() -> SendError {

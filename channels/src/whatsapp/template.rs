@@ -37,7 +37,9 @@ pub(super) struct Listed {
 impl Listed {
     pub(super) fn read(value: &Value) -> Option<Self> {
         let text = |field: &str| value[field].as_str().map(str::to_owned);
-        let components = value["components"].as_array().map_or(&[][..], Vec::as_slice);
+        let components = value["components"]
+            .as_array()
+            .map_or(&[][..], Vec::as_slice);
         let component = |kind: &str| {
             let is = |found: &&Value| {
                 found["type"]

@@ -52,7 +52,9 @@ pub(super) fn verify(
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let usable = (1..=LONGEST_CHALLENGE).contains(&challenge.len());
     if !usable || !challenge.bytes().all(plain) {
-        return Err(malformed("hub.challenge is missing or no challenge".to_owned()));
+        return Err(malformed(
+            "hub.challenge is missing or no challenge".to_owned(),
+        ));
     }
     Ok(WebhookOutcome {
         reply: Some(challenge),

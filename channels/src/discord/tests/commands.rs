@@ -15,7 +15,11 @@ use crate::simulator::Act;
 async fn a_command_is_acknowledged_and_its_answer_takes_the_place() {
     let fixture = Fixture::new().await;
     let order = Some(("number", "FW-1001"));
-    fixture.simulator.use_command("ada", "order", order, "de").await.unwrap();
+    fixture
+        .simulator
+        .use_command("ada", "order", order, "de")
+        .await
+        .unwrap();
     let asked = fixture.admitted_are(1).await.remove(0);
     assert_eq!(asked.text, "Wo ist meine Bestellung FW-1001?");
     assert_eq!(asked.language_hint.as_ref().unwrap().primary(), "de");
@@ -32,26 +36,40 @@ async fn a_command_is_acknowledged_and_its_answer_takes_the_place() {
     let shown = fixture.shown("ada", 2).await;
     assert_eq!(shown[0].text, "In Madrid.");
     let requests = fixture.simulator.requests();
-    let (_, _, acknowledged) = requests.iter().find(|(_, path, _)| path.ends_with("/callback")).unwrap();
+    let (_, _, acknowledged) = requests
+        .iter()
+        .find(|(_, path, _)| path.ends_with("/callback"))
+        .unwrap();
     assert_eq!(acknowledged["type"], 5);
 }
 
 #[tokio::test]
 async fn an_answer_after_a_restart_still_takes_the_place_and_a_late_one_is_a_message() {
     let mut fixture = Fixture::new().await;
-    fixture.simulator.use_command("ada", "return", None, "en-US").await.unwrap();
+    fixture
+        .simulator
+        .use_command("ada", "return", None, "en-US")
+        .await
+        .unwrap();
     let asked = fixture.admitted_are(1).await.remove(0);
     fixture.stop().await;
     let answer = fixture.message(Content::text("Which one?"), Some(&asked));
     fixture.channel.send(&asked.from, &answer).await.unwrap();
     let edited = |fixture: &Fixture| {
         let requests = fixture.simulator.requests();
-        requests.iter().filter(|(method, path, _)| method == "PATCH" && path.ends_with("@original")).count()
+        requests
+            .iter()
+            .filter(|(method, path, _)| method == "PATCH" && path.ends_with("@original"))
+            .count()
     };
     assert!(edited(&fixture) > 0);
 
     fixture.listen().await;
-    fixture.simulator.use_command("ada", "return", None, "en-US").await.unwrap();
+    fixture
+        .simulator
+        .use_command("ada", "return", None, "en-US")
+        .await
+        .unwrap();
     let asked = fixture.admitted_are(2).await.remove(1);
     let before = edited(&fixture);
     fixture.clock.advance(Duration::from_secs(15 * 60));
@@ -64,15 +82,30 @@ async fn an_answer_after_a_restart_still_takes_the_place_and_a_late_one_is_a_mes
 #[tokio::test]
 async fn a_store_that_is_slow_costs_no_interaction_its_three_seconds() {
     let fixture = Fixture::new().await;
-    fixture.inbox.away.store(true, std::sync::atomic::Ordering::Relaxed);
-    fixture.simulator.use_command("ada", "person", None, "en-US").await.unwrap();
+    fixture
+        .inbox
+        .away
+        .store(true, std::sync::atomic::Ordering::Relaxed);
+    fixture
+        .simulator
+        .use_command("ada", "person", None, "en-US")
+        .await
+        .unwrap();
     let acknowledged = |fixture: &Fixture| {
         let requests = fixture.simulator.requests();
-        requests.iter().any(|(_, path, _)| path.ends_with("/callback"))
+        requests
+            .iter()
+            .any(|(_, path, _)| path.ends_with("/callback"))
     };
-    super::until(&fixture.simulator, "it is acknowledged", || acknowledged(&fixture)).await;
+    super::until(&fixture.simulator, "it is acknowledged", || {
+        acknowledged(&fixture)
+    })
+    .await;
     assert!(fixture.admitted().is_empty());
-    fixture.inbox.away.store(false, std::sync::atomic::Ordering::Relaxed);
+    fixture
+        .inbox
+        .away
+        .store(false, std::sync::atomic::Ordering::Relaxed);
     fixture.admitted_are(1).await;
 }
 
@@ -87,7 +120,10 @@ async fn commands_are_registered_in_every_language() {
     for command in commands.as_array().unwrap() {
         for locale in ["de", "es-ES", "fr", "it", "pt-BR", "ru"] {
             let name = command["name_localizations"][locale].as_str().unwrap();
-            assert!(!name.contains(char::is_whitespace) && name == name.to_lowercase(), "{name}");
+            assert!(
+                !name.contains(char::is_whitespace) && name == name.to_lowercase(),
+                "{name}"
+            );
             assert!(command["description_localizations"][locale].is_string());
         }
         assert_eq!(command["contexts"], json!([0, 1]));
@@ -140,9 +176,18 @@ async fn nothing_that_has_no_form_is_left_out() {
     };
     let content = Content {
         buttons: vec![
-            Button { label: long.to_owned(), value: "long".to_owned() },
-            Button { label: "No value fits".to_owned(), value: "x".repeat(101) },
-            Button { label: "Track".to_owned(), value: "https://shop.example/t/1".to_owned() },
+            Button {
+                label: long.to_owned(),
+                value: "long".to_owned(),
+            },
+            Button {
+                label: "No value fits".to_owned(),
+                value: "x".repeat(101),
+            },
+            Button {
+                label: "Track".to_owned(),
+                value: "https://shop.example/t/1".to_owned(),
+            },
         ],
         cards: vec![card("Rain jacket"), card("Wind jacket")],
         ..Content::text("These:")
@@ -152,11 +197,24 @@ async fn nothing_that_has_no_form_is_left_out() {
     let shown = fixture.shown("ada", 4).await;
     let all: Vec<&str> = shown.iter().map(|part| part.text.as_str()).collect();
     let all = all.join("\n");
-    for wanted in [long, "No value fits", "Rain jacket", "*Waterproof*", "jackets/1", "Wind jacket"] {
+    for wanted in [
+        long,
+        "No value fits",
+        "Rain jacket",
+        "*Waterproof*",
+        "jackets/1",
+        "Wind jacket",
+    ] {
         assert!(all.contains(wanted), "{wanted} is missing in {all}");
     }
     let labels: Vec<&String> = shown.iter().flat_map(|part| &part.buttons).collect();
-    assert_eq!(labels.iter().filter(|label| label.starts_with("Choice")).count(), 4);
+    assert_eq!(
+        labels
+            .iter()
+            .filter(|label| label.starts_with("Choice"))
+            .count(),
+        4
+    );
     assert!(labels.iter().any(|label| *label == "Track"));
     // The same is previewed.
     let previews = fixture.channel.preview(&message).unwrap();

@@ -64,9 +64,7 @@ async fn nothing_counts_as_read_before_it_is_stored() {
     let mut fixture = Fixture::new().await;
     for text in ["1", "2"] {
         fixture.write("ada", text).await;
-        fixture
-            .admitted_are(text.parse().unwrap())
-            .await;
+        fixture.admitted_are(text.parse().unwrap()).await;
     }
     fixture.inbox.away.store(true, Ordering::Relaxed);
     for text in ["3", "4"] {
@@ -107,9 +105,21 @@ async fn a_connection_whose_heartbeats_are_not_answered_is_left() {
     .await;
     fixture.write("ada", "1").await;
     fixture.admitted_are(1).await;
-    let requests = || fixture.simulator.events().iter().filter(|event| event["t"] == "RESUMED").count();
-    until(&fixture.simulator, "it is left and taken up again", || requests() > 0).await;
-    fixture.simulator.set_options(|options| options.acknowledges = true);
+    let requests = || {
+        fixture
+            .simulator
+            .events()
+            .iter()
+            .filter(|event| event["t"] == "RESUMED")
+            .count()
+    };
+    until(&fixture.simulator, "it is left and taken up again", || {
+        requests() > 0
+    })
+    .await;
+    fixture
+        .simulator
+        .set_options(|options| options.acknowledges = true);
     fixture.write("ada", "2").await;
     fixture.admitted_are(2).await;
     assert_eq!(fixture.texts(), ["1", "2"]);

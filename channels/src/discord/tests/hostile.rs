@@ -15,21 +15,33 @@ use crate::discord::{
 fn payloads() -> Vec<(&'static str, Value)> {
     let user = json!({ "id": "80351110224678912", "username": "nelly", "global_name": "Nelly" });
     vec![
-        ("READY", json!({ "session_id": "s", "resume_gateway_url": "wss://gateway.discord.gg", "user": user })),
-        ("MESSAGE_CREATE", json!({
-            "id": "1", "channel_id": "2", "guild_id": null, "author": user, "type": 19, "flags": 8192,
-            "content": "Hello <@80351110224678912> <:cup:1> <a:b:2> < <@", "nonce": "abc",
-            "timestamp": "2026-02-27T23:56:48.287000+00:00", "edited_timestamp": "2026-02-27T23:57:48.287000+00:00",
-            "mentions": [user], "message_reference": { "type": 0, "message_id": "3" },
-            "attachments": [{ "id": "4", "filename": "a.ogg", "content_type": "audio/ogg", "size": 3, "url": "https://cdn.discordapp.com/a" }],
-            "sticker_items": [{ "id": "5", "name": "wave", "format_type": 4 }],
-        })),
-        ("INTERACTION_CREATE", json!({
-            "id": "6", "type": 3, "token": "t", "channel_id": "2", "user": user, "locale": "pt-BR",
-            "data": { "custom_id": "0:yes", "component_type": 2, "values": ["3:no"], "name": "order", "options": [{ "name": "n", "value": "FW-1" }] },
-            "message": { "id": "7", "components": [{ "type": 1, "components": [{ "type": 2, "label": "Yes", "custom_id": "0:yes" }] }] },
-        })),
-        ("THREAD_DELETE", json!({ "id": "8", "guild_id": "9", "type": 12 })),
+        (
+            "READY",
+            json!({ "session_id": "s", "resume_gateway_url": "wss://gateway.discord.gg", "user": user }),
+        ),
+        (
+            "MESSAGE_CREATE",
+            json!({
+                "id": "1", "channel_id": "2", "guild_id": null, "author": user, "type": 19, "flags": 8192,
+                "content": "Hello <@80351110224678912> <:cup:1> <a:b:2> < <@", "nonce": "abc",
+                "timestamp": "2026-02-27T23:56:48.287000+00:00", "edited_timestamp": "2026-02-27T23:57:48.287000+00:00",
+                "mentions": [user], "message_reference": { "type": 0, "message_id": "3" },
+                "attachments": [{ "id": "4", "filename": "a.ogg", "content_type": "audio/ogg", "size": 3, "url": "https://cdn.discordapp.com/a" }],
+                "sticker_items": [{ "id": "5", "name": "wave", "format_type": 4 }],
+            }),
+        ),
+        (
+            "INTERACTION_CREATE",
+            json!({
+                "id": "6", "type": 3, "token": "t", "channel_id": "2", "user": user, "locale": "pt-BR",
+                "data": { "custom_id": "0:yes", "component_type": 2, "values": ["3:no"], "name": "order", "options": [{ "name": "n", "value": "FW-1" }] },
+                "message": { "id": "7", "components": [{ "type": 1, "components": [{ "type": 2, "label": "Yes", "custom_id": "0:yes" }] }] },
+            }),
+        ),
+        (
+            "THREAD_DELETE",
+            json!({ "id": "8", "guild_id": "9", "type": 12 }),
+        ),
     ]
 }
 
@@ -62,7 +74,9 @@ fn anything() -> impl Strategy<Value = Value> {
 
 /// All that is done with a dispatch before the store is asked.
 fn read(fixture: &Fixture, runtime: &Runtime, name: &str, data: Value) {
-    let Ok(event) = Event::read(name, data) else { return };
+    let Ok(event) = Event::read(name, data) else {
+        return;
+    };
     let me = UserId::new(1);
     match event {
         // On a server the API would be asked.
@@ -97,7 +111,10 @@ fn fixture() -> (Fixture, Runtime) {
     let runtime = Runtime::new().unwrap();
     let fixture = runtime.block_on(Fixture::with(|_| {}, |_| {}));
     runtime.shutdown_background();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     (fixture, runtime)
 }
 
@@ -119,7 +136,9 @@ fn mutated_payloads_are_read_or_left_out() {
 #[test]
 fn captured_payloads_are_read_and_may_be_mutated() {
     let (fixture, runtime) = fixture();
-    let Some(captured) = super::spec::captured() else { return };
+    let Some(captured) = super::spec::captured() else {
+        return;
+    };
     let frames: Vec<(String, Value)> = captured
         .into_iter()
         .filter_map(|frame| Some((frame["t"].as_str()?.to_owned(), frame["d"].clone())))

@@ -65,7 +65,10 @@ async fn staged(endpoint: bool) -> Stage {
 
 /// Waits until the channel has a session.
 async fn connected(simulator: &DiscordSimulator) {
-    until(simulator, "the channel is connected", || simulator.sessions().1 > 0).await;
+    until(simulator, "the channel is connected", || {
+        simulator.sessions().1 > 0
+    })
+    .await;
 }
 
 /// Waits until the simulator shows what is wanted.
@@ -94,10 +97,7 @@ impl Fixture {
         Self::with(|_| {}, |_| {}).await
     }
 
-    async fn with(
-        options: impl FnOnce(&mut Options),
-        configure: impl FnOnce(&mut Config),
-    ) -> Self {
+    async fn with(options: impl FnOnce(&mut Options), configure: impl FnOnce(&mut Config)) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock = TestClock::new();
         let inbox = Memory::new(&clock);
@@ -131,7 +131,10 @@ impl Fixture {
     async fn stop(&mut self) {
         let (stop, listening) = self.listening.take().unwrap();
         stop.cancel();
-        tokio::time::timeout(PATIENCE, listening).await.unwrap().unwrap();
+        tokio::time::timeout(PATIENCE, listening)
+            .await
+            .unwrap()
+            .unwrap();
         let config = self.channel.config.clone();
         let channel = Discord::new(config, self.inbox.clone(), ambient(&self.clock)).unwrap();
         self.channel = Arc::new(channel);
@@ -150,12 +153,16 @@ impl Fixture {
     }
 
     fn texts(&self) -> Vec<String> {
-        self.admitted().into_iter().map(|message| message.text).collect()
+        self.admitted()
+            .into_iter()
+            .map(|message| message.text)
+            .collect()
     }
 
     /// All that was admitted, once it is so much.
     async fn admitted_are(&self, count: usize) -> Vec<InboundMessage> {
-        self.until_inbox("messages are admitted", || self.admitted().len() >= count).await;
+        self.until_inbox("messages are admitted", || self.admitted().len() >= count)
+            .await;
         self.admitted()
     }
 
@@ -167,7 +174,11 @@ impl Fixture {
             }
         };
         let waited = tokio::time::timeout(PATIENCE, waiting).await;
-        assert!(waited.is_ok(), "waited in vain until {what}: {:#?}", self.admitted());
+        assert!(
+            waited.is_ok(),
+            "waited in vain until {what}: {:#?}",
+            self.admitted()
+        );
     }
 
     /// What a customer sees, once it is so much.

@@ -44,7 +44,11 @@ async fn a_bucket_that_takes_long_is_handed_back_with_the_time() {
         panic!("there is no place left");
     };
     assert!(after.unwrap() > Duration::from_secs(50));
-    assert_eq!(fixture.simulator.counts().rate_limited, 0, "Discord was not even asked");
+    assert_eq!(
+        fixture.simulator.counts().rate_limited,
+        0,
+        "Discord was not even asked"
+    );
 }
 
 #[tokio::test]
@@ -52,7 +56,11 @@ async fn a_lost_answer_is_asked_for_again_without_a_second_message() {
     let fixture = Fixture::new().await;
     // One in two: with some seeds the first answer is lost and the second is not.
     for seed in 1..12 {
-        fixture.simulator.inject(Faults { lost_answer: 0.5, seed, ..Faults::default() });
+        fixture.simulator.inject(Faults {
+            lost_answer: 0.5,
+            seed,
+            ..Faults::default()
+        });
         let customer = format!("customer {seed}");
         let message = fixture.message(Content::text("It arrives today."), None);
         let address = fixture.simulator.address_of(&customer);
@@ -72,14 +80,25 @@ async fn a_message_that_stopped_half_way_goes_on_there() {
     )
     .await;
     let ada = fixture.simulator.address_of("ada");
-    let message = fixture.message(Content::text("A sentence of some length. ".repeat(200)), None);
+    let message = fixture.message(
+        Content::text("A sentence of some length. ".repeat(200)),
+        None,
+    );
     let stopped = fixture.channel.send(&ada, &message).await;
-    assert!(matches!(stopped, Err(SendError::Retry { .. })), "{stopped:?}");
+    assert!(
+        matches!(stopped, Err(SendError::Retry { .. })),
+        "{stopped:?}"
+    );
     assert_eq!(fixture.simulator.shown("ada").len(), 2);
-    fixture.simulator.set_options(|options| options.bucket = (50, Duration::ZERO));
+    fixture
+        .simulator
+        .set_options(|options| options.bucket = (50, Duration::ZERO));
     let posts = |fixture: &Fixture| {
         let requests = fixture.simulator.requests();
-        requests.iter().filter(|(_, path, _)| path.ends_with("/messages")).count()
+        requests
+            .iter()
+            .filter(|(_, path, _)| path.ends_with("/messages"))
+            .count()
     };
     let before = posts(&fixture);
     // A channel of another instance, which knows nothing of it, would be kept from doubling by the nonces.
@@ -103,7 +122,10 @@ async fn nobody_can_be_pinged() {
     fixture.channel.send(&ada, &message).await.unwrap();
     assert_eq!(fixture.shown("ada", 1).await[0].text, text);
     let requests = fixture.simulator.requests();
-    let (_, _, body) = requests.iter().rfind(|(_, path, _)| path.ends_with("/messages")).unwrap();
+    let (_, _, body) = requests
+        .iter()
+        .rfind(|(_, path, _)| path.ends_with("/messages"))
+        .unwrap();
     let allowed = &body["allowed_mentions"];
     assert_eq!(allowed["parse"], serde_json::json!([]));
     assert_eq!(allowed["users"], serde_json::json!([]));
@@ -121,7 +143,12 @@ async fn a_file_whose_address_expired_is_fetched_by_a_new_one() {
         caption: None,
     };
     fixture.act("ada", act).await;
-    let attachment = fixture.admitted_are(1).await.remove(0).attachments.remove(0);
+    let attachment = fixture
+        .admitted_are(1)
+        .await
+        .remove(0)
+        .attachments
+        .remove(0);
     fixture.simulator.expire_files();
     let mut stream = fixture.channel.fetch(&attachment).await.unwrap();
     let mut bytes = Vec::new();
@@ -134,7 +161,13 @@ async fn a_file_whose_address_expired_is_fetched_by_a_new_one() {
 #[tokio::test]
 async fn nothing_is_fetched_from_elsewhere() {
     let fixture = Fixture::new().await;
-    for place in ["", "x", "1/2/3 http://169.254.169.254/latest", "sticker file:///etc/passwd", "1/2/3 https://cdn.discordapp.com.evil.example/x"] {
+    for place in [
+        "",
+        "x",
+        "1/2/3 http://169.254.169.254/latest",
+        "sticker file:///etc/passwd",
+        "1/2/3 https://cdn.discordapp.com.evil.example/x",
+    ] {
         let attachment = Attachment {
             kind: AttachmentKind::Image,
             place: AttachmentPlace::Provider(place.to_owned()),
@@ -163,7 +196,11 @@ async fn a_picture_that_cannot_be_read_is_shown_by_its_address() {
     fixture.channel.send(&ada, &message).await.unwrap();
     let shown = fixture.shown("ada", 1).await.remove(0);
     assert_eq!(shown.images, ["http://127.0.0.1:9/jacket.png"]);
-    assert!(shown.text.contains("The jacket jacket.png"), "{}", shown.text);
+    assert!(
+        shown.text.contains("The jacket jacket.png"),
+        "{}",
+        shown.text
+    );
 }
 
 /// The share of faults that every channel is run with.
@@ -183,12 +220,18 @@ async fn ten_thousand_messages_arrive_once_or_are_known_to_be_unknown() {
         duplicate: 0.05,
         ..Faults::default()
     });
-    let customers: Vec<_> = (0..50).map(|at| fixture.simulator.address_of(&format!("customer {at}"))).collect();
+    let customers: Vec<_> = (0..50)
+        .map(|at| fixture.simulator.address_of(&format!("customer {at}")))
+        .collect();
     let (mut delivered, mut unknown, mut retried) = (0, Vec::new(), 0);
     for at in 0..MESSAGES {
         let message = fixture.message(Content::text(at.to_string()), None);
         loop {
-            match fixture.channel.send(&customers[at % customers.len()], &message).await {
+            match fixture
+                .channel
+                .send(&customers[at % customers.len()], &message)
+                .await
+            {
                 Ok(_) => break delivered += 1,
                 Err(SendError::Retry { .. }) => retried += 1,
                 Err(SendError::Ambiguous { .. }) => break unknown.push(message.id),
@@ -202,13 +245,18 @@ async fn ten_thousand_messages_arrive_once_or_are_known_to_be_unknown() {
         .collect();
     shown.sort_unstable();
     let counts = fixture.simulator.counts();
-    println!("discord: {delivered} delivered, {} unknown, {retried} tried again; {counts:?}", unknown.len());
+    println!(
+        "discord: {delivered} delivered, {} unknown, {retried} tried again; {counts:?}",
+        unknown.len()
+    );
     assert_eq!(shown, (0..MESSAGES).collect::<Vec<_>>(), "each once");
     // What the answer did not tell, the gateway does.
     fixture
         .until_inbox("receipts settle what is unknown", || {
             let receipts = fixture.inbox.receipts.lock().unwrap();
-            unknown.iter().all(|id| receipts.iter().any(|receipt| receipt.message == Some(*id)))
+            unknown
+                .iter()
+                .all(|id| receipts.iter().any(|receipt| receipt.message == Some(*id)))
         })
         .await;
 }

@@ -73,17 +73,26 @@ async fn busy() -> Fixture {
     };
     let message = fixture.message(content, Some(&first));
     fixture.channel.send(&first.from, &message).await.unwrap();
-    fixture.channel.show_typing(&first.from, &first.external_id).await;
+    fixture
+        .channel
+        .show_typing(&first.from, &first.external_id)
+        .await;
     fixture.act("ada", Act::Press("Choice 3".to_owned())).await;
     fixture.act("ada", Act::Edit("Hello!".to_owned())).await;
     fixture.act("ada", Act::DoSomethingElse).await;
-    simulator.use_command("ada", "order", Some(("number", "FW-1")), "de").await.unwrap();
+    simulator
+        .use_command("ada", "order", Some(("number", "FW-1")), "de")
+        .await
+        .unwrap();
     let asked = fixture.admitted_are(4).await.remove(3);
     let answer = fixture.message(Content::text("In Madrid."), Some(&asked));
     fixture.channel.send(&asked.from, &answer).await.unwrap();
     fixture.write("#bob", "Hello").await;
     fixture.admitted_are(5).await;
-    simulator.use_command("#bob", "person", None, "fr").await.unwrap();
+    simulator
+        .use_command("#bob", "person", None, "fr")
+        .await
+        .unwrap();
     fixture.admitted_are(6).await;
     fixture.channel.diagnose().await;
     fixture
@@ -100,7 +109,8 @@ async fn every_request_is_in_the_description_and_every_body_fits_it() {
         if !body.is_null() {
             let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
             assert!(!schema.is_null(), "{method} {template} takes no body");
-            fits(&spec, schema, &body).unwrap_or_else(|why| panic!("{method} {template}: {why}\n{body:#}"));
+            fits(&spec, schema, &body)
+                .unwrap_or_else(|why| panic!("{method} {template}: {why}\n{body:#}"));
         }
         checked.insert(format!("{method} {template}"));
     }
@@ -110,13 +120,16 @@ async fn every_request_is_in_the_description_and_every_body_fits_it() {
 
 fn find_operation<'a>(spec: &'a Value, method: &str, path: &str) -> Option<(&'a str, &'a Value)> {
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let matching = spec["paths"].as_object()?.iter().filter(|(template, item)| {
-        let template: Vec<&str> = template.trim_matches('/').split('/').collect();
-        let same = |(wanted, found): (&&str, &&str)| wanted.starts_with('{') || wanted == found;
-        template.len() == segments.len()
-            && template.iter().zip(&segments).all(same)
-            && !item[method.to_lowercase()].is_null()
-    });
+    let matching = spec["paths"]
+        .as_object()?
+        .iter()
+        .filter(|(template, item)| {
+            let template: Vec<&str> = template.trim_matches('/').split('/').collect();
+            let same = |(wanted, found): (&&str, &&str)| wanted.starts_with('{') || wanted == found;
+            template.len() == segments.len()
+                && template.iter().zip(&segments).all(same)
+                && !item[method.to_lowercase()].is_null()
+        });
     // `@me` beats `{id}`.
     let best = matching.min_by_key(|(template, _)| template.matches('{').count())?;
     Some((best.0.as_str(), &best.1[method.to_lowercase()]))
@@ -131,9 +144,16 @@ fn fits(spec: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     }
     for key in ["oneOf", "anyOf"] {
         if let Some(choices) = schema[key].as_array() {
-            let tried: Vec<String> = choices.iter().filter_map(|choice| fits(spec, choice, value).err()).collect();
+            let tried: Vec<String> = choices
+                .iter()
+                .filter_map(|choice| fits(spec, choice, value).err())
+                .collect();
             if tried.len() == choices.len() {
-                return Err(format!("none of {} choices: {}", tried.len(), tried.join("; ")));
+                return Err(format!(
+                    "none of {} choices: {}",
+                    tried.len(),
+                    tried.join("; ")
+                ));
             }
             return Ok(());
         }
@@ -165,7 +185,9 @@ fn fits(spec: &Value, schema: &Value, value: &Value) -> Result<(), String> {
         Value::Number(number) => within(schema, "imum", number.as_f64().unwrap()),
         Value::Array(items) => {
             within(schema, "Items", items.len() as f64)?;
-            let fit = |(at, item)| fits(spec, &schema["items"], item).map_err(|why| format!("[{at}] {why}"));
+            let fit = |(at, item)| {
+                fits(spec, &schema["items"], item).map_err(|why| format!("[{at}] {why}"))
+            };
             items.iter().enumerate().try_for_each(fit)
         }
         Value::Object(fields) => {
@@ -213,16 +235,39 @@ async fn the_simulator_tells_what_discord_tells() {
         // Interactions and messages elsewhere than on a server have the same keys but for those of the server.
         for (key, value) in event["d"].as_object().unwrap() {
             let theirs: Vec<&Value> = alike.iter().map(|frame| &frame["d"][key]).collect();
-            let known = theirs.iter().any(|theirs| !theirs.is_null() || value.is_null());
-            let elsewhere = matches!(key.as_str(), "user" | "message" | "poll" | "nonce" | "edited_timestamp");
-            assert!(known || elsewhere || value.is_null(), "{name} has no `{key}` at Discord");
-            let same = theirs.iter().any(|theirs| std::mem::discriminant(*theirs) == std::mem::discriminant(value));
+            let known = theirs
+                .iter()
+                .any(|theirs| !theirs.is_null() || value.is_null());
+            let elsewhere = matches!(
+                key.as_str(),
+                "user" | "message" | "poll" | "nonce" | "edited_timestamp"
+            );
+            assert!(
+                known || elsewhere || value.is_null(),
+                "{name} has no `{key}` at Discord"
+            );
+            let same = theirs
+                .iter()
+                .any(|theirs| std::mem::discriminant(*theirs) == std::mem::discriminant(value));
             let nullable = value.is_null() || theirs.iter().any(|theirs| theirs.is_null());
-            assert!(same || nullable || elsewhere, "{name}.{key}: {value} instead of {theirs:?}");
+            assert!(
+                same || nullable || elsewhere,
+                "{name}.{key}: {value} instead of {theirs:?}"
+            );
         }
     }
-    let wanted = ["GUILD_CREATE", "INTERACTION_CREATE", "MESSAGE_CREATE", "MESSAGE_UPDATE", "READY", "THREAD_CREATE"];
-    assert_eq!(compared.iter().map(String::as_str).collect::<Vec<_>>(), wanted);
+    let wanted = [
+        "GUILD_CREATE",
+        "INTERACTION_CREATE",
+        "MESSAGE_CREATE",
+        "MESSAGE_UPDATE",
+        "READY",
+        "THREAD_CREATE",
+    ];
+    assert_eq!(
+        compared.iter().map(String::as_str).collect::<Vec<_>>(),
+        wanted
+    );
 }
 
 #[test]

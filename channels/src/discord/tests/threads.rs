@@ -21,7 +21,9 @@ async fn a_mention_in_the_support_channel_opens_a_private_thread() {
     fixture.write("#ada", "Thank you").await;
     assert_eq!(fixture.admitted_are(2).await[1].from, first.from);
     let threads = fixture.simulator.requests();
-    let opened = threads.iter().filter(|(_, path, _)| path.ends_with("/threads"));
+    let opened = threads
+        .iter()
+        .filter(|(_, path, _)| path.ends_with("/threads"));
     assert_eq!(opened.count(), 1);
 }
 
@@ -30,7 +32,9 @@ async fn the_shops_people_write_along_unheard() {
     let fixture = Fixture::new().await;
     fixture.write("#ada", "Hello").await;
     fixture.admitted_are(1).await;
-    fixture.simulator.write_into_thread_of("#ada", "#staff", "I will look into it");
+    fixture
+        .simulator
+        .write_into_thread_of("#ada", "#staff", "I will look into it");
     fixture.write("#ada", "Thanks").await;
     fixture.admitted_are(2).await;
     assert_eq!(fixture.texts(), ["Hello", "Thanks"]);
@@ -41,7 +45,9 @@ async fn what_cannot_be_read_is_said_once() {
     let mut fixture = Fixture::new().await;
     fixture.write("#ada", "Hello").await;
     fixture.admitted_are(1).await;
-    fixture.simulator.write_without_mention("#ada", "Are you there?");
+    fixture
+        .simulator
+        .write_without_mention("#ada", "Are you there?");
     fixture.simulator.write_without_mention("#ada", "Hello?");
     fixture.write("#ada", "Are you there?").await;
     fixture.admitted_are(2).await;
@@ -60,7 +66,9 @@ async fn with_the_intent_all_is_read_in_a_thread() {
     .await;
     fixture.write("#ada", "Hello").await;
     fixture.admitted_are(1).await;
-    fixture.simulator.write_without_mention("#ada", "Are you there?");
+    fixture
+        .simulator
+        .write_without_mention("#ada", "Are you there?");
     fixture.admitted_are(2).await;
     assert_eq!(fixture.texts(), ["Hello", "Are you there?"]);
 }
@@ -71,7 +79,10 @@ async fn an_intent_that_is_not_granted_is_done_without() {
     fixture.write("ada", "Hello").await;
     fixture.admitted_are(1).await;
     let found = fixture.channel.diagnose().await;
-    let content = found.iter().find(|found| found.what.contains("can be read")).unwrap();
+    let content = found
+        .iter()
+        .find(|found| found.what.contains("can be read"))
+        .unwrap();
     assert!(format!("{:?}", content.health).contains("not granted"));
 }
 
@@ -90,12 +101,20 @@ async fn without_leave_to_open_threads_customers_are_answered_in_direct_messages
 async fn a_command_among_others_is_answered_in_private() {
     let fixture = Fixture::new().await;
     let order = Some(("number", "FW-1001"));
-    fixture.simulator.use_command("#ada", "order", order, "fr").await.unwrap();
+    fixture
+        .simulator
+        .use_command("#ada", "order", order, "fr")
+        .await
+        .unwrap();
     let first = fixture.admitted_are(1).await.remove(0);
     assert_eq!(first.text, "Où est ma commande FW-1001?");
     assert_eq!(first.from, fixture.simulator.address_of("#ada"));
     let shown = fixture.shown("#ada", 1).await;
-    assert!(shown[0].text.starts_with("La suite ici"), "{}", shown[0].text);
+    assert!(
+        shown[0].text.starts_with("La suite ici"),
+        "{}",
+        shown[0].text
+    );
     let answer = fixture.message(Content::text("À Madrid."), Some(&first));
     fixture.channel.send(&first.from, &answer).await.unwrap();
     assert_eq!(fixture.shown("#ada", 2).await[1].text, "À Madrid.");
@@ -108,7 +127,9 @@ async fn a_deleted_thread_is_closed_and_the_next_mention_opens_another() {
     let first = fixture.admitted_are(1).await.remove(0);
     fixture.simulator.close_thread_of("#ada", true);
     fixture
-        .until_inbox("the address is closed", || !fixture.inbox.closed.lock().unwrap().is_empty())
+        .until_inbox("the address is closed", || {
+            !fixture.inbox.closed.lock().unwrap().is_empty()
+        })
         .await;
     assert_eq!(fixture.inbox.closed.lock().unwrap()[0].0, first.from);
     fixture.write("#ada", "Hello again").await;
@@ -122,7 +143,11 @@ async fn an_archived_thread_is_opened_again() {
     fixture.write("#ada", "Hello").await;
     let first = fixture.admitted_are(1).await.remove(0);
     fixture.simulator.close_thread_of("#ada", false);
-    fixture.simulator.use_command("#ada", "person", None, "de").await.unwrap();
+    fixture
+        .simulator
+        .use_command("#ada", "person", None, "de")
+        .await
+        .unwrap();
     let second = fixture.admitted_are(2).await.remove(1);
     assert_eq!(second.from, first.from);
     assert_eq!(second.text, "Ich möchte mit einem Menschen sprechen");
@@ -133,7 +158,10 @@ async fn an_edit_of_the_message_that_opened_the_thread_counts() {
     let fixture = Fixture::new().await;
     fixture.write("#ada", "Where is order 10234?").await;
     let first = fixture.admitted_are(1).await.remove(0);
-    let changed = format!("<@{}> Where is order 10243?", fixture.channel.known_me().unwrap());
+    let changed = format!(
+        "<@{}> Where is order 10243?",
+        fixture.channel.known_me().unwrap()
+    );
     fixture.act("#ada", Act::Edit(changed)).await;
     let edit = fixture.admitted_are(2).await.remove(1);
     assert_eq!(edit.edits, Some(first.external_id));
@@ -146,7 +174,10 @@ async fn everything_is_diagnosed_without_writing_to_anyone() {
     let fixture = Fixture::new().await;
     let found = fixture.channel.diagnose().await;
     let whats: Vec<&str> = found.iter().map(|found| found.what.as_str()).collect();
-    assert!(whats.contains(&"the support channel can be used"), "{whats:?}");
+    assert!(
+        whats.contains(&"the support channel can be used"),
+        "{whats:?}"
+    );
     for found in &found {
         let down = matches!(found.health, doorstep_core::Health::Down { .. });
         assert!(!down, "{found:?}");

@@ -33,7 +33,11 @@ const PING: &str = r#"{"id":"1","application_id":"2","type":1,"token":"t","versi
 #[tokio::test]
 async fn a_ping_is_answered_and_stores_nothing() {
     let fixture = Fixture::new().await;
-    let outcome = fixture.channel.receive_webhook(&request(&fixture, PING, 0, PING)).await.unwrap();
+    let outcome = fixture
+        .channel
+        .receive_webhook(&request(&fixture, PING, 0, PING))
+        .await
+        .unwrap();
     let reply: Value = serde_json::from_str(&outcome.reply.unwrap()).unwrap();
     assert_eq!(reply["type"], 1);
     assert!(outcome.messages.is_empty());
@@ -43,23 +47,45 @@ async fn a_ping_is_answered_and_stores_nothing() {
 async fn what_discord_did_not_sign_now_is_refused() {
     let fixture = Fixture::new().await;
     let other = PING.replace('1', "3");
-    let forged = fixture.channel.receive_webhook(&request(&fixture, PING, 0, &other)).await;
+    let forged = fixture
+        .channel
+        .receive_webhook(&request(&fixture, PING, 0, &other))
+        .await;
     assert_eq!(forged.unwrap_err(), WebhookRejection::BadSignature);
-    let old = fixture.channel.receive_webhook(&request(&fixture, PING, 300, PING)).await;
-    assert!(matches!(old, Err(WebhookRejection::OutsideReplayWindow { seconds: 300, .. })));
-    let future = fixture.channel.receive_webhook(&request(&fixture, PING, -300, PING)).await;
-    assert!(matches!(future, Err(WebhookRejection::OutsideReplayWindow { .. })));
+    let old = fixture
+        .channel
+        .receive_webhook(&request(&fixture, PING, 300, PING))
+        .await;
+    assert!(matches!(
+        old,
+        Err(WebhookRejection::OutsideReplayWindow { seconds: 300, .. })
+    ));
+    let future = fixture
+        .channel
+        .receive_webhook(&request(&fixture, PING, -300, PING))
+        .await;
+    assert!(matches!(
+        future,
+        Err(WebhookRejection::OutsideReplayWindow { .. })
+    ));
     let mut cut = request(&fixture, PING, 0, PING);
-    cut.headers.insert("x-signature-ed25519", "00ff".parse().unwrap());
+    cut.headers
+        .insert("x-signature-ed25519", "00ff".parse().unwrap());
     let cut = fixture.channel.receive_webhook(&cut).await;
     assert_eq!(cut.unwrap_err(), WebhookRejection::BadSignature);
-    let senseless = fixture.channel.receive_webhook(&request(&fixture, "[]", 0, "[]")).await;
+    let senseless = fixture
+        .channel
+        .receive_webhook(&request(&fixture, "[]", 0, "[]"))
+        .await;
     assert!(matches!(senseless, Err(WebhookRejection::Malformed { .. })));
 }
 
 #[tokio::test]
 async fn without_a_key_there_is_no_endpoint() {
     let fixture = Fixture::with(|_| {}, |config| config.public_key = String::new()).await;
-    let refused = fixture.channel.receive_webhook(&request(&fixture, PING, 0, PING)).await;
+    let refused = fixture
+        .channel
+        .receive_webhook(&request(&fixture, PING, 0, PING))
+        .await;
     assert_eq!(refused.unwrap_err(), WebhookRejection::NotHere);
 }

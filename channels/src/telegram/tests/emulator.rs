@@ -104,7 +104,10 @@ fn package() -> Option<String> {
     if package.is_none() {
         let reason = "telegram-test-api (DOORSTEP_TEST_TELEGRAM_API names no package; run scripts/services start)";
         let strict = std::env::var("DOORSTEP_TEST_STRICT").is_ok_and(|value| value == "1");
-        assert!(!strict, "skipped, which DOORSTEP_TEST_STRICT=1 forbids: {reason}");
+        assert!(
+            !strict,
+            "skipped, which DOORSTEP_TEST_STRICT=1 forbids: {reason}"
+        );
         eprintln!("skipped: {reason}");
     }
     package
@@ -167,13 +170,18 @@ async fn an_independent_server_is_talked_with_from_end_to_end() {
     let keys = &shown["reply_markup"]["inline_keyboard"];
     for (number, value) in [(0, "handoff"), (1, long.as_str())] {
         assert!(keys[number][0]["text"].is_string());
-        emulator.press(keys[number][0]["callback_data"].as_str().unwrap()).await;
+        emulator
+            .press(keys[number][0]["callback_data"].as_str().unwrap())
+            .await;
         let pressed = admitted(2 + number).await;
         assert_eq!(pressed.button.as_deref(), Some(value));
     }
 
     emulator.write("/start token_from-the-web").await;
-    assert_eq!(admitted(4).await.link.as_deref(), Some("token_from-the-web"));
+    assert_eq!(
+        admitted(4).await.link.as_deref(),
+        Some("token_from-the-web")
+    );
     emulator.write("/human").await;
     assert_eq!(admitted(5).await.button.as_deref(), Some("handoff"));
     stop.cancel();

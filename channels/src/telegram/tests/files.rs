@@ -33,9 +33,19 @@ impl Fixture {
 async fn photos_documents_and_voice_notes_are_fetched_by_upload_identifier() {
     let fixture = Fixture::new().await;
     for (name, media_type, bytes, kind) in [
-        ("a.jpg", "image/jpeg", &b"\xff\xd8\xffphoto"[..], AttachmentKind::Image),
+        (
+            "a.jpg",
+            "image/jpeg",
+            &b"\xff\xd8\xffphoto"[..],
+            AttachmentKind::Image,
+        ),
         ("v.ogg", "audio/ogg", b"OggSvoice", AttachmentKind::Voice),
-        ("f.pdf", "application/pdf", b"%PDF-1.7", AttachmentKind::Document),
+        (
+            "f.pdf",
+            "application/pdf",
+            b"%PDF-1.7",
+            AttachmentKind::Document,
+        ),
         ("m.mp4", "video/mp4", b"film", AttachmentKind::Video),
     ] {
         let attachment = fixture.received(name, media_type, bytes).await;
@@ -48,7 +58,9 @@ async fn photos_documents_and_voice_notes_are_fetched_by_upload_identifier() {
 #[tokio::test]
 async fn a_file_that_cannot_be_read_now_is_tried_again_and_one_that_never_can_is_not() {
     let fixture = Fixture::new().await;
-    let attachment = fixture.received("f.pdf", "application/pdf", b"%PDF-1.7").await;
+    let attachment = fixture
+        .received("f.pdf", "application/pdf", b"%PDF-1.7")
+        .await;
     fixture.simulator.inject(Faults {
         media_away: true,
         ..Faults::default()
@@ -64,5 +76,8 @@ async fn a_file_that_cannot_be_read_now_is_tried_again_and_one_that_never_can_is
         place: AttachmentPlace::Provider("nothing".to_owned()),
         ..attachment
     };
-    assert!(matches!(fixture.fetched(&unknown).await, Err(FetchError::Fail { .. })));
+    assert!(matches!(
+        fixture.fetched(&unknown).await,
+        Err(FetchError::Fail { .. })
+    ));
 }

@@ -18,7 +18,10 @@ async fn only_telegram_with_the_secret_is_heard() {
     assert_eq!(secret.len(), 64);
     let update = updates()[0].to_string();
     for wrong in ["", "x", &secret[1..], &format!("{secret}0")] {
-        let refused = stage.telegram.receive_webhook(&request(wrong, &update)).await;
+        let refused = stage
+            .telegram
+            .receive_webhook(&request(wrong, &update))
+            .await;
         assert_eq!(refused.unwrap_err(), WebhookRejection::BadSignature);
     }
     let mut unsigned = request(&secret, &update);
@@ -26,10 +29,17 @@ async fn only_telegram_with_the_secret_is_heard() {
     let refused = stage.telegram.receive_webhook(&unsigned).await.unwrap_err();
     assert_eq!(refused.label(), "missing_header");
     for body in ["", "[]", "{", "7", "{\"message\": {}}", "\u{0}"] {
-        let refused = stage.telegram.receive_webhook(&request(&secret, body)).await;
+        let refused = stage
+            .telegram
+            .receive_webhook(&request(&secret, body))
+            .await;
         assert_eq!(refused.unwrap_err().label(), "malformed", "{body}");
     }
-    let taken = stage.telegram.receive_webhook(&request(&secret, &update)).await.unwrap();
+    let taken = stage
+        .telegram
+        .receive_webhook(&request(&secret, &update))
+        .await
+        .unwrap();
     assert_eq!(taken.messages[0].text, "¿Dónde está mi pedido? 📦");
     assert_eq!(taken.messages[0].from.id, "5001");
     assert_eq!(taken.messages[0].external_id, "5001:1001");
@@ -43,7 +53,10 @@ async fn another_token_has_another_secret() {
     other.token = "123456789:another".into();
     let other = bot(&other, &stage.memory, ambient(&stage.clock));
     assert_ne!(other.webhook_secret, stage.telegram.webhook_secret);
-    assert_eq!(stage.restarted().webhook_secret, stage.telegram.webhook_secret);
+    assert_eq!(
+        stage.restarted().webhook_secret,
+        stage.telegram.webhook_secret
+    );
 }
 
 #[tokio::test]
@@ -58,7 +71,12 @@ async fn the_fixtures_are_heard_as_what_they_are() {
             let button = message.button.as_deref().unwrap_or("-");
             heard.push(format!("{} [{button}] {}", message.text, kinds.join(" ")));
         }
-        heard.extend(outcome.closed.iter().map(|(address, why)| format!("{}: {why}", address.id)));
+        heard.extend(
+            outcome
+                .closed
+                .iter()
+                .map(|(address, why)| format!("{}: {why}", address.id)),
+        );
     }
     assert_eq!(
         heard,
@@ -129,7 +147,11 @@ async fn a_group_is_heard_when_it_calls_us_and_topics_are_places_of_their_own() 
     simulator.write_in_group("flat", "ben", "/order@another_bot", Some(7));
     simulator.write_in_group("flat", "ben", "@another_bot hello", None);
     stage.act(Act::Write("done".to_owned())).await;
-    stage.until("the last message", |stage| stage.texts().last().is_some_and(|text| text == "done")).await;
+    stage
+        .until("the last message", |stage| {
+            stage.texts().last().is_some_and(|text| text == "done")
+        })
+        .await;
     drop(guard);
     let group = simulator.address_of_group("flat").id;
     let heard = stage.admitted();
@@ -138,15 +160,25 @@ async fn a_group_is_heard_when_it_calls_us_and_topics_are_places_of_their_own() 
         .map(|message| (message.from.id, message.text))
         .collect();
     assert_eq!(heard[0], (group.clone(), "hello".to_owned()));
-    assert_eq!(heard[1], (format!("{group}:7"), "Where is my order?".to_owned()));
+    assert_eq!(
+        heard[1],
+        (format!("{group}:7"), "Where is my order?".to_owned())
+    );
     assert_eq!(heard.len(), 3);
 }
 
 #[tokio::test]
 async fn an_album_is_one_message_however_it_is_told() {
     let stage = Fixture::new().await;
-    let photos = [Bytes::from_static(b"\xff\xd8\xff1"), Bytes::from_static(b"\xff\xd8\xff2")];
-    stage.simulator.send_album("ana", &photos, Some("It came like this, card 4111 1111 1111 1111"));
+    let photos = [
+        Bytes::from_static(b"\xff\xd8\xff1"),
+        Bytes::from_static(b"\xff\xd8\xff2"),
+    ];
+    stage.simulator.send_album(
+        "ana",
+        &photos,
+        Some("It came like this, card 4111 1111 1111 1111"),
+    );
     let parts = stage.simulator.updates();
     for part in [&parts[1], &parts[0], &parts[1]] {
         assert!(stage.webhook(part).await.unwrap().messages.is_empty());
@@ -165,7 +197,10 @@ async fn an_album_is_one_message_however_it_is_told() {
     assert_eq!(admitted[0].attachments.len(), 2);
     assert_eq!(admitted[0].attachments[0].kind, AttachmentKind::Image);
     let first = parts[0]["message"]["message_id"].as_i64().unwrap();
-    assert_eq!(admitted[0].external_id, format!("{}:{first}", admitted[0].from.id));
+    assert_eq!(
+        admitted[0].external_id,
+        format!("{}:{first}", admitted[0].from.id)
+    );
 
     // Told again a day later, and edited.
     stage.clock.advance(Duration::from_secs(20 * 3600));
@@ -186,7 +221,9 @@ async fn an_album_is_one_message_however_it_is_told() {
 async fn an_album_survives_a_crash_and_a_late_part_is_not_lost() {
     let stage = Fixture::new().await;
     let photo = Bytes::from_static(b"\xff\xd8\xff1");
-    stage.simulator.send_album("ana", &[photo.clone(), photo.clone(), photo], None);
+    stage
+        .simulator
+        .send_album("ana", &[photo.clone(), photo.clone(), photo], None);
     let parts = stage.simulator.updates();
     for part in &parts[..2] {
         stage.webhook(part).await.unwrap();
@@ -215,12 +252,22 @@ async fn a_press_is_answered_and_a_double_click_is_one() {
         ..Content::text("Well?")
     };
     let address = stage.simulator.address_of("ana");
-    let sent = stage.telegram.send(&address, &stage.message(content)).await.unwrap();
+    let sent = stage
+        .telegram
+        .send(&address, &stage.message(content))
+        .await
+        .unwrap();
     for label in ["Yes", "Yes", "In stock?"] {
         stage.act(Act::Press(label.to_owned())).await;
     }
-    stage.until("three answers", |stage| stage.simulator.answers_to_presses().len() == 3).await;
-    stage.until("both presses", |stage| stage.admitted().len() == 2).await;
+    stage
+        .until("three answers", |stage| {
+            stage.simulator.answers_to_presses().len() == 3
+        })
+        .await;
+    stage
+        .until("both presses", |stage| stage.admitted().len() == 2)
+        .await;
     drop(guard);
     let admitted = stage.admitted();
     assert_eq!(admitted[0].button.as_deref(), Some("handoff"));
@@ -233,7 +280,10 @@ async fn a_press_is_answered_and_a_double_click_is_one() {
     stage.act(Act::Press("In stock?".to_owned())).await;
     let press = stage.simulator.updates().pop().unwrap();
     let secret = stage.telegram.webhook_secret.clone();
-    let outcome = stage.restarted().receive_webhook(&request(&secret, &press.to_string())).await;
+    let outcome = stage
+        .restarted()
+        .receive_webhook(&request(&secret, &press.to_string()))
+        .await;
     assert_eq!(outcome.unwrap().messages[0].button, admitted[1].button);
 }
 
@@ -243,7 +293,11 @@ async fn a_stale_button_says_so() {
     let guard = stage.listen();
     stage.simulator.press_stale("ana", "menu_7");
     stage.simulator.press_stale("ana", "#button:gone");
-    stage.until("two answers", |stage| stage.simulator.answers_to_presses().len() == 2).await;
+    stage
+        .until("two answers", |stage| {
+            stage.simulator.answers_to_presses().len() == 2
+        })
+        .await;
     drop(guard);
     for (_, said) in stage.simulator.answers_to_presses() {
         assert_eq!(said.as_deref(), Some(commands::stale(Some("en"))));
@@ -254,11 +308,19 @@ async fn a_stale_button_says_so() {
 #[tokio::test]
 async fn a_store_that_is_away_loses_no_part_of_an_album() {
     let stage = Fixture::new().await;
-    stage.simulator.send_album("ana", &[Bytes::from_static(b"\xff\xd8\xff")], None);
-    stage.memory.away.store(true, std::sync::atomic::Ordering::Relaxed);
+    stage
+        .simulator
+        .send_album("ana", &[Bytes::from_static(b"\xff\xd8\xff")], None);
+    stage
+        .memory
+        .away
+        .store(true, std::sync::atomic::Ordering::Relaxed);
     let update = stage.simulator.updates().remove(0);
     let outcome = stage.webhook(&update).await.unwrap();
-    let refused = stage.memory.admit(outcome.messages.into_iter().next().unwrap()).await;
+    let refused = stage
+        .memory
+        .admit(outcome.messages.into_iter().next().unwrap())
+        .await;
     assert!(refused.is_err(), "so Telegram is not answered with success");
 }
 
@@ -272,7 +334,11 @@ async fn an_unknown_part_does_not_cost_the_words() {
     newer["aardvark"] = json!({});
     let outcome = stage.webhook(&newer).await.unwrap();
     assert_eq!(outcome.messages[0].text, "¿Dónde está mi pedido? 📦");
-    for other in [update("message_reaction", json!({})), update("message", json!([1])), json!({"update_id": 5})] {
+    for other in [
+        update("message_reaction", json!({})),
+        update("message", json!([1])),
+        json!({"update_id": 5}),
+    ] {
         let outcome = stage.webhook(&other).await.unwrap();
         assert!(outcome.messages.is_empty());
     }
@@ -376,7 +442,13 @@ fn every_described_part_leaves_the_words_alone() {
         return;
     };
     let ours = [
-        "message_id", "date", "chat", "from", "text", "media_group_id", "edit_date",
+        "message_id",
+        "date",
+        "chat",
+        "from",
+        "text",
+        "media_group_id",
+        "edit_date",
     ];
     let mut tried = 0;
     for (name, value) in description.examples("Message") {
@@ -405,7 +477,8 @@ fn every_described_part_leaves_the_words_alone() {
 #[test]
 fn an_attachment_is_named_by_its_file() {
     let update = Update::read(updates()[4].clone()).unwrap();
-    let inbound::Heard::Message(message) = inbound::hear(update, &SETTINGS, Default::default()) else {
+    let inbound::Heard::Message(message) = inbound::hear(update, &SETTINGS, Default::default())
+    else {
         panic!("a message");
     };
     let place = AttachmentPlace::Provider("p-large".to_owned());

@@ -15,10 +15,7 @@ use crate::{
 };
 
 impl Fixture {
-    async fn say(
-        &self,
-        content: Content,
-    ) -> Result<doorstep_core::channel::Receipt, SendError> {
+    async fn say(&self, content: Content) -> Result<doorstep_core::channel::Receipt, SendError> {
         let address = self.simulator.address_of("ana");
         self.telegram.send(&address, &self.message(content)).await
     }
@@ -44,7 +41,10 @@ fn card(title: &str, image: Option<String>) -> Card {
         price: Some("€ 89.00".to_owned()),
         stock: Some("3 left".to_owned()),
         url: Some("https://shop.example/?a=1&b=\"2\"".to_owned()),
-        buttons: vec![button("In stock?", &format!("flow:stock_check;product={title}"))],
+        buttons: vec![button(
+            "In stock?",
+            &format!("flow:stock_check;product={title}"),
+        )],
     }
 }
 
@@ -77,7 +77,10 @@ async fn a_card_is_a_photo_with_its_words_and_buttons() {
     let receipt = fixture.say(content).await.unwrap();
     let shown = fixture.simulator.shown("ana");
     assert_eq!(shown[0].text, "Three jackets:");
-    assert_eq!(shown[1].text, "Rain <Jacket>\nThree layers & taped\n€ 89.00 · 3 left");
+    assert_eq!(
+        shown[1].text,
+        "Rain <Jacket>\nThree layers & taped\n€ 89.00 · 3 left"
+    );
     assert_eq!(shown[1].images.len(), 1);
     assert_eq!(shown[1].buttons, ["In stock?"]);
     assert_eq!(shown[3].buttons, ["In stock?", "A person"]);
@@ -113,7 +116,11 @@ async fn pictures_come_together_and_a_missing_one_is_said() {
     };
     fixture.say(content).await.unwrap();
     let last = fixture.simulator.shown("ana").pop().unwrap();
-    assert!(last.text.contains(&format!("{shop}/away.png")), "{}", last.text);
+    assert!(
+        last.text.contains(&format!("{shop}/away.png")),
+        "{}",
+        last.text
+    );
     assert!(PICTURE.starts_with(b"\x89PNG"));
 }
 
@@ -167,7 +174,10 @@ async fn what_went_wrong_decides_what_to_do_next() {
     faults(|faults| faults.server_error = 1.0);
     assert!(matches!(say(&address).await, Err(SendError::Retry { .. })));
     faults(|faults| faults.lost_answer = 1.0);
-    assert!(matches!(say(&address).await, Err(SendError::Ambiguous { .. })));
+    assert!(matches!(
+        say(&address).await,
+        Err(SendError::Ambiguous { .. })
+    ));
     faults(|faults| faults.revoked = true);
     assert!(matches!(say(&address).await, Err(SendError::Retry { .. })));
     let Health::Down { reason } = fixture.telegram.healthcheck().await else {
@@ -222,20 +232,30 @@ async fn a_group_takes_twenty_a_minute_and_sees_whom_we_answer() {
     let call = fixture.called("sendMessage").remove(0);
     assert_eq!(call["message_thread_id"], 7);
     assert_eq!(call["reply_parameters"]["message_id"], 77);
-    assert_eq!(call["reply_parameters"]["allow_sending_without_reply"], true);
+    assert_eq!(
+        call["reply_parameters"]["allow_sending_without_reply"],
+        true
+    );
 }
 
 #[tokio::test]
 async fn a_preview_shows_words_and_the_request() {
     let fixture = Fixture::new().await;
     let content = Content {
-        cards: vec![card("Rain <Jacket>", Some("https://shop.example/a.png".to_owned()))],
+        cards: vec![card(
+            "Rain <Jacket>",
+            Some("https://shop.example/a.png".to_owned()),
+        )],
         ..Content::text("Look & see")
     };
     let previews = fixture.telegram.preview(&fixture.message(content)).unwrap();
     assert_eq!(previews[0].text, "Look & see");
     assert!(previews[0].payload.contains("Look &amp; see"));
-    assert!(previews[1].text.starts_with("Rain <Jacket>\nThree layers & taped"));
+    assert!(
+        previews[1]
+            .text
+            .starts_with("Rain <Jacket>\nThree layers & taped")
+    );
     assert!(previews[1].text.ends_with("[In stock?]"));
     let payload: Value = serde_json::from_str(&previews[1].payload).unwrap();
     assert_eq!(payload["photo"], "https://shop.example/a.png");
@@ -246,10 +266,17 @@ async fn what_is_missing_at_telegram_is_told() {
     let fixture = Fixture::new().await;
     let found = fixture.telegram.diagnose().await;
     assert_eq!(found.len(), 4);
-    assert!(matches!(found[3].health, Health::Degraded { .. }), "the menu is not set yet");
+    assert!(
+        matches!(found[3].health, Health::Degraded { .. }),
+        "the menu is not set yet"
+    );
     let guard = fixture.listen();
-    fixture.until("the menu", |fixture| fixture.simulator.menu("ru").is_some()).await;
-    fixture.until("a poll", |fixture| fixture.simulator.polls() > 0).await;
+    fixture
+        .until("the menu", |fixture| fixture.simulator.menu("ru").is_some())
+        .await;
+    fixture
+        .until("a poll", |fixture| fixture.simulator.polls() > 0)
+        .await;
     drop(guard);
     for diagnosis in fixture.telegram.diagnose().await {
         assert_eq!(diagnosis.health, Health::Ok, "{}", diagnosis.what);
@@ -272,12 +299,30 @@ fn settings_that_cannot_work_are_told() {
         crate::telegram::check(&config).unwrap_err().field
     };
     assert!(crate::telegram::check(&config("https://api.telegram.org")).is_ok());
-    assert_eq!(wrong(|config| config.token = "".into()), "channels.telegram.token");
-    assert_eq!(wrong(|config| config.token = "abc".into()), "channels.telegram.token");
-    assert_eq!(wrong(|config| config.token = "12:a/b".into()), "channels.telegram.token");
-    assert_eq!(wrong(|config| config.username = "a b".into()), "channels.telegram.username");
-    assert_eq!(wrong(|config| config.api_url = "ftp://x".into()), "channels.telegram.api_url");
-    assert_eq!(wrong(|config| config.poll_timeout_s = 0), "channels.telegram.poll_timeout_s");
+    assert_eq!(
+        wrong(|config| config.token = "".into()),
+        "channels.telegram.token"
+    );
+    assert_eq!(
+        wrong(|config| config.token = "abc".into()),
+        "channels.telegram.token"
+    );
+    assert_eq!(
+        wrong(|config| config.token = "12:a/b".into()),
+        "channels.telegram.token"
+    );
+    assert_eq!(
+        wrong(|config| config.username = "a b".into()),
+        "channels.telegram.username"
+    );
+    assert_eq!(
+        wrong(|config| config.api_url = "ftp://x".into()),
+        "channels.telegram.api_url"
+    );
+    assert_eq!(
+        wrong(|config| config.poll_timeout_s = 0),
+        "channels.telegram.poll_timeout_s"
+    );
     let url = |config: &mut Config| config.webhook_url = "http://shop.example/".into();
     assert_eq!(wrong(url), "channels.telegram.webhook_url");
     let command = |config: &mut Config| {
@@ -298,24 +343,31 @@ fn any_content() -> impl Strategy<Value = Content> {
     let buttons = || proptest::collection::vec((any_text(), any_text()), 0..3);
     let buttons = move || {
         buttons().prop_map(|all| {
-            let full = all.into_iter().filter(|(label, value)| !label.trim().is_empty() && !value.is_empty());
-            full.map(|(label, value)| button(&label, &value)).collect::<Vec<_>>()
+            let full = all
+                .into_iter()
+                .filter(|(label, value)| !label.trim().is_empty() && !value.is_empty());
+            full.map(|(label, value)| button(&label, &value))
+                .collect::<Vec<_>>()
         })
     };
-    let card = (any_text(), any_text(), any_text(), buttons()).prop_map(|(title, subtitle, url, buttons)| Card {
-        title,
-        subtitle: Some(subtitle),
-        image: None,
-        price: None,
-        stock: None,
-        url: Some(format!("https://shop.example/{url}")),
-        buttons,
-    });
-    (any_text(), proptest::collection::vec(card, 0..3), buttons()).prop_map(|(text, cards, buttons)| Content {
-        cards,
-        buttons,
-        ..Content::text(text)
-    })
+    let card = (any_text(), any_text(), any_text(), buttons()).prop_map(
+        |(title, subtitle, url, buttons)| Card {
+            title,
+            subtitle: Some(subtitle),
+            image: None,
+            price: None,
+            stock: None,
+            url: Some(format!("https://shop.example/{url}")),
+            buttons,
+        },
+    );
+    (any_text(), proptest::collection::vec(card, 0..3), buttons()).prop_map(
+        |(text, cards, buttons)| Content {
+            cards,
+            buttons,
+            ..Content::text(text)
+        },
+    )
 }
 
 proptest! {

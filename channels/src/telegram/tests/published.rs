@@ -20,7 +20,10 @@ pub(super) fn description() -> Option<Description> {
     match std::fs::read(&path) {
         Ok(bytes) => Some(Description(serde_json::from_slice(&bytes).unwrap())),
         Err(error) => {
-            eprintln!("skipped: the Bot API's description, {}: {error}", path.display());
+            eprintln!(
+                "skipped: the Bot API's description, {}: {error}",
+                path.display()
+            );
             None
         }
     }
@@ -60,7 +63,10 @@ impl Description {
         let required = fields.filter(|field| field["required"] == true && depth < 4);
         let example = |field: Value| {
             let name = field["name"].as_str().unwrap().to_owned();
-            (name, self.example(field["types"][0].as_str().unwrap(), depth + 1))
+            (
+                name,
+                self.example(field["types"][0].as_str().unwrap(), depth + 1),
+            )
         };
         Value::Object(required.map(example).collect())
     }
@@ -184,21 +190,31 @@ async fn all_that_is_said_is_described() {
         ..Content::text("Hello <you>")
     };
     let address = fixture.simulator.address_of("ana");
-    fixture.telegram.send(&address, &fixture.message(content)).await.unwrap();
+    fixture
+        .telegram
+        .send(&address, &fixture.message(content))
+        .await
+        .unwrap();
     let content = Content {
         images: vec![image()],
         ..Content::default()
     };
-    fixture.telegram.send(&address, &fixture.message(content)).await.unwrap();
+    fixture
+        .telegram
+        .send(&address, &fixture.message(content))
+        .await
+        .unwrap();
     fixture.telegram.show_typing(&address, "1:1").await;
     fixture.telegram.diagnose().await;
     for media_type in ["image/png", "audio/ogg", "video/mp4", "text/plain"] {
-        fixture.act(Act::Send {
-            name: "file".to_owned(),
-            media_type: media_type.to_owned(),
-            bytes: photo.clone(),
-            caption: None,
-        }).await;
+        fixture
+            .act(Act::Send {
+                name: "file".to_owned(),
+                media_type: media_type.to_owned(),
+                bytes: photo.clone(),
+                caption: None,
+            })
+            .await;
     }
     for act in [
         Act::Write("/order @x".to_owned()),
@@ -211,12 +227,18 @@ async fn all_that_is_said_is_described() {
     ] {
         fixture.act(act).await;
     }
-    fixture.simulator.send_album("ana", &[photo.clone(), photo], Some("album"));
-    fixture.simulator.write_in_group("flat", "ana", "@simulated_shop_bot hi", Some(3));
+    fixture
+        .simulator
+        .send_album("ana", &[photo.clone(), photo], Some("album"));
+    fixture
+        .simulator
+        .write_in_group("flat", "ana", "@simulated_shop_bot hi", Some(3));
     fixture.simulator.press_stale("ana", "old");
-    fixture.until("the stale press is answered", |fixture| {
-        fixture.simulator.answers_to_presses().len() == 2
-    }).await;
+    fixture
+        .until("the stale press is answered", |fixture| {
+            fixture.simulator.answers_to_presses().len() == 2
+        })
+        .await;
     drop(guard);
 
     for update in fixture.simulator.updates() {
@@ -232,7 +254,14 @@ async fn all_that_is_said_is_described() {
         assert!(wrong.iter().all(written_as_text), "{wrong:#?}");
         methods.push(method);
     }
-    for method in ["setMyCommands", "sendMessage", "sendPhoto", "sendMediaGroup", "sendChatAction", "getWebhookInfo"] {
+    for method in [
+        "setMyCommands",
+        "sendMessage",
+        "sendPhoto",
+        "sendMediaGroup",
+        "sendChatAction",
+        "getWebhookInfo",
+    ] {
         assert!(methods.iter().any(|called| called == method), "{method}");
     }
     for (method, answer) in fixture.simulator.results() {

@@ -48,7 +48,11 @@ async fn ten_thousand_messages_each_way_arrive_once_or_are_in_doubt() {
         }
     });
     let outcomes: Vec<bool> = sending.buffer_unordered(16).collect().await;
-    fixture.until("all messages", |fixture| fixture.admitted().len() >= MESSAGES).await;
+    fixture
+        .until("all messages", |fixture| {
+            fixture.admitted().len() >= MESSAGES
+        })
+        .await;
     drop(guard);
 
     let certain = outcomes.iter().filter(|certain| **certain).count();
@@ -58,8 +62,16 @@ async fn ten_thousand_messages_each_way_arrive_once_or_are_in_doubt() {
         read.extend(shown.into_iter().map(|shown| shown.text));
     }
     let counts = fixture.simulator.counts();
-    println!("out: {certain} certain, {} in doubt, {} read; {counts:?}", MESSAGES - certain, read.len());
-    assert_eq!(read.len(), MESSAGES, "nothing is lost and nothing is read twice");
+    println!(
+        "out: {certain} certain, {} in doubt, {} read; {counts:?}",
+        MESSAGES - certain,
+        read.len()
+    );
+    assert_eq!(
+        read.len(),
+        MESSAGES,
+        "nothing is lost and nothing is read twice"
+    );
     assert_eq!(MESSAGES - certain, counts.lost_answers as usize);
     let mut heard = fixture.texts();
     println!("in: {} admitted of {MESSAGES}", heard.len());

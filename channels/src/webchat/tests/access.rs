@@ -37,7 +37,10 @@ async fn a_kept_session_is_the_same_visitor_in_their_language() {
     assert_eq!(again.language, Some("es".parse().unwrap()));
     let mut socket = fixture.socket(&again, None).await;
     write(&mut socket, json!({"text": "hola"})).await;
-    assert_eq!(fixture.admitted()[0].language_hint, Some("es".parse().unwrap()));
+    assert_eq!(
+        fixture.admitted()[0].language_hint,
+        Some("es".parse().unwrap())
+    );
 }
 
 #[tokio::test]
@@ -59,16 +62,22 @@ async fn forged_damaged_and_old_sessions_are_refused() {
         fixture.identity("C-1"),
     ];
     for token in junk {
-        let opened = fixture.open(|request| request.session = Some(token.clone())).await;
+        let opened = fixture
+            .open(|request| request.session = Some(token.clone()))
+            .await;
         assert_eq!(opened.err(), Some(WebChatError::InvalidSession), "{token}");
         let polled = fixture.chat.poll(&token, None, Duration::ZERO).await;
         assert_eq!(polled, Err(WebChatError::InvalidSession));
     }
-    let replaced = fixture.create(|request| request.session = Some(forged)).await;
+    let replaced = fixture
+        .create(|request| request.session = Some(forged))
+        .await;
     assert!(replaced.fresh, "a forged session becomes a new visitor");
 
     fixture.clock.advance(Duration::from_secs(181 * 86_400));
-    let old = fixture.open(|request| request.session = Some(ours.session.clone())).await;
+    let old = fixture
+        .open(|request| request.session = Some(ours.session.clone()))
+        .await;
     assert_eq!(old.err(), Some(WebChatError::InvalidSession));
 }
 
@@ -136,7 +145,9 @@ async fn an_expired_or_forged_identity_makes_no_session() {
     let expired = fixture.identity("C-17");
     fixture.clock.advance(Duration::from_secs(361));
     for token in [expired, "e30.e30.e30".to_owned()] {
-        let refused = fixture.try_create(|request| request.identity = Some(token)).await;
+        let refused = fixture
+            .try_create(|request| request.identity = Some(token))
+            .await;
         assert!(matches!(refused, Err(WebChatError::InvalidIdentity { .. })));
     }
     let without_secret = Fixture::with(|config| config.identity_secret = None);
@@ -209,7 +220,9 @@ fn unsafe_settings_are_refused_with_the_fix() {
         let clock = TestClock::new();
         let store = Memory::new(&clock);
         let chat = WebChat::new(config, store.clone(), store, ambient(&clock));
-        chat.err().map(|error| error.to_string()).unwrap_or_default()
+        chat.err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
     };
     assert_eq!(refused(|_| ()), "");
     assert_eq!(

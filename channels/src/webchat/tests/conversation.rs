@@ -19,7 +19,11 @@ async fn an_answer_that_is_handed_out_is_not_read_back() {
     let fixture = Fixture::new();
     let session = fixture.create(|_| ()).await;
     let mut socket = fixture.socket(&session, None).await;
-    write(&mut socket, json!({"text": "Where is my order?", "id": "m1"})).await;
+    write(
+        &mut socket,
+        json!({"text": "Where is my order?", "id": "m1"}),
+    )
+    .await;
     let before = fixture.store.reads.load(Ordering::Relaxed);
     let address = address_of(&session);
     fixture.store.hand_out(&address, "In Madrid.", Some("m1"));
@@ -42,7 +46,11 @@ async fn a_message_is_admitted_answered_and_not_echoed() {
     let session = fixture.create(|_| ()).await;
     let mut socket = fixture.socket(&session, None).await;
 
-    let receipt = write(&mut socket, json!({"text": " Where is my order?\u{0} ", "id": "m1"})).await;
+    let receipt = write(
+        &mut socket,
+        json!({"text": " Where is my order?\u{0} ", "id": "m1"}),
+    )
+    .await;
     assert_eq!(
         receipt,
         [json!({"type": "receipt", "id": "m1", "status": "admitted", "position": 1})]
@@ -86,7 +94,11 @@ async fn a_bare_socket_gets_answers_alone() {
     let fixture = Fixture::new();
     let mut socket = fixture.open(|_| ()).await.unwrap();
     assert!(frames(&mut socket).await.is_empty(), "no welcome");
-    assert!(write(&mut socket, json!({"text": "hello"})).await.is_empty());
+    assert!(
+        write(&mut socket, json!({"text": "hello"}))
+            .await
+            .is_empty()
+    );
 
     let admitted = &fixture.admitted()[0];
     fixture.store.type_for(&admitted.from, true);
@@ -192,7 +204,12 @@ async fn two_sockets_of_one_visitor_see_each_others_messages_once() {
     let mut phone = fixture.socket(&session, None).await;
     let mut laptop = fixture.socket(&session, None).await;
 
-    assert_eq!(write(&mut phone, json!({"text": "from the phone", "id": "p1"})).await.len(), 1);
+    assert_eq!(
+        write(&mut phone, json!({"text": "from the phone", "id": "p1"}))
+            .await
+            .len(),
+        1
+    );
     // The laptop writes before it has seen the phone's message.
     let on_laptop = write(&mut laptop, json!({"text": "from the laptop", "id": "l1"})).await;
     assert_eq!(on_laptop[0]["type"], "receipt");
@@ -218,8 +235,16 @@ async fn what_was_read_is_marked_once_and_never_beyond_what_was_sent() {
         receipt,
         [json!({"type": "receipt", "status": "read", "position": 1})]
     );
-    assert!(write(&mut socket, json!({"type": "read", "position": 1})).await.is_empty());
-    assert!(write(&mut socket, json!({"type": "typing"})).await.is_empty());
+    assert!(
+        write(&mut socket, json!({"type": "read", "position": 1}))
+            .await
+            .is_empty()
+    );
+    assert!(
+        write(&mut socket, json!({"type": "typing"}))
+            .await
+            .is_empty()
+    );
     assert_eq!(*fixture.store.read.lock().unwrap(), [1]);
 }
 
@@ -228,7 +253,11 @@ async fn a_pressed_button_is_admitted_with_its_value() {
     let fixture = Fixture::new();
     let session = fixture.create(|_| ()).await;
     let mut socket = fixture.socket(&session, None).await;
-    write(&mut socket, json!({"text": "Yes", "button": "confirm:1", "id": "b"})).await;
+    write(
+        &mut socket,
+        json!({"text": "Yes", "button": "confirm:1", "id": "b"}),
+    )
+    .await;
     assert_eq!(fixture.admitted()[0].button.as_deref(), Some("confirm:1"));
 }
 
@@ -246,7 +275,11 @@ async fn wrong_frames_get_a_sentence_and_the_socket_stays_open() {
         (r#"{"text": 1}"#, "invalid", "string"),
         ("{}", "invalid", "needs a `text`"),
         (r#"{"text": " \n "}"#, "invalid", "needs a `text`"),
-        (r#"{"type": "shout", "text": "x"}"#, "invalid", "\"typing\" are"),
+        (
+            r#"{"type": "shout", "text": "x"}"#,
+            "invalid",
+            "\"typing\" are",
+        ),
         (r#"{"type": "read"}"#, "invalid", "`position`"),
         (r#"{"text": "x", "id": ""}"#, "invalid", "64"),
         (&long_id, "invalid", "64"),
@@ -260,7 +293,11 @@ async fn wrong_frames_get_a_sentence_and_the_socket_stays_open() {
         assert_eq!(refused[0]["code"], code, "{frame}");
         let text = refused[0]["text"].as_str().unwrap();
         assert!(text.contains(sentence), "{text}");
-        let receipt = write(&mut socket, json!({"text": "fine", "id": frame.len().to_string()})).await;
+        let receipt = write(
+            &mut socket,
+            json!({"text": "fine", "id": frame.len().to_string()}),
+        )
+        .await;
         assert_eq!(receipt[0]["type"], "receipt", "{frame}");
     }
     socket.receive(Incoming::Binary).await;
@@ -323,7 +360,9 @@ async fn a_long_poll_wakes_when_there_is_news() {
 
     let started = tokio::time::Instant::now();
     let (polled, ()) = tokio::join!(
-        fixture.chat.poll(&session.session, Some(1), Duration::from_secs(25)),
+        fixture
+            .chat
+            .poll(&session.session, Some(1), Duration::from_secs(25)),
         async {
             tokio::task::yield_now().await;
             fixture.store.say(&address_of(&session), "Hi", None);
@@ -335,7 +374,10 @@ async fn a_long_poll_wakes_when_there_is_news() {
     assert_eq!(page["messages"][0]["type"], "message");
     assert_eq!(page["messages"][0]["text"], "Hi");
 
-    let history = fixture.chat.poll(&session.session, Some(0), Duration::ZERO).await;
+    let history = fixture
+        .chat
+        .poll(&session.session, Some(0), Duration::ZERO)
+        .await;
     let page: Value = serde_json::from_str(&history.unwrap()).unwrap();
     assert_eq!(page["messages"][0]["client_id"], "m1");
     assert_eq!(page["messages"].as_array().unwrap().len(), 2);
@@ -358,14 +400,24 @@ async fn a_long_poll_without_news_ends_after_25_seconds() {
 async fn a_refused_post_says_why() {
     let fixture = Fixture::new();
     let session = fixture.create(|_| ()).await;
-    let refused = fixture.chat.post_message(&session.session, b"\xff\xfe").await;
+    let refused = fixture
+        .chat
+        .post_message(&session.session, b"\xff\xfe")
+        .await;
     let refused = refused.unwrap_err();
     assert_eq!(refused.code(), "invalid");
     let frame: Value = serde_json::from_str(&refused.frame()).unwrap();
     assert_eq!(frame["type"], "error");
     let read = br#"{"type": "read", "position": 9}"#;
-    let receipt = fixture.chat.post_message(&session.session, read).await.unwrap();
-    assert!(receipt.contains(r#""position":0"#), "no further than there is: {receipt}");
+    let receipt = fixture
+        .chat
+        .post_message(&session.session, read)
+        .await
+        .unwrap();
+    assert!(
+        receipt.contains(r#""position":0"#),
+        "no further than there is: {receipt}"
+    );
 }
 
 #[test]

@@ -48,7 +48,11 @@ fn read(frame: &[u8]) {
     match protocol::parse(frame, 400, 100) {
         Ok(protocol::ClientFrame::Write(written)) => {
             assert!(written.text.chars().count() <= 100);
-            assert!(written.id.is_none_or(|id| (1..=64).contains(&id.chars().count())));
+            assert!(
+                written
+                    .id
+                    .is_none_or(|id| (1..=64).contains(&id.chars().count()))
+            );
         }
         Ok(protocol::ClientFrame::Read { position }) => assert!(position > 0),
         Ok(protocol::ClientFrame::Typing) => {}

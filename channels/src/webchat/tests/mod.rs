@@ -5,11 +5,7 @@ mod conversation;
 mod hostile;
 mod stage;
 
-use std::{
-    net::IpAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use doorstep_core::{Clock, message::Address};
 use serde_json::Value;
@@ -134,5 +130,7 @@ async fn write(session: &mut Session, frame: Value) -> Vec<Value> {
 
 fn texts(frames: &[Value]) -> Vec<&str> {
     let messages = frames.iter().filter(|frame| frame["type"] == "message");
-    messages.filter_map(|frame| frame["text"].as_str()).collect()
+    messages
+        .filter_map(|frame| frame["text"].as_str())
+        .collect()
 }

@@ -77,7 +77,10 @@ impl Widgets {
         let changes = self.changes.clone();
         let name = customer.to_owned();
         tokio::spawn(show(socket, name, shown, changes));
-        self.sessions.lock().unwrap().insert(customer.to_owned(), session);
+        self.sessions
+            .lock()
+            .unwrap()
+            .insert(customer.to_owned(), session);
     }
 
     fn session(&self, customer: &str) -> SessionCreated {
@@ -87,7 +90,10 @@ impl Widgets {
     async fn post(&self, customer: &str, frame: &Value) {
         let session = self.session(customer).session;
         // What the web chat refuses, its visitor is told; a stage looks at what is admitted.
-        let _ = self.chat.post_message(&session, frame.to_string().as_bytes()).await;
+        let _ = self
+            .chat
+            .post_message(&session, frame.to_string().as_bytes())
+            .await;
     }
 
     async fn write(&self, customer: &str, mut frame: Value) {
@@ -158,7 +164,10 @@ fn read(frame: &Value) -> Shown {
             .iter()
             .map(|button| format!("{}\u{0}{}", text(&button["label"]), text(&button["value"])))
             .collect(),
-        images: pictures.iter().map(|picture| text(&picture["url"])).collect(),
+        images: pictures
+            .iter()
+            .map(|picture| text(&picture["url"]))
+            .collect(),
     }
 }
 

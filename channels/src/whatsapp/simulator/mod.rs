@@ -483,7 +483,10 @@ pub(crate) async fn by_name(
         ("access_token", options.access_token.clone()),
         ("app_secret", options.app_secret.clone()),
         ("verify_token", options.verify_token.clone()),
-        ("business_account", format!("\"{}\"", options.business_account)),
+        (
+            "business_account",
+            format!("\"{}\"", options.business_account),
+        ),
         ("numbers", format!("[{}]", numbers.join(", "))),
         ("api_url", simulator.url()),
     ];

@@ -2,9 +2,9 @@
 
 use doorstep_core::channel::ReceiptStatus;
 
+use super::super::error::{CODES, Step};
 use super::*;
 use crate::simulator::Faults;
-use super::super::error::{CODES, Step};
 
 #[tokio::test]
 async fn each_code_leads_to_its_step() {
@@ -13,7 +13,11 @@ async fn each_code_leads_to_its_step() {
     for known in CODES {
         fixture.simulator.refuse_next(known.code);
         let message = fixture.answer(Content::text("Soon."));
-        let refused = fixture.channel.send(&fixture.ada(), &message).await.unwrap_err();
+        let refused = fixture
+            .channel
+            .send(&fixture.ada(), &message)
+            .await
+            .unwrap_err();
         let as_told = match (&refused, known.step) {
             (SendError::Retry { after, .. }, Step::Retry(seconds)) => {
                 *after == seconds.map(Duration::from_secs)
@@ -31,7 +35,10 @@ async fn each_code_leads_to_its_step() {
     assert!(fixture.simulator.shown(ADA).is_empty());
     let mut codes: Vec<i64> = CODES.iter().map(|known| known.code).collect();
     codes.dedup();
-    assert!(codes.is_sorted() && codes.len() == CODES.len(), "in order, each once");
+    assert!(
+        codes.is_sorted() && codes.len() == CODES.len(),
+        "in order, each once"
+    );
 }
 
 #[tokio::test]
@@ -41,11 +48,18 @@ async fn each_code_that_comes_later_settles_the_message() {
     for known in CODES {
         fixture.simulator.fail_later(known.code);
         let message = fixture.answer(Content::text("Soon."));
-        fixture.channel.send(&fixture.ada(), &message).await.unwrap();
+        fixture
+            .channel
+            .send(&fixture.ada(), &message)
+            .await
+            .unwrap();
         let settled = fixture
             .until(|| {
                 let receipts = fixture.inbox.receipts.lock().unwrap();
-                receipts.iter().find(|receipt| receipt.message == Some(message.id)).cloned()
+                receipts
+                    .iter()
+                    .find(|receipt| receipt.message == Some(message.id))
+                    .cloned()
             })
             .await;
         let ReceiptStatus::Failed { reason, gone } = settled.status else {
@@ -73,14 +87,21 @@ async fn answering(answer: &'static str) -> String {
 }
 
 async fn sent_to(url: String) -> SendError {
-    let fixture = Fixture::with(|_| (), |config| {
-        config.api_url = url;
-        config.access_token = "EAAsecret".into();
-        config.timeout_s = 1;
-    })
+    let fixture = Fixture::with(
+        |_| (),
+        |config| {
+            config.api_url = url;
+            config.access_token = "EAAsecret".into();
+            config.timeout_s = 1;
+        },
+    )
     .await;
     let message = fixture.answer(Content::text("Soon."));
-    fixture.channel.send(&fixture.ada(), &message).await.unwrap_err()
+    fixture
+        .channel
+        .send(&fixture.ada(), &message)
+        .await
+        .unwrap_err()
 }
 
 #[tokio::test]
@@ -98,7 +119,10 @@ async fn what_is_no_answer_of_metas_is_told_apart() {
         "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 3\r\n\r\n<p>",
     ] {
         let unknown = sent_to(answering(answer).await).await;
-        assert!(matches!(unknown, SendError::Ambiguous { .. }), "{answer:?}: {unknown:?}");
+        assert!(
+            matches!(unknown, SendError::Ambiguous { .. }),
+            "{answer:?}: {unknown:?}"
+        );
     }
     let busy = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 30\r\ncontent-length: 0\r\n\r\n";
     let busy = sent_to(answering(busy).await).await;
@@ -131,13 +155,21 @@ async fn a_diagnosis_names_what_works_and_what_does_not() {
     let found = fixture.channel.diagnose().await;
     let of = |found: &[Diagnosis], what: &str| {
         let one = found.iter().find(|one| one.what.contains(what));
-        one.unwrap_or_else(|| panic!("{what}: {found:?}")).health.clone()
+        one.unwrap_or_else(|| panic!("{what}: {found:?}"))
+            .health
+            .clone()
     };
     assert_eq!(of(&found, "may use number"), Health::Ok);
     assert_eq!(of(&found, "app secret"), Health::Ok);
     assert_eq!(of(&found, "subscribed"), Health::Ok);
-    assert!(matches!(of(&found, "webhook"), Health::Down { .. }), "another address");
-    assert!(matches!(of(&found, "templates"), Health::Degraded { .. }), "there are none");
+    assert!(
+        matches!(of(&found, "webhook"), Health::Down { .. }),
+        "another address"
+    );
+    assert!(
+        matches!(of(&found, "templates"), Health::Degraded { .. }),
+        "there are none"
+    );
 
     let other = Fixture::with(|_| (), |config| config.app_secret = "another".into()).await;
     let found = other.channel.diagnose().await;
@@ -148,6 +180,8 @@ async fn a_diagnosis_names_what_works_and_what_does_not() {
         ..Faults::default()
     });
     let found = fixture.channel.diagnose().await;
-    assert!(matches!(of(&found, "may use number"), Health::Down { reason } if reason.contains("190")));
+    assert!(
+        matches!(of(&found, "may use number"), Health::Down { reason } if reason.contains("190"))
+    );
     assert_eq!(fixture.simulator.counts().shown, 0, "nobody was written to");
 }

@@ -40,17 +40,31 @@ fn mutated(seed: &[u8], changes: &[(Index, u8, u8)]) -> Vec<u8> {
 
 /// Fixtures whose bytes are mutated below.
 fn seeds() -> Vec<Vec<u8>> {
-    let message = |message: Value| envelope(FIRST, json!({ "contacts": [{ "wa_id": "4915112345678" }], "messages": [message] }));
+    let message = |message: Value| {
+        envelope(
+            FIRST,
+            json!({ "contacts": [{ "wa_id": "4915112345678" }], "messages": [message] }),
+        )
+    };
     let all = [
         message(text_message("1", "Hello [link:abc]")),
-        message(json!({ "id": "wamid.1", "from": "4915112345678", "timestamp": "1763719200", "type": "edit",
-            "edit": { "original_message_id": "wamid.0", "message": { "type": "image", "image": { "id": "1", "caption": "x" } } } })),
-        message(json!({ "id": "wamid.1", "from_user_id": "DE.12", "timestamp": 1_763_719_200, "type": "interactive",
-            "interactive": { "type": "nfm_reply", "nfm_reply": { "response_json": "{\"a\":1}" } } })),
-        message(json!({ "id": "wamid.1", "from": "4915112345678", "type": "order",
-            "order": { "product_items": [{ "product_retailer_id": "A", "quantity": 1, "item_price": 2, "currency": "EUR" }] } })),
-        envelope(FIRST, json!({ "statuses": [{ "id": "wamid.1", "status": "failed", "timestamp": "1763719200",
-            "biz_opaque_callback_data": "01936c00-0000-7000-8000-000000000001+0", "errors": [{ "code": 131_049 }] }] })),
+        message(
+            json!({ "id": "wamid.1", "from": "4915112345678", "timestamp": "1763719200", "type": "edit",
+            "edit": { "original_message_id": "wamid.0", "message": { "type": "image", "image": { "id": "1", "caption": "x" } } } }),
+        ),
+        message(
+            json!({ "id": "wamid.1", "from_user_id": "DE.12", "timestamp": 1_763_719_200, "type": "interactive",
+            "interactive": { "type": "nfm_reply", "nfm_reply": { "response_json": "{\"a\":1}" } } }),
+        ),
+        message(
+            json!({ "id": "wamid.1", "from": "4915112345678", "type": "order",
+            "order": { "product_items": [{ "product_retailer_id": "A", "quantity": 1, "item_price": 2, "currency": "EUR" }] } }),
+        ),
+        envelope(
+            FIRST,
+            json!({ "statuses": [{ "id": "wamid.1", "status": "failed", "timestamp": "1763719200",
+            "biz_opaque_callback_data": "01936c00-0000-7000-8000-000000000001+0", "errors": [{ "code": 131_049 }] }] }),
+        ),
     ];
     let own = all.iter().map(|body| body.to_string().into_bytes());
     let captured = super::payloads::shared_bodies().into_iter().map(|body| {

@@ -96,16 +96,27 @@ async fn a_redelivered_answer_is_not_the_answer_to_the_next_question() {
         ..Default::default()
     };
     fixture.simulator.inject(twice);
-    fixture.simulator.act(ADA, Act::Write("Yes".to_owned())).await.unwrap();
+    fixture
+        .simulator
+        .act(ADA, Act::Write("Yes".to_owned()))
+        .await
+        .unwrap();
     fixture.simulator.inject(Default::default());
-    fixture.simulator.act(ADA, Act::Write("Then".to_owned())).await.unwrap();
+    fixture
+        .simulator
+        .act(ADA, Act::Write("Then".to_owned()))
+        .await
+        .unwrap();
     let admitted = fixture
         .until(|| {
             let admitted = fixture.inbox.admitted.lock().unwrap();
             (admitted.last()?.text == "Then").then(|| admitted.clone())
         })
         .await;
-    let texts: Vec<&str> = admitted.iter().map(|message| message.text.as_str()).collect();
+    let texts: Vec<&str> = admitted
+        .iter()
+        .map(|message| message.text.as_str())
+        .collect();
     assert_eq!(texts, ["Yes", "Then"]);
     assert_eq!(fixture.simulator.counts().duplicates, 1);
 }
@@ -136,12 +147,18 @@ type InboundMessageOrNothing = Option<doorstep_core::message::InboundMessage>;
 #[tokio::test]
 async fn customers_can_say_it_in_every_form() {
     let place = json!({ "type": "location", "location": { "latitude": 52.5, "longitude": 13.4, "name": "Depot", "address": "Ring 1" } });
-    assert_eq!(said(place).await.unwrap().text, "Depot, Ring 1 (52.5, 13.4)");
+    assert_eq!(
+        said(place).await.unwrap().text,
+        "Depot, Ring 1 (52.5, 13.4)"
+    );
 
     let card = json!({ "type": "contacts", "contacts": [
         { "name": { "formatted_name": "Ben" }, "phones": [{ "phone": "+49 30 1" }], "emails": [{ "email": "ben@shop.example" }] },
     ] });
-    assert_eq!(said(card).await.unwrap().text, "Ben: +49 30 1, ben@shop.example");
+    assert_eq!(
+        said(card).await.unwrap().text,
+        "Ben: +49 30 1, ben@shop.example"
+    );
 
     let order = json!({ "type": "order", "order": { "text": "Soon, please", "product_items": [
         { "product_retailer_id": "JACKET-M", "quantity": 2, "item_price": 89.5, "currency": "EUR" },
@@ -159,7 +176,8 @@ async fn customers_can_say_it_in_every_form() {
         AttachmentPlace::Provider("77".to_owned())
     );
 
-    let reaction = json!({ "type": "reaction", "reaction": { "message_id": "wamid.9", "emoji": "👍" } });
+    let reaction =
+        json!({ "type": "reaction", "reaction": { "message_id": "wamid.9", "emoji": "👍" } });
     let reaction = said(reaction).await.unwrap();
     assert_eq!(
         (reaction.text.as_str(), reaction.answers.as_deref()),
@@ -178,9 +196,15 @@ async fn customers_can_say_it_in_every_form() {
     assert_eq!(press.answers.as_deref(), Some("wamid.5"));
 
     let unread = said(json!({ "type": "poll" })).await.unwrap();
-    assert_eq!(unread.text, "", "the customer hears that nobody could read it");
+    assert_eq!(
+        unread.text, "",
+        "the customer hears that nobody could read it"
+    );
     assert_eq!(said(json!({ "type": "revoke", "revoke": {} })).await, None);
-    assert_eq!(said(json!({ "type": "text", "text": { "body": "x" }, "group_id": "g" })).await, None);
+    assert_eq!(
+        said(json!({ "type": "text", "text": { "body": "x" }, "group_id": "g" })).await,
+        None
+    );
 }
 
 #[tokio::test]
@@ -213,12 +237,22 @@ async fn a_new_number_closes_the_old_address() {
         "system": { "type": "user_changed_number", "wa_id": "4915187654321", "body": "User changed" },
     });
     let mut user_id = changed.clone();
-    user_id["system"] = json!({ "type": "user_changed_user_id", "previous_user_id": "DE.1", "user_id": "DE.2" });
+    user_id["system"] =
+        json!({ "type": "user_changed_user_id", "previous_user_id": "DE.1", "user_id": "DE.2" });
     let body = envelope(FIRST, json!({ "messages": [changed, user_id] }));
     let outcome = receive(&channel, &body, now()).await;
-    let closed: Vec<&str> = outcome.closed.iter().map(|(address, _)| address.id.as_str()).collect();
+    let closed: Vec<&str> = outcome
+        .closed
+        .iter()
+        .map(|(address, _)| address.id.as_str())
+        .collect();
     assert_eq!(closed, ["4915112345678", "DE.1"]);
-    assert!(outcome.closed.iter().all(|(_, reason)| !reason.contains("49151")));
+    assert!(
+        outcome
+            .closed
+            .iter()
+            .all(|(_, reason)| !reason.contains("49151"))
+    );
     assert!(outcome.messages.is_empty());
 }
 
@@ -248,13 +282,19 @@ async fn several_numbers_live_in_one_program() {
     );
     let foreign = Address::new(NAME, "1:4915112345678");
     let refused = fixture.channel.send(&foreign, &answer).await;
-    assert!(matches!(refused, Err(SendError::Fail { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(SendError::Fail { .. })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_number_that_is_not_ours_and_a_broken_message_stop_nobody() {
     let channel = deaf(&[FIRST]);
-    let strange = envelope("424242", json!({ "messages": [text_message("1", "Hello")] }));
+    let strange = envelope(
+        "424242",
+        json!({ "messages": [text_message("1", "Hello")] }),
+    );
     assert!(receive(&channel, &strange, now()).await.messages.is_empty());
     let messages = json!([
         { "type": "text" },
@@ -263,7 +303,10 @@ async fn a_number_that_is_not_ours_and_a_broken_message_stop_nobody() {
         null,
         text_message("2", "Still there?"),
     ]);
-    let mixed = envelope(FIRST, json!({ "messages": messages, "statuses": [null, { "status": 4 }] }));
+    let mixed = envelope(
+        FIRST,
+        json!({ "messages": messages, "statuses": [null, { "status": 4 }] }),
+    );
     let outcome = receive(&channel, &mixed, now()).await;
     assert_eq!(outcome.messages.len(), 1);
     assert_eq!(outcome.messages[0].text, "Still there?");
@@ -294,25 +337,36 @@ async fn statuses_settle_messages_by_their_id_and_ours() {
         status("failed", &format!("{ours}+0")),
         status("warming up", ours),
     ]);
-    let outcome = receive(&channel, &envelope(FIRST, json!({ "statuses": statuses })), now()).await;
+    let outcome = receive(
+        &channel,
+        &envelope(FIRST, json!({ "statuses": statuses })),
+        now(),
+    )
+    .await;
     let receipts = outcome.receipts;
     let kinds: Vec<&ReceiptStatus> = receipts.iter().map(|receipt| &receipt.status).collect();
-    assert!(matches!(
-        kinds[..],
-        [
-            ReceiptStatus::Sent,
-            ReceiptStatus::Delivered,
-            ReceiptStatus::Read,
-            ReceiptStatus::Read,
-            ReceiptStatus::Failed { gone: true, .. },
-            ReceiptStatus::Failed { gone: true, .. },
-        ]
-    ), "{kinds:?}");
+    assert!(
+        matches!(
+            kinds[..],
+            [
+                ReceiptStatus::Sent,
+                ReceiptStatus::Delivered,
+                ReceiptStatus::Read,
+                ReceiptStatus::Read,
+                ReceiptStatus::Failed { gone: true, .. },
+                ReceiptStatus::Failed { gone: true, .. },
+            ]
+        ),
+        "{kinds:?}"
+    );
     assert_eq!(receipts[0].message, Some(ours.parse().unwrap()));
     assert_eq!(receipts[0].provider_id.as_deref(), Some("wamid.7"));
     assert_eq!(receipts[3].message, None);
     // A part before the last one tells only that it failed, and not under the message's own id there.
-    assert_eq!((&receipts[5].provider_id, receipts[5].message), (&None, Some(ours.parse().unwrap())));
+    assert_eq!(
+        (&receipts[5].provider_id, receipts[5].message),
+        (&None, Some(ours.parse().unwrap()))
+    );
 }
 
 #[tokio::test]
@@ -320,10 +374,17 @@ async fn a_link_carries_its_token_through_the_customers_message() {
     let fixture = Fixture::new().await.open().await;
     let token = "Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4-_9vYmFyYmF";
     let link = fixture.channel.deep_link(token).unwrap();
-    assert!(link.starts_with("https://wa.me/15550783881?text="), "{link}");
+    assert!(
+        link.starts_with("https://wa.me/15550783881?text="),
+        "{link}"
+    );
     let opened = reqwest::Url::parse(&link).unwrap();
     let text = opened.query_pairs().next().unwrap().1.into_owned();
-    fixture.simulator.act(ADA, Act::Write(format!("{text} and more"))).await.unwrap();
+    fixture
+        .simulator
+        .act(ADA, Act::Write(format!("{text} and more")))
+        .await
+        .unwrap();
     let admitted = fixture
         .until(|| fixture.inbox.admitted.lock().unwrap().first().cloned())
         .await;

@@ -213,7 +213,9 @@ fn a_section_that_cannot_work_is_told_with_field_and_fix() {
         ("numbers[0].phone_number_id", |c| {
             c.numbers[0].phone_number_id = "+49 1".to_owned();
         }),
-        ("numbers[0].number", |c| c.numbers[0].number = "call me".to_owned()),
+        ("numbers[0].number", |c| {
+            c.numbers[0].number = "call me".to_owned()
+        }),
         ("api_version", |c| c.api_version = "26".to_owned()),
         ("api_url", |c| c.api_url = "graph.facebook.com".to_owned()),
         ("timeout_s", |c| c.timeout_s = 0),

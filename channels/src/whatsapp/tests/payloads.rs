@@ -67,8 +67,7 @@ async fn messages_say_what_they_say() {
     let order = "3 × HAMBURGER (30 ILS)\n2 × FRENCH_FRIES (35 ILS)\n2 × SODA (10 ILS)";
     let contacts =
         "Chandler Bing: +1 555-555-5555\nMonica: +1 666-666-6666\nRachel Green: +1 777-777-7777";
-    let place =
-        "Facebook HQ, 1 Hacker Way, Menlo Park, CA 94025 (37.4611978, -122.2164385)";
+    let place = "Facebook HQ, 1 Hacker Way, Menlo Park, CA 94025 (37.4611978, -122.2164385)";
     let wanted: &[(&str, &str, Option<AttachmentKind>, Option<&str>)] = &[
         ("text", "Body Text", None, None),
         ("image", "", Some(AttachmentKind::Image), None),
@@ -88,17 +87,30 @@ async fn messages_say_what_they_say() {
         ("unsupported_with_type", "", None, None),
         ("reply", "replied text", None, Some("wamid.xyzxyz==")),
         ("forwarded", "forwarded text", None, None),
-        ("forwarded_many_times", "text forwarded many times", None, None),
-        ("interactive_message_with_err", "", None, Some("wamid.gvwegfretge==")),
+        (
+            "forwarded_many_times",
+            "text forwarded many times",
+            None,
+            None,
+        ),
+        (
+            "interactive_message_with_err",
+            "",
+            None,
+            Some("wamid.gvwegfretge=="),
+        ),
         ("referral", "BODY", None, None),
     ];
     for (name, text, attachment, answers) in wanted {
         let message = only_message(name, &messages[*name]).await;
         assert_eq!(message.from.id, format!("{NUMBER}:972987654321"), "{name}");
         assert_eq!(&message.text, text, "{name}");
-        let kinds: Vec<AttachmentKind> =
-            message.attachments.iter().map(|file| file.kind).collect();
-        assert_eq!(kinds, attachment.iter().copied().collect::<Vec<_>>(), "{name}");
+        let kinds: Vec<AttachmentKind> = message.attachments.iter().map(|file| file.kind).collect();
+        assert_eq!(
+            kinds,
+            attachment.iter().copied().collect::<Vec<_>>(),
+            "{name}"
+        );
         assert_eq!(message.answers.as_deref(), *answers, "{name}");
         assert!(message.external_id.starts_with("wamid."), "{name}");
         assert_eq!(message.button, None, "{name}");
@@ -107,13 +119,20 @@ async fn messages_say_what_they_say() {
     for name in silent {
         assert!(bring(&messages[name]).await.messages.is_empty(), "{name}");
     }
-    assert_eq!(messages.len(), wanted.len() + silent.len(), "one has no expectation");
+    assert_eq!(
+        messages.len(),
+        wanted.len() + silent.len(),
+        "one has no expectation"
+    );
 }
 
 async fn only_message(name: &str, body: &Value) -> doorstep_core::message::InboundMessage {
     let mut outcome = bring(body).await;
     assert_eq!(outcome.messages.len(), 1, "{name}: {outcome:?}");
-    assert!(outcome.receipts.is_empty() && outcome.closed.is_empty(), "{name}");
+    assert!(
+        outcome.receipts.is_empty() && outcome.closed.is_empty(),
+        "{name}"
+    );
     outcome.messages.remove(0)
 }
 
@@ -137,12 +156,20 @@ async fn presses_edits_and_forms_say_what_they_say() {
         let form = only_message(name, body).await;
         assert!(form.text.contains("comment_text: Comment Text"), "{name}");
         assert!(!form.text.contains("flow_token"), "{name}");
-        assert_eq!(form.answers.as_deref(), Some("wamid.gvwegfretge=="), "{name}");
+        assert_eq!(
+            form.answers.as_deref(),
+            Some("wamid.gvwegfretge=="),
+            "{name}"
+        );
     }
     let edit = only_message("edit", &edits["image"]).await;
     assert_eq!(edit.text, "Updated image caption");
     assert_eq!(edit.attachments[0].kind, AttachmentKind::Image);
-    assert!(edit.edits.as_deref().is_some_and(|id| id.starts_with("wamid.HBgLMTQx")));
+    assert!(
+        edit.edits
+            .as_deref()
+            .is_some_and(|id| id.starts_with("wamid.HBgLMTQx"))
+    );
     assert_eq!(edit.answers, None);
 }
 
@@ -162,7 +189,11 @@ async fn statuses_say_what_became_of_messages() {
         let [receipt] = &outcome.receipts[..] else {
             panic!("{name}: {outcome:?}");
         };
-        assert_eq!(receipt.provider_id.as_deref(), Some("wamid.xyzxyz"), "{name}");
+        assert_eq!(
+            receipt.provider_id.as_deref(),
+            Some("wamid.xyzxyz"),
+            "{name}"
+        );
         let as_named = match (name.as_str(), &receipt.status) {
             ("sent" | "with_tracker", ReceiptStatus::Sent)
             | ("delivered", ReceiptStatus::Delivered)
@@ -205,7 +236,10 @@ async fn news_of_accounts_calls_and_templates_is_no_conversation() {
             assert!(outcome.receipts.is_empty(), "{name} {which}: {outcome:?}");
             assert!(outcome.closed.is_empty(), "{name} {which}: {outcome:?}");
             // The answer to a request for calls says nothing in words, and its writer is answered.
-            let words = outcome.messages.iter().all(|message| message.text.is_empty());
+            let words = outcome
+                .messages
+                .iter()
+                .all(|message| message.text.is_empty());
             assert!(words, "{name} {which}: {outcome:?}");
         }
     }

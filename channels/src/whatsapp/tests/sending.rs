@@ -27,17 +27,28 @@ async fn shown(content: Content) -> Vec<Shown> {
 async fn three_short_buttons_are_pressed_where_they_stand() {
     let fixture = Fixture::new().await.open().await;
     let content = Content {
-        buttons: vec![button("Yes", "yes"), button("No", "no"), button("Later", " later ")],
+        buttons: vec![
+            button("Yes", "yes"),
+            button("No", "no"),
+            button("Later", " later "),
+        ],
         ..Content::text("Is it this one?")
     };
     let receipt = fixture.say(content).await.unwrap();
     let shown = fixture.simulator.shown(ADA);
     assert_eq!(shown[0].buttons, ["Yes", "No", "Later"]);
-    fixture.simulator.act(ADA, Act::Press("Later".to_owned())).await.unwrap();
+    fixture
+        .simulator
+        .act(ADA, Act::Press("Later".to_owned()))
+        .await
+        .unwrap();
     let press = fixture
         .until(|| {
             let admitted = fixture.inbox.admitted.lock().unwrap();
-            admitted.iter().find(|message| message.button.is_some()).cloned()
+            admitted
+                .iter()
+                .find(|message| message.button.is_some())
+                .cloned()
         })
         .await;
     assert_eq!(press.button.as_deref(), Some(" later "));
@@ -49,7 +60,9 @@ async fn more_or_longer_ones_become_a_list_and_what_is_over_is_said() {
     let long = "Tell me about the return of my last order";
     let buttons = (1..=11).map(|n| button(&format!("Choice {n}"), &n.to_string()));
     let shown = shown(Content {
-        buttons: std::iter::once(button(long, "return")).chain(buttons).collect(),
+        buttons: std::iter::once(button(long, "return"))
+            .chain(buttons)
+            .collect(),
         ..Content::text("What is it?")
     })
     .await;
@@ -58,7 +71,11 @@ async fn more_or_longer_ones_become_a_list_and_what_is_over_is_said() {
     };
     assert_eq!(message.buttons.len(), 10);
     assert_eq!(message.buttons[0], "Tell me about the retur…");
-    assert!(message.text.contains("– Choice 10\n\n– Choice 11"), "{}", message.text);
+    assert!(
+        message.text.contains("– Choice 10\n\n– Choice 11"),
+        "{}",
+        message.text
+    );
 }
 
 #[tokio::test]
@@ -90,10 +107,19 @@ async fn a_long_text_with_buttons_keeps_both() {
     })
     .await;
     assert!(parts.len() >= 2);
-    let words: Vec<&str> = parts.iter().flat_map(|part| part.text.split_whitespace()).collect();
+    let words: Vec<&str> = parts
+        .iter()
+        .flat_map(|part| part.text.split_whitespace())
+        .collect();
     assert_eq!(words, text.split_whitespace().collect::<Vec<_>>());
     assert_eq!(parts.last().unwrap().buttons, ["Good"]);
-    assert!(parts.iter().rev().skip(1).all(|part| part.buttons.is_empty()));
+    assert!(
+        parts
+            .iter()
+            .rev()
+            .skip(1)
+            .all(|part| part.buttons.is_empty())
+    );
 }
 
 #[tokio::test]
@@ -216,7 +242,10 @@ async fn what_broke_in_the_middle_is_gone_on_with_and_not_repeated() {
     }
     sent.unwrap();
     let shown = fixture.simulator.shown(ADA);
-    let words: Vec<&str> = shown.iter().flat_map(|part| part.text.split_whitespace()).collect();
+    let words: Vec<&str> = shown
+        .iter()
+        .flat_map(|part| part.text.split_whitespace())
+        .collect();
     assert_eq!(words, text.split_whitespace().collect::<Vec<_>>());
     assert!(fixture.simulator.counts().rate_limited > 0);
 }
@@ -239,11 +268,14 @@ async fn the_provider_refuses_what_its_pages_refuse() {
     let fixture = Fixture::new().await;
     fixture.ada_writes().await;
     let graph = graph::Graph::new(&fixture.simulator.config()).unwrap();
-    let interactive = |interactive: Value| json!({ "type": "interactive", "interactive": interactive });
+    let interactive =
+        |interactive: Value| json!({ "type": "interactive", "interactive": interactive });
     let reply = |title: &str| json!({ "type": "reply", "reply": { "id": title, "title": title } });
     let buttons = |titles: &[&str]| {
         let buttons: Vec<Value> = titles.iter().map(|title| reply(title)).collect();
-        interactive(json!({ "type": "button", "body": { "text": "?" }, "action": { "buttons": buttons } }))
+        interactive(
+            json!({ "type": "button", "body": { "text": "?" }, "action": { "buttons": buttons } }),
+        )
     };
     let list = |title: &str| {
         let row = json!({ "id": "1", "title": title });
@@ -257,9 +289,15 @@ async fn the_provider_refuses_what_its_pages_refuse() {
         (131_009, buttons(&[" spaced"])),
         (131_009, list("a title of twenty-five ab")),
         (131_008, json!({ "type": "text", "text": {} })),
-        (131_009, json!({ "type": "text", "text": { "body": "x".repeat(4097) } })),
+        (
+            131_009,
+            json!({ "type": "text", "text": { "body": "x".repeat(4097) } }),
+        ),
         (100, json!({ "type": "image", "image": { "id": "404" } })),
-        (132_001, json!({ "type": "template", "template": { "name": "none", "language": { "code": "en" } } })),
+        (
+            132_001,
+            json!({ "type": "template", "template": { "name": "none", "language": { "code": "en" } } }),
+        ),
     ];
     for (code, mut body) in cases {
         body["messaging_product"] = json!("whatsapp");
@@ -285,7 +323,9 @@ async fn the_provider_limits_speed_where_it_is_told_to() {
         assert!(taken < 100);
     };
     assert_eq!(taken, 45, "the burst that Meta allows to one customer");
-    assert!(matches!(refused, SendError::Retry { after: Some(after), .. } if after == Duration::from_secs(6)));
+    assert!(
+        matches!(refused, SendError::Retry { after: Some(after), .. } if after == Duration::from_secs(6))
+    );
     fixture.clock.advance(Duration::from_secs(6));
     fixture.say(Content::text("Again")).await.unwrap();
 }

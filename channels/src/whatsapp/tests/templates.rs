@@ -76,7 +76,10 @@ async fn free_text_leaves_within_24_hours_and_never_after() {
         let SendError::Fail { reason } = refused else {
             panic!("{refused:?}");
         };
-        assert!(reason.contains("24 hours") && reason.contains("template"), "{reason}");
+        assert!(
+            reason.contains("24 hours") && reason.contains("template"),
+            "{reason}"
+        );
     }
     let first = fixture.message(content(None), None);
     assert!(matches!(
@@ -90,7 +93,11 @@ async fn free_text_leaves_within_24_hours_and_never_after() {
 async fn outside_the_window_the_approved_template_leaves() {
     let fixture = with_templates().await;
     let message = fixture.message(content(Some(approved("en"))), None);
-    fixture.channel.send(&fixture.ada(), &message).await.unwrap();
+    fixture
+        .channel
+        .send(&fixture.ada(), &message)
+        .await
+        .unwrap();
     let shown = fixture.simulator.shown(ADA);
     assert_eq!(
         shown[0].text,
@@ -108,8 +115,16 @@ async fn when_metas_clock_closes_the_window_first_the_template_leaves() {
     let fixture = with_templates().await;
     // Ada never wrote, as far as the provider knows.
     let message = fixture.answer(content(Some(approved("en"))));
-    fixture.channel.send(&fixture.ada(), &message).await.unwrap();
-    assert!(fixture.simulator.shown(ADA)[0].text.starts_with("Order 10234"));
+    fixture
+        .channel
+        .send(&fixture.ada(), &message)
+        .await
+        .unwrap();
+    assert!(
+        fixture.simulator.shown(ADA)[0]
+            .text
+            .starts_with("Order 10234")
+    );
 }
 
 #[tokio::test]
@@ -123,7 +138,11 @@ async fn named_parameters_and_pictures_fill_a_template() {
         buttons: Vec::new(),
     };
     let message = fixture.message(content(Some(template)), None);
-    fixture.channel.send(&fixture.ada(), &message).await.unwrap();
+    fixture
+        .channel
+        .send(&fixture.ada(), &message)
+        .await
+        .unwrap();
     let shown = fixture.simulator.shown(ADA);
     assert_eq!(shown[0].text, "Ada, your jacket is here.");
     assert_eq!(shown[0].images, ["https://shop.example/a.jpg"]);
@@ -179,15 +198,29 @@ async fn our_templates_are_held_against_metas() {
     let found: Vec<(&str, &str, &str)> = check
         .mismatches
         .iter()
-        .map(|one| (one.wanted.name.as_str(), one.wanted.language.as_str(), one.message.as_str()))
+        .map(|one| {
+            (
+                one.wanted.name.as_str(),
+                one.wanted.language.as_str(),
+                one.message.as_str(),
+            )
+        })
         .collect();
     assert_eq!(
         found,
         [
             ("order_lost", "en", "Meta's list does not have it"),
             ("order_shipped", "de", "its status at Meta is PAUSED"),
-            ("order_shipped", "en", "its set of buttons has 1 parameters at Meta and 0 here"),
-            ("order_shipped", "it", "Meta's list has it in other languages only"),
+            (
+                "order_shipped",
+                "en",
+                "its set of buttons has 1 parameters at Meta and 0 here"
+            ),
+            (
+                "order_shipped",
+                "it",
+                "Meta's list has it in other languages only"
+            ),
         ]
     );
     let age = fixture.clock.now() - check.read_at.unwrap();
@@ -195,5 +228,8 @@ async fn our_templates_are_held_against_metas() {
 
     std::fs::write(list::path_in(folder.path()), "{").unwrap();
     let broken = list::check(folder.path(), &ours).unwrap_err().to_string();
-    assert!(broken.contains("doorstep channels test whatsapp"), "{broken}");
+    assert!(
+        broken.contains("doorstep channels test whatsapp"),
+        "{broken}"
+    );
 }

@@ -35,7 +35,9 @@ async fn every_message_arrives_once_on_a_bad_day() {
         fixture.simulator.act(customer, write).await.unwrap();
     }
     let send = async |n: usize| {
-        let address = fixture.simulator.address_of(&customers[n % customers.len()]);
+        let address = fixture
+            .simulator
+            .address_of(&customers[n % customers.len()]);
         let message = fixture.answer(Content::text(format!("Message {n}.")));
         loop {
             match fixture.channel.send(&address, &message).await {
@@ -46,8 +48,11 @@ async fn every_message_arrives_once_on_a_bad_day() {
             }
         }
     };
-    let ends: Vec<(OutboundMessageId, End)> =
-        stream::iter(0..MESSAGES).map(send).buffer_unordered(16).collect().await;
+    let ends: Vec<(OutboundMessageId, End)> = stream::iter(0..MESSAGES)
+        .map(send)
+        .buffer_unordered(16)
+        .collect()
+        .await;
     let unknown: HashSet<OutboundMessageId> = ends
         .iter()
         .filter(|(_, end)| *end == End::Settled)
@@ -62,7 +67,9 @@ async fn every_message_arrives_once_on_a_bad_day() {
     let receipts = fixture.inbox.receipts.lock().unwrap().clone();
     let settled: HashSet<_> = receipts.iter().filter_map(|one| one.message).collect();
     assert!(unknown.is_subset(&settled), "a lost answer is settled");
-    let shown = customers.iter().flat_map(|name| fixture.simulator.shown(name));
+    let shown = customers
+        .iter()
+        .flat_map(|name| fixture.simulator.shown(name));
     let mut times: BTreeMap<String, u32> = BTreeMap::new();
     for message in shown {
         *times.entry(message.text).or_default() += 1;
@@ -72,7 +79,11 @@ async fn every_message_arrives_once_on_a_bad_day() {
     let counts = fixture.simulator.counts();
     assert_eq!(counts.lost_answers as usize, unknown.len());
     let admitted = fixture.inbox.admitted.lock().unwrap().len();
-    assert_eq!(admitted, customers.len(), "what was told twice is one message");
+    assert_eq!(
+        admitted,
+        customers.len(),
+        "what was told twice is one message"
+    );
     println!(
         "{MESSAGES} messages: {} sent, {} unknown and settled by a status; {counts:?}",
         MESSAGES - unknown.len(),
