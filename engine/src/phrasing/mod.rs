@@ -1,8 +1,8 @@
 //! Phrasing: a language model puts a grounded answer into words that fit the question. Off unless it is configured.
 //!
 //! The dialogue answers first, as without a model: what it says was looked up (G4) and is ready to be sent. Only then a
-//! model is asked to say the same in the customer's words, and it may look up more by [`tools`]. What it writes is checked
-//! by [`guard`]; what does not pass is asked for once more, by the larger model, and then given up: the dialogue's own
+//! model is asked to say the same in the customer's words, and it may look up more by `tools`. What it writes is checked
+//! by `guard`; what does not pass is asked for once more, by the larger model, and then given up: the dialogue's own
 //! answer is sent. So it is when the model is slow, away, or has spent the day's [`Budget`]. Nothing that was not checked is
 //! ever shown, which is why an answer is sent in one piece and not word by word.
 //!
