@@ -28,7 +28,7 @@ const SEED: u64 = 0x00D0_0257_E900_0002;
 /// Transactions that this traffic does not have: its channels have no provider, its visitors send no files, follow no links
 /// and open no pages, nobody's data is erased or learnt from, nobody gives a job up, the rules hold nothing back and have no
 /// second channel, and a rehearsal's store is thrown away.
-const NOT_ON_THE_ROADS: [&str; 16] = [
+const NOT_ON_THE_ROADS: [&str; 17] = [
     "claim_learning",
     "close_address",
     "commit_due",
@@ -38,6 +38,7 @@ const NOT_ON_THE_ROADS: [&str; 16] = [
     "give_up",
     "keep_eta_model",
     "keep_link",
+    "note_followed",
     "set_cursor",
     "set_preferences",
     "settle_attachment",

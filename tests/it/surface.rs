@@ -228,7 +228,11 @@ async fn pages_of_foreign_origins_may_not_use_the_chat() {
 #[tokio::test(flavor = "multi_thread")]
 async fn asked_to_stop_it_finishes_a_running_turn_and_ends_with_success() {
     let place = Place::new(Kind::Sqlite).await.unwrap();
-    let server = Launch::serve(&place).start().await;
+    // A debug build on a busy machine reads its first message slowly.
+    let server = Launch::serve(&place)
+        .set("http.shutdown_grace_s", "40")
+        .start()
+        .await;
     let visitor = Visitor::anonymous(server.address(), "en").await;
     let mut socket = visitor.connect(server.address(), 0).await;
     socket
