@@ -185,14 +185,15 @@ async fn a_busy_provider_is_tried_again_when_it_says() {
 #[tokio::test]
 async fn what_never_succeeds_is_given_up_and_written_down() {
     for test in stores().await {
-        let provider = Provider::new(false, (0..20).map(|_| busy(None)));
+        let most = DeliveryConfig::default().max_attempts;
+        let provider = Provider::new(false, (0..=most).map(|_| busy(None)));
         let delivery = delivery(&test, &provider);
         let id = waiting(&test).await;
-        for made in 0..8 {
+        for made in 0..most {
             delivery.attempt(id, made).await.unwrap();
         }
         assert_eq!(status(&test, id).await, "failed");
-        assert_eq!(delivery.attempt(id, 8).await.unwrap(), None);
+        assert_eq!(delivery.attempt(id, most).await.unwrap(), None);
         let audit = test
             .store
             .query("SELECT action FROM audit", [])
