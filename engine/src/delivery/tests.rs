@@ -185,7 +185,7 @@ async fn a_busy_provider_is_tried_again_when_it_says() {
 #[tokio::test]
 async fn what_never_succeeds_is_given_up_and_written_down() {
     for test in stores().await {
-        let most = DeliveryConfig::default().max_attempts;
+        let most = i32::try_from(DeliveryConfig::default().max_attempts).unwrap();
         let provider = Provider::new(false, (0..=most).map(|_| busy(None)));
         let delivery = delivery(&test, &provider);
         let id = waiting(&test).await;
