@@ -168,6 +168,17 @@ impl Town {
         })
     }
 
+    /// Tells the shop's orders, each of a customer with a mailbox, and waits until that is done.
+    async fn tell_orders(&self, count: usize) -> Outcome<()> {
+        for number in 0..count {
+            // The provider opens a mailbox when its address is asked for.
+            let _ = self.mail.address_of(&shop::customer(number));
+        }
+        self.shop.send(self.shop.orders(count)?, CLIENTS).await?;
+        machine::settle_within(self.server.pid(), ORDERS_LIMIT).await?;
+        Ok(())
+    }
+
     /// Waits until so many mails have come in all; fails when none comes any more.
     async fn mails(&self, wanted: u64) -> Outcome<()> {
         let mut changes = 0;
@@ -187,8 +198,7 @@ async fn drive(options: &Options, database: &Database, events: usize) -> Outcome
     let town = Town::open(options, database).await?;
     let idle_mb = machine::rss_mb(town.server.pid())?;
     let orders = events / 2;
-    town.shop.send(town.shop.orders(orders)?, CLIENTS).await?;
-    machine::settle_within(town.server.pid(), ORDERS_LIMIT).await?;
+    town.tell_orders(orders).await?;
     let mut requests = town.shop.news("in_transit", 0..orders)?;
     texts::shuffle(&mut requests);
     let mut later = town.shop.news("out_for_delivery", 0..orders)?;
@@ -247,8 +257,7 @@ fn heard_once(mail: &dyn Simulator, number: usize) -> Outcome<()> {
 /// How long one event takes to the provider when nothing else happens.
 async fn to_the_door(options: &Options, database: &Database) -> Outcome<Spread> {
     let town = Town::open(options, database).await?;
-    town.shop.send(town.shop.orders(SINGLE)?, CLIENTS).await?;
-    machine::settle(town.server.pid()).await?;
+    town.tell_orders(SINGLE).await?;
     let mut took = Vec::with_capacity(SINGLE);
     for number in 0..SINGLE {
         let request = town.shop.news("out_for_delivery", number..number + 1)?;
