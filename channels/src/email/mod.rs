@@ -15,6 +15,7 @@ pub mod outbox;
 pub(crate) mod receiving_tests;
 pub mod simulator;
 mod smtp;
+mod smtp_stream;
 #[cfg(test)]
 mod smtp_tests;
 mod subject;

@@ -7,6 +7,7 @@
 use std::{
     fmt::Display,
     future::Future,
+    io,
     sync::{LazyLock, PoisonError},
     time::Duration,
 };
@@ -15,20 +16,21 @@ use doorstep_core::{Health, channel::SendError};
 use lettre::transport::smtp::{
     Error as SmtpError,
     authentication::{Credentials, DEFAULT_MECHANISMS},
-    client::{AsyncSmtpConnection, TlsParameters},
+    client::{AsyncSmtpConnection, AsyncTokioStream, TlsParameters},
     commands::{Data, Mail as MailFrom, Rcpt},
     extension::ClientId,
 };
 use regex::Regex;
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
+use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
 use super::{
     NAME,
     compose::Mail,
     config::{Smtp, Tls},
     inbound::bounce::is_gone,
-    tls,
+    smtp_stream, tls,
 };
 use crate::InvalidSetting;
 
@@ -42,16 +44,47 @@ const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct SmtpTransport {
     config: Smtp,
     port: u16,
-    tls: Option<TlsParameters>,
+    encryption: Encryption,
     credentials: Option<Credentials>,
     hello: ClientId,
     idle: std::sync::Mutex<Vec<AsyncSmtpConnection>>,
 }
 
+/// How a connection is encrypted: by lettre when the server is asked for it, else here (`smtp_stream`).
+enum Encryption {
+    None,
+    Starttls(Box<TlsParameters>),
+    FromFirstByte((TlsConnector, ServerName<'static>)),
+}
+
+impl Encryption {
+    fn new(config: &Smtp) -> Result<Self, InvalidSetting> {
+        let (host, ca) = (&config.host, config.ca_path.as_deref());
+        Ok(match config.tls {
+            Tls::None => Self::None,
+            Tls::Starttls => Self::Starttls(Box::new(tls::for_starttls(host, ca)?)),
+            Tls::Tls => Self::FromFirstByte(tls::connector("smtp", host, ca)?),
+        })
+    }
+}
+
 /// A step of the conversation that went wrong.
 enum StepError {
     Smtp(SmtpError),
+    Io(io::Error),
     TimedOut,
+}
+
+impl From<SmtpError> for StepError {
+    fn from(error: SmtpError) -> Self {
+        Self::Smtp(error)
+    }
+}
+
+impl From<io::Error> for StepError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 impl StepError {
@@ -68,6 +101,7 @@ impl Display for StepError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Smtp(error) => error.fmt(f),
+            Self::Io(error) => error.fmt(f),
             Self::TimedOut => f.write_str("no answer in time"),
         }
     }
@@ -75,12 +109,7 @@ impl Display for StepError {
 
 impl SmtpTransport {
     pub(super) fn new(config: Smtp, hello: &str) -> Result<Self, InvalidSetting> {
-        let tls = match config.tls {
-            Tls::None => None,
-            Tls::Starttls | Tls::Tls => {
-                Some(tls::for_smtp(&config.host, config.ca_path.as_deref())?)
-            }
-        };
+        let encryption = Encryption::new(&config)?;
         if config.user.is_some() != config.password.is_some() {
             return Err(InvalidSetting::new(
                 NAME,
@@ -97,7 +126,7 @@ impl SmtpTransport {
         );
         Ok(Self {
             port: config.port.unwrap_or(config.tls.smtp_port()),
-            tls,
+            encryption,
             credentials: credentials.map(|(user, password)| Credentials::new(user, password)),
             hello: ClientId::Domain(hello.to_owned()),
             idle: std::sync::Mutex::default(),
@@ -178,24 +207,17 @@ impl SmtpTransport {
             after: None,
             reason: self.told(what, &error),
         };
-        let wrapped = self.tls.clone().filter(|_| self.config.tls == Tls::Tls);
-        let connecting = AsyncSmtpConnection::connect_tokio1(
-            (self.config.host.as_str(), self.port),
-            Some(self.patience()),
-            &self.hello,
-            wrapped,
-            None,
-        );
-        let mut connection = self
-            .step(connecting)
+        let stream = self
+            .step(self.stream())
             .await
             .map_err(|error| retry("connecting", error))?;
-        if let Some(tls) = self
-            .tls
-            .clone()
-            .filter(|_| self.config.tls == Tls::Starttls)
-        {
-            self.step(connection.starttls(tls, &self.hello))
+        let greeting = AsyncSmtpConnection::connect_with_transport(stream, &self.hello);
+        let mut connection = self
+            .step(greeting)
+            .await
+            .map_err(|error| retry("the greeting", error))?;
+        if let Encryption::Starttls(tls) = &self.encryption {
+            self.step(connection.starttls(tls.as_ref().clone(), &self.hello))
                 .await
                 .map_err(|error| retry("STARTTLS", error))?;
         }
@@ -205,6 +227,14 @@ impl SmtpTransport {
                 .map_err(|error| retry("the login", error))?;
         }
         Ok(connection)
+    }
+
+    async fn stream(&self) -> io::Result<Box<dyn AsyncTokioStream>> {
+        let (host, port) = (&self.config.host, self.port);
+        match &self.encryption {
+            Encryption::FromFirstByte(tls) => smtp_stream::encrypted(host, port, tls).await,
+            Encryption::None | Encryption::Starttls(_) => smtp_stream::plain(host, port).await,
+        }
     }
 
     fn unpark(&self) -> Option<AsyncSmtpConnection> {
@@ -221,9 +251,9 @@ impl SmtpTransport {
         }
     }
 
-    async fn step<T>(
+    async fn step<T, E: Into<StepError>>(
         &self,
-        step: impl Future<Output = Result<T, SmtpError>>,
+        step: impl Future<Output = Result<T, E>>,
     ) -> Result<T, StepError> {
         within(self.patience(), step).await
     }
@@ -257,12 +287,12 @@ impl SmtpTransport {
     }
 }
 
-async fn within<T>(
+async fn within<T, E: Into<StepError>>(
     patience: Duration,
-    step: impl Future<Output = Result<T, SmtpError>>,
+    step: impl Future<Output = Result<T, E>>,
 ) -> Result<T, StepError> {
     match timeout(patience, step).await {
-        Ok(answer) => answer.map_err(StepError::Smtp),
+        Ok(answer) => answer.map_err(Into::into),
         Err(_) => Err(StepError::TimedOut),
     }
 }

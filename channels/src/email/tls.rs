@@ -15,8 +15,8 @@ use tokio_rustls::{
 use super::NAME;
 use crate::InvalidSetting;
 
-/// For lettre's connections.
-pub(super) fn for_smtp(host: &str, ca: Option<&Path>) -> Result<TlsParameters, InvalidSetting> {
+/// For connections that lettre encrypts once the server has said that it can.
+pub(super) fn for_starttls(host: &str, ca: Option<&Path>) -> Result<TlsParameters, InvalidSetting> {
     let mut parameters = TlsParameters::builder(host.to_owned());
     if let Some(path) = ca {
         for certificate in read_certificates("smtp.ca_path", path)? {
@@ -31,25 +31,28 @@ pub(super) fn for_smtp(host: &str, ca: Option<&Path>) -> Result<TlsParameters, I
         .map_err(|error| wrong_host("smtp.host", host, &error))
 }
 
-/// For IMAP.
-pub(super) fn for_imap(
+/// For connections that are encrypted here; `section` of the channel's settings (`smtp`, `imap`) is named in errors.
+pub(super) fn connector(
+    section: &str,
     host: &str,
     ca: Option<&Path>,
 ) -> Result<(TlsConnector, ServerName<'static>), InvalidSetting> {
+    let ca_field = format!("{section}.ca_path");
+    let host_field = format!("{section}.host");
     let mut roots = RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     if let Some(path) = ca {
-        for certificate in read_certificates("imap.ca_path", path)? {
+        for certificate in read_certificates(&ca_field, path)? {
             roots
                 .add(certificate)
-                .map_err(|error| unusable("imap.ca_path", path, &error))?;
+                .map_err(|error| unusable(&ca_field, path, &error))?;
         }
     }
     let name = ServerName::try_from(host.to_owned())
-        .map_err(|error| wrong_host("imap.host", host, &error))?;
+        .map_err(|error| wrong_host(&host_field, host, &error))?;
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| wrong_host("imap.host", host, &error))?
+        .map_err(|error| wrong_host(&host_field, host, &error))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok((TlsConnector::from(Arc::new(config)), name))

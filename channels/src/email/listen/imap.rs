@@ -75,7 +75,8 @@ impl ImapMailbox {
         let tls = match config.tls {
             Tls::None => None,
             Tls::Starttls | Tls::Tls => {
-                Some(tls::for_imap(&config.host, config.ca_path.as_deref())?)
+                let ca = config.ca_path.as_deref();
+                Some(tls::connector("imap", &config.host, ca)?)
             }
         };
         for (field, value) in [
