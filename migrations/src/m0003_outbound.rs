@@ -53,7 +53,6 @@ const UP: &[&str] = &[
         created_at BIGINT NOT NULL,
         UNIQUE (conversation_id, position)
     )",
-    "CREATE INDEX outbound_messages_by_reply ON outbound_messages (in_reply_to)",
     "CREATE TABLE deliveries (
         id {uuid} PRIMARY KEY,
         outbound_id {uuid} NOT NULL UNIQUE REFERENCES outbound_messages (id),

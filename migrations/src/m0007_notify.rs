@@ -27,7 +27,8 @@ const UP: &[&str] = &[
     "CREATE INDEX notifications_waiting ON notifications (due_at) WHERE decision = 'waits'",
     "CREATE INDEX notifications_by_event ON notifications (event_id)",
     "CREATE INDEX notifications_by_digest ON notifications (digest_id) WHERE digest_id IS NOT NULL",
-    "CREATE INDEX outbound_messages_by_notification ON outbound_messages (notification_id)",
+    "CREATE INDEX outbound_messages_by_notification ON outbound_messages (notification_id)
+        WHERE notification_id IS NOT NULL",
     // When the next channel of the rule gets the message, unless it arrived; NULL when none does.
     "ALTER TABLE deliveries ADD COLUMN fallback_at BIGINT",
     "ALTER TABLE deliveries ADD COLUMN delivered_at BIGINT",

@@ -5,6 +5,7 @@
 //! compare-and-swap on `handled_count`), `ClaimDelivery`/`SettleDelivery` (G2: one attempt chain).
 //! Statements are plain SQL with `$n` parameters, which both databases take; rows are read by name.
 
+mod admission;
 mod attachments;
 mod bookkeeping;
 mod database;
@@ -19,10 +20,10 @@ mod give_up;
 mod left_behind;
 mod links;
 mod mailbox;
-mod messages;
 mod model_usage;
 mod notifications;
 mod orders;
+mod outbound;
 mod pace;
 mod people;
 mod preferences;
@@ -36,6 +37,7 @@ mod suppression;
 mod telling;
 mod tracking;
 mod transaction;
+mod turns;
 pub(crate) mod write;
 
 use std::sync::Arc;
@@ -55,7 +57,6 @@ pub use fallbacks::{FallenBack, FallingBack};
 pub use give_up::GivenUp;
 pub use left_behind::ReleasedClaims;
 pub use mailbox::Bus;
-pub use messages::TurnOutcome;
 pub use notifications::{
     AtMost, Audience, Decided, Decision, News, Recipient, Subject, Verdict, Wait,
 };
@@ -68,6 +69,7 @@ pub(crate) use schedule::SOURCE as SCHEDULE_SOURCE;
 pub use tracking::{ParcelHistory, Scan};
 pub use transaction::Transaction;
 pub(crate) use transaction::{execute, query, query_one};
+pub use turns::TurnOutcome;
 use write::Writer;
 
 use crate::queue::JobQueue;

@@ -8,10 +8,12 @@ use doorstep_core::{
 use sea_orm::DbErr;
 
 use super::{
-    AtMost, Audience, News, Recipient, Store, StoreError, Transaction, Wait, execute,
+    AtMost, Audience, News, Recipient, Store, StoreError, Transaction, Wait,
+    admission::ensure_conversation,
+    execute,
     mailbox::announce,
-    messages::{NewOutbound, ensure_conversation, take_positions},
     orders::{rank, read_status},
+    outbound::{NewOutbound, take_positions},
     query_one,
     row::{at, json},
 };

@@ -1,25 +1,22 @@
-//! Both ends of a turn: admitting what a customer wrote, and committing what came of it.
+//! Turns: what waits to be answered, and committing what came of it.
 
 use async_trait::async_trait;
 use chrono::SubsecRound;
 use doorstep_core::{
     Ambient, ConversationId, DeliveryId, HandoffId, InboundMessageId, OutboundMessageId, Timestamp,
     channel::Subscription,
-    mask::mask_card_numbers,
-    message::{
-        Address, Admission, Content, InboundMessage, MailboxEntry, MailboxMessage, OutboundMessage,
-        Thread,
-    },
-    notification::{DeliveryStatus, Topic},
+    message::{Address, Content, MailboxEntry, MailboxMessage, OutboundMessage, Thread},
+    notification::Topic,
 };
 use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::{
-    NewAttachment, Store, StoreError, Transaction, attachments, execute, links,
+    Store, StoreError, Transaction, execute,
     mailbox::announce,
-    people, query, query_one,
-    row::{Row, at, json, optional_json, optional_text, optional_uuid},
+    outbound::NewOutbound,
+    people, query_one,
+    row::{Row, at, json, optional_json},
     write::Write,
 };
 use crate::{
@@ -52,48 +49,6 @@ pub enum TurnOutcome {
 }
 
 impl Store {
-    /// Stores a message, or finds it stored before (G1, G2). Card numbers are masked first (G9). Its `link` is the hash of
-    /// a token of ours.
-    ///
-    /// # Errors
-    /// Nothing was stored.
-    pub async fn admit_message(
-        &self,
-        message: InboundMessage,
-        attachments: Vec<NewAttachment>,
-    ) -> Result<Admission, StoreError> {
-        let ambient = self.ambient();
-        let write = AdmitMessage {
-            id: InboundMessageId::new(&*ambient.clock, &*ambient.entropy),
-            new_conversation: ConversationId::new(&*ambient.clock, &*ambient.entropy),
-            message: InboundMessage {
-                text: mask_card_numbers(&message.text).into_owned(),
-                button: message
-                    .button
-                    .map(|value| mask_card_numbers(&value).into_owned()),
-                ..message
-            },
-            attachments,
-            queue: self.queue().clone(),
-            ambient: ambient.clone(),
-            now: ambient.now(),
-        };
-        let files_wait = write.attachments.iter().any(|file| file.fetched.is_none());
-        let address = write.message.from.clone();
-        let admission = match self.write(write.clone()).await {
-            // Another instance admitted the same message at the same time: it is there now.
-            Err(StoreError::Database(DbErr::RecordNotInserted)) => self.write(write).await?,
-            outcome => outcome?,
-        };
-        if !admission.duplicate {
-            self.bus().announce(&address, admission.position);
-            if files_wait {
-                self.queue().wake_one(QueueName::FetchAttachment);
-            }
-        }
-        Ok(admission)
-    }
-
     /// The oldest unhandled message of a conversation.
     ///
     /// # Errors
@@ -246,154 +201,6 @@ fn placed(mut entries: Vec<MailboxEntry>, last: i64) -> Vec<MailboxEntry> {
         entry.position = position;
     }
     entries
-}
-
-#[derive(Clone)]
-struct AdmitMessage {
-    id: InboundMessageId,
-    new_conversation: ConversationId,
-    /// With the hash of a known link token in place of the token.
-    message: InboundMessage,
-    attachments: Vec<NewAttachment>,
-    queue: std::sync::Arc<dyn JobQueue>,
-    ambient: Ambient,
-    now: Timestamp,
-}
-
-#[async_trait]
-impl Write for AdmitMessage {
-    type Output = Admission;
-    const NAME: &'static str = "admit_message";
-
-    async fn run(&self, transaction: &Transaction<'_>) -> Result<Admission, DbErr> {
-        let message = &self.message;
-        if let Some(known) = find_admitted(transaction, message).await? {
-            return Ok(known);
-        }
-        let conversation =
-            ensure_conversation(transaction, &message.from, self.new_conversation, self.now)
-                .await?;
-        if let Some(proof) = &message.proof {
-            let language = message.language_hint.as_ref();
-            people::link(
-                transaction,
-                &message.from,
-                proof,
-                "signed_token",
-                language,
-                self.now,
-            )
-            .await?;
-        }
-        if let Some(hash) = &message.link {
-            links::redeem(transaction, &self.ambient, hash, &message.from, self.now).await?;
-        }
-        // The conversation's row is locked from here on, so that numbers have no gaps on PostgreSQL either.
-        let counted = query_one(
-            transaction,
-            "UPDATE conversations SET inbound_count = inbound_count + 1, last_position = last_position + 1,
-                    closed_at = NULL, closed_reason = NULL
-                WHERE id = $1 RETURNING inbound_count, last_position",
-            [conversation.0.into()],
-        )
-        .await?
-        .ok_or_else(|| DbErr::RecordNotFound(format!("conversation {conversation}")))?;
-        let position: i64 = counted.get("last_position")?;
-        let inserted = execute(
-            transaction,
-            "INSERT INTO inbound_messages (id, conversation_id, position, ordinal, channel, external_id, text, button,
-                    language_hint, proof, sent_at, admitted_at, subject, edits, new_topic)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-                ON CONFLICT (channel, external_id) DO NOTHING",
-            [
-                self.id.0.into(),
-                conversation.0.into(),
-                position.into(),
-                counted.get::<i64>("inbound_count")?.into(),
-                message.from.channel.as_str().into(),
-                message.external_id.as_str().into(),
-                message.text.as_str().into(),
-                optional_text(message.button.as_deref()),
-                optional_text(message.language_hint.as_ref()),
-                optional_json(message.proof.as_ref())?,
-                at(message.sent_at),
-                at(self.now),
-                optional_text(message.subject.as_deref()),
-                optional_text(message.edits.as_deref()),
-                message.new_topic.into(),
-            ],
-        )
-        .await?;
-        if inserted == 0 {
-            // Another instance admitted it between our look and our insert; the roll-back undoes the count.
-            return Err(DbErr::RecordNotInserted);
-        }
-        let jobs = attachments::admit(transaction, self.id, &self.attachments, self.now).await?;
-        if !jobs.is_empty() {
-            self.queue.enqueue(transaction, &jobs).await?;
-        }
-        announce(transaction, &message.from, position).await?;
-        Ok(Admission {
-            id: self.id,
-            conversation,
-            position,
-            duplicate: false,
-        })
-    }
-}
-
-async fn find_admitted(
-    transaction: &Transaction<'_>,
-    message: &InboundMessage,
-) -> Result<Option<Admission>, DbErr> {
-    let row = query_one(
-        transaction,
-        "SELECT id, conversation_id, position FROM inbound_messages WHERE channel = $1 AND external_id = $2",
-        [message.from.channel.as_str().into(), message.external_id.as_str().into()],
-    )
-    .await?;
-    row.map(|row| {
-        Ok(Admission {
-            id: InboundMessageId(row.get("id")?),
-            conversation: ConversationId(row.get("conversation_id")?),
-            position: row.get("position")?,
-            duplicate: true,
-        })
-    })
-    .transpose()
-}
-
-/// The conversation of an address, made if it is the first contact.
-pub(crate) async fn ensure_conversation(
-    transaction: &Transaction<'_>,
-    address: &Address,
-    new: ConversationId,
-    now: Timestamp,
-) -> Result<ConversationId, DbErr> {
-    let find = || {
-        query_one(
-            transaction,
-            "SELECT id FROM conversations WHERE channel = $1 AND address = $2",
-            [address.channel.as_str().into(), address.id.as_str().into()],
-        )
-    };
-    if let Some(row) = find().await? {
-        return Ok(ConversationId(row.get("id")?));
-    }
-    execute(
-        transaction,
-        "INSERT INTO conversations (id, channel, address, created_at) VALUES ($1, $2, $3, $4)
-            ON CONFLICT (channel, address) DO NOTHING",
-        [
-            new.0.into(),
-            address.channel.as_str().into(),
-            address.id.as_str().into(),
-            at(now),
-        ],
-    )
-    .await?;
-    let row = find().await?.ok_or(DbErr::RecordNotInserted)?;
-    Ok(ConversationId(row.get("id")?))
 }
 
 struct CommitTurn {
@@ -583,84 +390,6 @@ impl CommitTurn {
         )
         .await
     }
-}
-
-/// An outbound message to be stored with its delivery.
-pub(crate) struct NewOutbound<'a> {
-    pub(crate) id: OutboundMessageId,
-    pub(crate) conversation: ConversationId,
-    pub(crate) position: i64,
-    pub(crate) content: &'a Content,
-    pub(crate) language: String,
-    pub(crate) in_reply_to: Option<InboundMessageId>,
-    pub(crate) notification: Option<doorstep_core::NotificationId>,
-    pub(crate) delivery: DeliveryId,
-    pub(crate) address: &'a Address,
-    /// Whether we must send it; else committing it hands it over and the delivery is settled with it.
-    pub(crate) delivers: bool,
-}
-
-impl NewOutbound<'_> {
-    /// Stores the message and its delivery.
-    pub(crate) async fn insert(
-        &self,
-        transaction: &Transaction<'_>,
-        now: Timestamp,
-    ) -> Result<(), DbErr> {
-        execute(
-            transaction,
-            "INSERT INTO outbound_messages (id, conversation_id, position, content, language, in_reply_to,
-                    notification_id, created_at)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            [
-                self.id.0.into(),
-                self.conversation.0.into(),
-                self.position.into(),
-                json(self.content)?,
-                self.language.as_str().into(),
-                optional_uuid(self.in_reply_to.map(|id| id.0)),
-                optional_uuid(self.notification.map(|id| id.0)),
-                at(now),
-            ],
-        )
-        .await?;
-        if !self.delivers {
-            return Ok(());
-        }
-        execute(
-            transaction,
-            "INSERT INTO deliveries (id, outbound_id, channel, address, status, next_attempt_at, created_at)
-                VALUES ($1, $2, $3, $4, $5, $6, $6)",
-            [
-                self.delivery.0.into(),
-                self.id.0.into(),
-                self.address.channel.as_str().into(),
-                self.address.id.as_str().into(),
-                DeliveryStatus::Pending.as_str().into(),
-                at(now),
-            ],
-        )
-        .await?;
-        Ok(())
-    }
-}
-
-/// Takes the next `count` positions of a conversation; returns the first of them. Locks its row.
-pub(crate) async fn take_positions(
-    transaction: &Transaction<'_>,
-    conversation: ConversationId,
-    count: i64,
-) -> Result<i64, DbErr> {
-    let rows = query(
-        transaction,
-        "UPDATE conversations SET last_position = last_position + $1 WHERE id = $2 RETURNING last_position",
-        [count.into(), conversation.0.into()],
-    )
-    .await?;
-    let row = rows
-        .first()
-        .ok_or_else(|| DbErr::RecordNotFound(format!("conversation {conversation}")))?;
-    Ok(row.get::<i64>("last_position")? - count + 1)
 }
 
 fn read_waiting(row: &Row) -> Result<Waiting, DbErr> {

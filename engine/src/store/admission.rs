@@ -1,0 +1,210 @@
+//! Admitting what a customer wrote: the first end of a turn.
+
+use async_trait::async_trait;
+use doorstep_core::{
+    Ambient, ConversationId, InboundMessageId, Timestamp,
+    mask::mask_card_numbers,
+    message::{Address, Admission, InboundMessage},
+};
+use sea_orm::DbErr;
+
+use super::{
+    NewAttachment, Store, StoreError, Transaction, attachments, execute, links,
+    mailbox::announce,
+    people, query_one,
+    row::{at, optional_json, optional_text},
+    write::Write,
+};
+use crate::queue::{JobQueue, QueueName};
+
+impl Store {
+    /// Stores a message, or finds it stored before (G1, G2). Card numbers are masked first (G9). Its `link` is the hash of
+    /// a token of ours.
+    ///
+    /// # Errors
+    /// Nothing was stored.
+    pub async fn admit_message(
+        &self,
+        message: InboundMessage,
+        attachments: Vec<NewAttachment>,
+    ) -> Result<Admission, StoreError> {
+        let ambient = self.ambient();
+        let write = AdmitMessage {
+            id: InboundMessageId::new(&*ambient.clock, &*ambient.entropy),
+            new_conversation: ConversationId::new(&*ambient.clock, &*ambient.entropy),
+            message: InboundMessage {
+                text: mask_card_numbers(&message.text).into_owned(),
+                button: message
+                    .button
+                    .map(|value| mask_card_numbers(&value).into_owned()),
+                ..message
+            },
+            attachments,
+            queue: self.queue().clone(),
+            ambient: ambient.clone(),
+            now: ambient.now(),
+        };
+        let files_wait = write.attachments.iter().any(|file| file.fetched.is_none());
+        let address = write.message.from.clone();
+        let admission = match self.write(write.clone()).await {
+            // Another instance admitted the same message at the same time: it is there now.
+            Err(StoreError::Database(DbErr::RecordNotInserted)) => self.write(write).await?,
+            outcome => outcome?,
+        };
+        if !admission.duplicate {
+            self.bus().announce(&address, admission.position);
+            if files_wait {
+                self.queue().wake_one(QueueName::FetchAttachment);
+            }
+        }
+        Ok(admission)
+    }
+}
+
+#[derive(Clone)]
+struct AdmitMessage {
+    id: InboundMessageId,
+    new_conversation: ConversationId,
+    /// With the hash of a known link token in place of the token.
+    message: InboundMessage,
+    attachments: Vec<NewAttachment>,
+    queue: std::sync::Arc<dyn JobQueue>,
+    ambient: Ambient,
+    now: Timestamp,
+}
+
+#[async_trait]
+impl Write for AdmitMessage {
+    type Output = Admission;
+    const NAME: &'static str = "admit_message";
+
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<Admission, DbErr> {
+        let message = &self.message;
+        if let Some(known) = find_admitted(transaction, message).await? {
+            return Ok(known);
+        }
+        let conversation =
+            ensure_conversation(transaction, &message.from, self.new_conversation, self.now)
+                .await?;
+        if let Some(proof) = &message.proof {
+            let language = message.language_hint.as_ref();
+            people::link(
+                transaction,
+                &message.from,
+                proof,
+                "signed_token",
+                language,
+                self.now,
+            )
+            .await?;
+        }
+        if let Some(hash) = &message.link {
+            links::redeem(transaction, &self.ambient, hash, &message.from, self.now).await?;
+        }
+        // The conversation's row is locked from here on, so that numbers have no gaps on PostgreSQL either.
+        let counted = query_one(
+            transaction,
+            "UPDATE conversations SET inbound_count = inbound_count + 1, last_position = last_position + 1,
+                    closed_at = NULL, closed_reason = NULL
+                WHERE id = $1 RETURNING inbound_count, last_position",
+            [conversation.0.into()],
+        )
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound(format!("conversation {conversation}")))?;
+        let position: i64 = counted.get("last_position")?;
+        let inserted = execute(
+            transaction,
+            "INSERT INTO inbound_messages (id, conversation_id, position, ordinal, channel, external_id, text, button,
+                    language_hint, proof, sent_at, admitted_at, subject, edits, new_topic)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                ON CONFLICT (channel, external_id) DO NOTHING",
+            [
+                self.id.0.into(),
+                conversation.0.into(),
+                position.into(),
+                counted.get::<i64>("inbound_count")?.into(),
+                message.from.channel.as_str().into(),
+                message.external_id.as_str().into(),
+                message.text.as_str().into(),
+                optional_text(message.button.as_deref()),
+                optional_text(message.language_hint.as_ref()),
+                optional_json(message.proof.as_ref())?,
+                at(message.sent_at),
+                at(self.now),
+                optional_text(message.subject.as_deref()),
+                optional_text(message.edits.as_deref()),
+                message.new_topic.into(),
+            ],
+        )
+        .await?;
+        if inserted == 0 {
+            // Another instance admitted it between our look and our insert; the roll-back undoes the count.
+            return Err(DbErr::RecordNotInserted);
+        }
+        let jobs = attachments::admit(transaction, self.id, &self.attachments, self.now).await?;
+        if !jobs.is_empty() {
+            self.queue.enqueue(transaction, &jobs).await?;
+        }
+        announce(transaction, &message.from, position).await?;
+        Ok(Admission {
+            id: self.id,
+            conversation,
+            position,
+            duplicate: false,
+        })
+    }
+}
+
+async fn find_admitted(
+    transaction: &Transaction<'_>,
+    message: &InboundMessage,
+) -> Result<Option<Admission>, DbErr> {
+    let row = query_one(
+        transaction,
+        "SELECT id, conversation_id, position FROM inbound_messages WHERE channel = $1 AND external_id = $2",
+        [message.from.channel.as_str().into(), message.external_id.as_str().into()],
+    )
+    .await?;
+    row.map(|row| {
+        Ok(Admission {
+            id: InboundMessageId(row.get("id")?),
+            conversation: ConversationId(row.get("conversation_id")?),
+            position: row.get("position")?,
+            duplicate: true,
+        })
+    })
+    .transpose()
+}
+
+/// The conversation of an address, made if it is the first contact.
+pub(crate) async fn ensure_conversation(
+    transaction: &Transaction<'_>,
+    address: &Address,
+    new: ConversationId,
+    now: Timestamp,
+) -> Result<ConversationId, DbErr> {
+    let find = || {
+        query_one(
+            transaction,
+            "SELECT id FROM conversations WHERE channel = $1 AND address = $2",
+            [address.channel.as_str().into(), address.id.as_str().into()],
+        )
+    };
+    if let Some(row) = find().await? {
+        return Ok(ConversationId(row.get("id")?));
+    }
+    execute(
+        transaction,
+        "INSERT INTO conversations (id, channel, address, created_at) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (channel, address) DO NOTHING",
+        [
+            new.0.into(),
+            address.channel.as_str().into(),
+            address.id.as_str().into(),
+            at(now),
+        ],
+    )
+    .await?;
+    let row = find().await?.ok_or(DbErr::RecordNotInserted)?;
+    Ok(ConversationId(row.get("id")?))
+}
