@@ -1,7 +1,7 @@
 //! Text into index words: NFKC, split at everything that is no letter or digit, lower-cased, without stop words, stemmed
 //! in the language of the document, folded to ASCII.
 
-use std::{ops::Range, sync::LazyLock};
+use std::{cell::RefCell, collections::HashMap, ops::Range, sync::LazyLock};
 
 use doorstep_core::Language;
 use tantivy::tokenizer::{
@@ -115,8 +115,16 @@ impl Analyser {
     /// The words of a customer's text. At most `max_bytes` of it are read.
     pub(super) fn words(self, text: &str, max_bytes: usize) -> Vec<Word> {
         let text = normalised(text, max_bytes);
+        // Making a chain takes longer than reading a message with it.
+        thread_local! {
+            static OWN: RefCell<HashMap<Analyser, TextAnalyzer>> = RefCell::default();
+        }
         let mut words = Vec::new();
-        self.read(&mut self.chains().stem_first.clone(), &text, &mut words);
+        OWN.with_borrow_mut(|own| {
+            let chain = own.entry(self);
+            let chain = chain.or_insert_with(|| self.chains().stem_first.clone());
+            self.read(chain, &text, &mut words);
+        });
         words
     }
 
@@ -284,6 +292,9 @@ impl tantivy::tokenizer::Tokenizer for Inner {
 /// The first `max_bytes` of `text` in NFKC, with the Russian ё as е: it is written either way.
 fn normalised(text: &str, max_bytes: usize) -> String {
     let text = &text[..text.floor_char_boundary(max_bytes)];
+    if text.is_ascii() {
+        return text.to_owned();
+    }
     let one_letter = |letter| match letter {
         'ё' => 'е',
         'Ё' => 'Е',

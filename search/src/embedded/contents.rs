@@ -30,7 +30,7 @@ pub(super) struct Entry {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Facts {
     /// `None` where there is no document.
-    kind: Option<DocumentKind>,
+    pub(super) kind: Option<DocumentKind>,
     pub(super) analyser: Option<Analyser>,
     pub(super) in_stock: bool,
     price: Option<i64>,

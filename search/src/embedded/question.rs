@@ -1,6 +1,9 @@
 //! What a query asks for, in words of the index: stems, what a typo may stand for, words written apart or together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError},
+};
 
 use doorstep_core::search::SearchQuery;
 use tantivy::{Term, query::FuzzyTermQuery};
@@ -35,25 +38,24 @@ pub(super) struct Question {
 }
 
 impl Question {
-    /// Reads `query` for documents of the `analysers`.
+    /// Reads `query` for documents of the analysers `own`; `all` are those of the whole index.
     pub(super) fn read(
         query: &SearchQuery,
-        analysers: &BTreeSet<Analyser>,
+        own: &BTreeSet<Analyser>,
+        all: &BTreeSet<Analyser>,
         index: &Words<'_>,
         synonyms: &Synonyms,
     ) -> Result<Self, StorageError> {
         let asked = query.language.as_ref().map(Analyser::of);
-        let mut read: BTreeMap<Analyser, Vec<Word>> = BTreeMap::new();
-        for analyser in analysers {
-            if asked.is_none_or(|asked| asked == *analyser) {
-                let mut words = analyser.asked_words(&query.text);
-                let mut seen = BTreeSet::new();
-                words.retain(|word| seen.insert(word.term.clone()));
-                words.truncate(MAX_WORDS);
-                read.insert(*analyser, words);
-            }
+        let read: BTreeMap<Analyser, Vec<Word>> = own
+            .iter()
+            .filter(|analyser| asked.is_none_or(|asked| asked == **analyser))
+            .map(|analyser| (*analyser, different_words(*analyser, &query.text)))
+            .collect();
+        let mut unknown = unknown(&read, index)?;
+        if asked.is_none() {
+            keep_unknown(&mut unknown, all.difference(own), &query.text, index)?;
         }
-        let unknown = unknown(&read, index)?;
         let mut question = Self::default();
         for (analyser, words) in read {
             let synonyms = synonyms.of(analyser, &words);
@@ -72,6 +74,14 @@ impl Question {
     }
 }
 
+fn different_words(analyser: Analyser, text: &str) -> Vec<Word> {
+    let mut words = analyser.asked_words(text);
+    let mut seen = BTreeSet::new();
+    words.retain(|word| seen.insert(word.term.clone()));
+    words.truncate(MAX_WORDS);
+    words
+}
+
 /// The positions of words that are neither a stop word nor held by a document in any of the languages.
 fn unknown(
     read: &BTreeMap<Analyser, Vec<Word>>,
@@ -85,6 +95,28 @@ fn unknown(
     }
     let everywhere = |(position, languages)| (languages == read.len()).then_some(position);
     Ok(unknown.into_iter().filter_map(everywhere).collect())
+}
+
+/// Drops the positions of words that one of `others` knows: they are words of another language, and no typos.
+fn keep_unknown<'a>(
+    unknown: &mut BTreeSet<usize>,
+    others: impl Iterator<Item = &'a Analyser>,
+    text: &str,
+    index: &Words<'_>,
+) -> Result<(), StorageError> {
+    for analyser in others {
+        if unknown.is_empty() {
+            break;
+        }
+        let mut not_held = BTreeSet::new();
+        for word in different_words(*analyser, text) {
+            if unknown.contains(&word.position) && !index.hold(&word.term)? {
+                not_held.insert(word.position);
+            }
+        }
+        unknown.retain(|position| not_held.contains(position));
+    }
+    Ok(())
 }
 
 fn wanted(
@@ -119,8 +151,8 @@ fn wanted(
         }
         if unknown.contains(&word.position) && terms.len() == 1 {
             if word.letters >= MIN_TYPO_LETTERS {
-                let corrections = corrections(&word.term, index)?.into_iter();
-                terms.extend(corrections.map(|term| (term, CORRECTION)));
+                let corrections = corrections(&word.term, index)?;
+                terms.extend(corrections.iter().map(|term| (term.clone(), CORRECTION)));
             }
             if terms.len() == 1
                 && let Some(parts) = parts(analyser, word, index)?
@@ -187,18 +219,29 @@ fn parts(
     Ok(best.map(|(_, parts)| parts))
 }
 
-/// Words of the index one edit away, the most frequent first.
-fn corrections(term: &str, index: &Words<'_>) -> Result<Vec<String>, StorageError> {
+/// Words of the index one edit away, the most frequent first. The walk through all words costs more than the rest of a
+/// search, and customers' words come again.
+fn corrections(term: &str, index: &Words<'_>) -> Result<Arc<[String]>, StorageError> {
+    let known = || {
+        let known = index.corrections.lock();
+        known.unwrap_or_else(PoisonError::into_inner)
+    };
+    if let Some(found) = known().get(term) {
+        return Ok(Arc::clone(found));
+    }
+    let found: Arc<[String]> = near(term, index)?.into();
+    known().put(term.to_owned(), Arc::clone(&found));
+    Ok(found)
+}
+
+fn near(term: &str, index: &Words<'_>) -> Result<Vec<String>, StorageError> {
     let near = FuzzyTermQuery::new(Term::from_field_text(index.fields.title, term), 1, true);
     let near = near.automaton()?;
     let mut found = BTreeSet::new();
-    for field in index.fields.words() {
-        for reader in index.searcher.segment_readers() {
-            let words = reader.inverted_index(field)?;
-            let mut terms = words.terms().search(&near).into_stream()?;
-            while terms.advance() {
-                found.insert(String::from_utf8_lossy(terms.key()).into_owned());
-            }
+    for dictionary in index.dictionaries {
+        let mut terms = dictionary.terms().search(&near).into_stream()?;
+        while terms.advance() {
+            found.insert(String::from_utf8_lossy(terms.key()).into_owned());
         }
     }
     let mut counted = Vec::with_capacity(found.len());

@@ -1,12 +1,12 @@
 //! One state of the index, and the search over it. A write makes a new one; searches under way keep theirs.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use doorstep_core::search::{SearchHit, SearchQuery};
+use doorstep_core::search::{DocumentKind, SearchHit, SearchQuery};
 use lru::LruCache;
 use tantivy::{DocAddress, DocSet, Searcher, TERMINATED, Term, schema::IndexRecordOption};
 
@@ -15,7 +15,7 @@ use super::{
     question::Question,
     storage::{self, Fields, Shown, Storage, StorageError},
     vectors::Asked,
-    words::{REMOVED, Scores, Words},
+    words::{Dictionary, REMOVED, Scores, Words},
 };
 use crate::{
     analysis::Analyser,
@@ -30,6 +30,9 @@ const MIN_DEPTH: usize = 200;
 /// How many documents are kept as hits show them, a few kilobytes each. The compiler proves that it is not zero.
 const RECENT: NonZeroUsize = NonZeroUsize::new(512).unwrap();
 
+/// For so many words that no document has it is remembered which are near. The compiler proves that it is not zero.
+const CORRECTIONS: NonZeroUsize = NonZeroUsize::new(2048).unwrap();
+
 /// One state of the index.
 pub(super) struct Snapshot {
     pub(super) contents: Contents,
@@ -41,8 +44,14 @@ pub(super) struct Snapshot {
     pub(super) numbers: Vec<Arc<Vec<u32>>>,
     /// The mean length of each searched field.
     means: [f32; 4],
-    /// How the documents are read.
-    analysers: BTreeSet<Analyser>,
+    /// The words of each segment's fields.
+    dictionaries: Vec<Dictionary>,
+    /// How the documents of each kind are read.
+    analysers: Vec<(DocumentKind, BTreeSet<Analyser>)>,
+    /// How any of them are.
+    all_analysers: BTreeSet<Analyser>,
+    /// What words are near to those that no document has.
+    corrections: Mutex<LruCache<String, Arc<[String]>>>,
     /// Documents that were hits not long ago: reading one from the disk costs more than finding it.
     recent: Mutex<LruCache<usize, Arc<Shown>>>,
 }
@@ -85,9 +94,11 @@ impl Snapshot {
             }
             numbers.push(Arc::new(alive));
         }
-        let analysers = contents.iter().filter_map(|(_, facts)| facts.analyser);
+        let analysers = analysers(&contents);
         Ok(Self {
-            analysers: analysers.collect(),
+            all_analysers: analysers.iter().flat_map(|(_, own)| own).copied().collect(),
+            analysers,
+            dictionaries: Dictionary::open(&searcher, fields, &numbers)?,
             means: Words::means(&searcher, fields)?,
             contents,
             searcher,
@@ -95,6 +106,7 @@ impl Snapshot {
             addresses,
             numbers,
             recent: Mutex::new(LruCache::new(RECENT)),
+            corrections: Mutex::new(LruCache::new(CORRECTIONS)),
         })
     }
 
@@ -108,7 +120,8 @@ impl Snapshot {
         let conditions = Conditions::new(query, &self.contents, self.having(query)?);
         let asked = self.comparable(query);
         let words = self.words();
-        let question = Question::read(query, &self.analysers, &words, synonyms)?;
+        let own = self.analysers_of(query.kind);
+        let question = Question::read(query, own, &self.all_analysers, &words, synonyms)?;
         let mut found = Found {
             scores: Scores::new(self.contents.numbers()),
             question,
@@ -152,21 +165,42 @@ impl Snapshot {
         });
         let best = by_words.first().map_or(0.0, |best| best.1);
         let fusion = Fusion::new(best, possible, by_meaning.is_some());
+        let mut similarities: HashMap<usize, f32> = by_meaning.iter().flatten().copied().collect();
+        self.compare_others(&by_words, found, &mut similarities);
         // Each document of either list with both of its scores.
         let candidates: BTreeSet<usize> = by_words
             .iter()
-            .chain(by_meaning.iter().flatten())
             .map(|(number, _)| *number)
+            .chain(similarities.keys().copied())
             .collect();
         let mut fused = Best::new(limit);
         for number in candidates {
-            let similarity = self.similarity(number, found);
+            let similarity = similarities.get(&number).copied();
             fused.offer(
                 number,
                 fusion.score(self.by_words(number, found), similarity),
             );
         }
         Ok(fused.sorted())
+    }
+
+    /// Adds the similarities of `documents` that are not known yet.
+    fn compare_others(
+        &self,
+        documents: &[Scored],
+        found: &Found,
+        similarities: &mut HashMap<usize, f32>,
+    ) {
+        let Some(asked) = &found.asked else {
+            return;
+        };
+        let numbers = documents.iter().map(|(number, _)| *number);
+        let others: Vec<usize> = numbers
+            .filter(|number| !similarities.contains_key(number))
+            .collect();
+        let compared = self.contents.vectors.similarities(&others, asked);
+        let compared = others.into_iter().zip(compared);
+        similarities.extend(compared.filter_map(|(number, value)| Some((number, value?))));
     }
 
     fn by_words(&self, number: usize, found: &Found) -> f32 {
@@ -184,11 +218,17 @@ impl Snapshot {
         self.contents.vectors.similarity(number, asked)
     }
 
+    fn analysers_of(&self, kind: DocumentKind) -> &BTreeSet<Analyser> {
+        const NONE: &BTreeSet<Analyser> = &BTreeSet::new();
+        let own = self.analysers.iter().find(|(own, _)| *own == kind);
+        own.map_or(NONE, |(_, analysers)| analysers)
+    }
+
     fn words(&self) -> Words<'_> {
         Words {
-            searcher: &self.searcher,
+            dictionaries: &self.dictionaries,
             fields: self.fields,
-            numbers: &self.numbers,
+            corrections: &self.corrections,
             means: self.means,
             count: self.contents.len(),
         }
@@ -293,6 +333,21 @@ impl Snapshot {
     fn recent(&self) -> MutexGuard<'_, LruCache<usize, Arc<Shown>>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How the documents of each kind are read.
+fn analysers(contents: &Contents) -> Vec<(DocumentKind, BTreeSet<Analyser>)> {
+    let mut analysers: Vec<(DocumentKind, BTreeSet<Analyser>)> = Vec::new();
+    for (_, facts) in contents.iter() {
+        let (Some(kind), Some(analyser)) = (facts.kind, facts.analyser) else {
+            continue;
+        };
+        match analysers.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, own)) => drop(own.insert(analyser)),
+            None => analysers.push((kind, BTreeSet::from([analyser]))),
+        }
+    }
+    analysers
 }
 
 /// What a query found before the best are chosen.

@@ -120,7 +120,17 @@ impl Vectors {
         self.row(number).is_some()
     }
 
+    /// The cosines of some documents, in their order; `None` for one without vector.
+    pub(super) fn similarities(&self, numbers: &[usize], asked: &Asked) -> Vec<Option<f32>> {
+        Arch::new().dispatch(Comparison {
+            vectors: self,
+            asked,
+            numbers,
+        })
+    }
+
     /// The cosine; `None` for a document without vector.
+    #[inline(always)]
     pub(super) fn similarity(&self, number: usize, asked: &Asked) -> Option<f32> {
         let (coarse, fine, step) = self.row(number)?;
         Some(exact_dot(coarse, fine, &asked.exact) * step)
@@ -142,15 +152,17 @@ impl Vectors {
             limit: limit * RERANKED,
             allowed,
         });
+        let numbers: Vec<usize> = best.into_iter().map(|(number, _)| number).collect();
         let mut exact = Best::new(limit);
-        for (number, _) in best {
-            if let Some(similarity) = self.similarity(number, asked) {
-                exact.offer(number, similarity);
+        for (number, similarity) in numbers.iter().zip(self.similarities(&numbers, asked)) {
+            if let Some(similarity) = similarity {
+                exact.offer(*number, similarity);
             }
         }
         exact.sorted()
     }
 
+    #[inline(always)]
     fn row(&self, number: usize) -> Option<(&[i8], &[i8], f32)> {
         let block = self.blocks.get(number / BLOCK)?;
         let place = number % BLOCK;
@@ -191,6 +203,26 @@ impl<F: Fn(usize) -> bool> NullaryFnOnce for Scan<'_, F> {
     }
 }
 
+/// Exact comparisons, compiled as [`Scan`] is.
+struct Comparison<'a> {
+    vectors: &'a Vectors,
+    asked: &'a Asked,
+    numbers: &'a [usize],
+}
+
+impl NullaryFnOnce for Comparison<'_> {
+    type Output = Vec<Option<f32>>;
+
+    #[inline(always)]
+    fn call(self) -> Vec<Option<f32>> {
+        let mut similarities = Vec::with_capacity(self.numbers.len());
+        for number in self.numbers {
+            similarities.push(self.vectors.similarity(*number, self.asked));
+        }
+        similarities
+    }
+}
+
 /// Fine steps in a coarse one.
 const FINE: f32 = 254.0;
 
@@ -207,6 +239,7 @@ fn whole(steps: f32) -> i8 {
     steps.round() as i8
 }
 
+#[inline(always)]
 fn value(coarse: i8, fine: i8) -> f32 {
     f32::from(coarse) + f32::from(fine) / FINE
 }
@@ -219,6 +252,7 @@ fn coarse_dot(left: &[i8], right: &[i8]) -> i32 {
         .sum()
 }
 
+#[inline(always)]
 fn exact_dot(coarse: &[i8], fine: &[i8], asked: &[f32]) -> f32 {
     let (coarse, coarse_rest) = coarse.as_chunks::<LANES>();
     let (fine, fine_rest) = fine.as_chunks::<LANES>();

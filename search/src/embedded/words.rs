@@ -1,8 +1,13 @@
 //! Ranking by words: BM25 over fields of different weight.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use tantivy::{DocSet, Searcher, TERMINATED, Term, postings::Postings, schema::IndexRecordOption};
+use lru::LruCache;
+
+use tantivy::{
+    DocSet, InvertedIndexReader, Searcher, TERMINATED, fieldnorm::FieldNormReader,
+    postings::Postings, schema::IndexRecordOption, termdict::TermDictionary,
+};
 
 use super::storage::{Fields, StorageError};
 use crate::ranking::{K1, WEIGHTS, idf};
@@ -17,12 +22,53 @@ pub(super) struct Wanted {
     pub(super) terms: Vec<(String, f32)>,
 }
 
+/// The words of one field of one segment.
+pub(super) struct Dictionary {
+    /// The field's place among those that are searched.
+    place: usize,
+    index: Arc<InvertedIndexReader>,
+    /// How many words each document has in the field.
+    lengths: FieldNormReader,
+    /// The numbers of the segment's documents, [`REMOVED`] for those that are gone.
+    numbers: Arc<Vec<u32>>,
+}
+
+impl Dictionary {
+    /// All that hold words; `numbers` are those of each segment's documents. They stay open, because opening one takes
+    /// longer than looking up a word.
+    pub(super) fn open(
+        searcher: &Searcher,
+        fields: Fields,
+        numbers: &[Arc<Vec<u32>>],
+    ) -> Result<Vec<Self>, StorageError> {
+        let mut dictionaries = Vec::new();
+        for (segment, numbers) in searcher.segment_readers().iter().zip(numbers) {
+            for (place, field) in fields.words().into_iter().enumerate() {
+                let index = segment.inverted_index(field)?;
+                if index.terms().num_terms() > 0 {
+                    dictionaries.push(Self {
+                        place,
+                        index,
+                        lengths: segment.get_fieldnorms_reader(field)?,
+                        numbers: Arc::clone(numbers),
+                    });
+                }
+            }
+        }
+        Ok(dictionaries)
+    }
+
+    pub(super) fn terms(&self) -> &TermDictionary {
+        self.index.terms()
+    }
+}
+
 /// The words of the index.
 pub(super) struct Words<'a> {
-    pub(super) searcher: &'a Searcher,
+    pub(super) dictionaries: &'a [Dictionary],
     pub(super) fields: Fields,
-    /// The numbers of the documents of each segment, [`REMOVED`] for those that are gone.
-    pub(super) numbers: &'a [Arc<Vec<u32>>],
+    /// What was found to be near to words that no document has.
+    pub(super) corrections: &'a Mutex<LruCache<String, Arc<[String]>>>,
     /// The mean length of each field.
     pub(super) means: [f32; 4],
     /// How many documents there are.
@@ -93,11 +139,9 @@ impl Words<'_> {
     /// In how many fields of documents the word is, those of removed documents included.
     pub(super) fn frequency(&self, term: &str) -> Result<u32, StorageError> {
         let mut frequency = 0;
-        for field in self.fields.words() {
-            let term = Term::from_field_text(field, term);
-            for segment in self.searcher.segment_readers() {
-                frequency += segment.inverted_index(field)?.doc_freq(&term)?;
-            }
+        for dictionary in self.dictionaries {
+            let found = dictionary.terms().get(term.as_bytes())?;
+            frequency += found.map_or(0, |found| found.doc_freq);
         }
         Ok(frequency)
     }
@@ -139,34 +183,31 @@ impl Words<'_> {
         found: &mut Vec<u32>,
     ) -> Result<(), StorageError> {
         let mut own: Vec<u32> = Vec::new();
-        for (place, field) in self.fields.words().into_iter().enumerate() {
-            let (field_weight, length_counts) = WEIGHTS[place];
-            let term = Term::from_field_text(field, term);
-            for (segment, numbers) in self.searcher.segment_readers().iter().zip(self.numbers) {
-                let index = segment.inverted_index(field)?;
-                let Some(mut postings) =
-                    index.read_postings(&term, IndexRecordOption::WithFreqs)?
-                else {
-                    continue;
-                };
-                let lengths = segment.get_fieldnorms_reader(field)?;
-                let per_mention = |length: u32| {
-                    let relative = length as f32 / self.means[place];
-                    field_weight / (1.0 - length_counts + length_counts * relative)
-                };
-                let mut document = postings.doc();
-                while document != TERMINATED {
-                    let number = numbers[document as usize];
-                    if number != REMOVED {
-                        let frequency = &mut scores.frequencies[number as usize];
-                        if *frequency == 0.0 {
-                            own.push(number);
-                        }
-                        let mentions = postings.term_freq() as f32;
-                        *frequency += mentions * per_mention(lengths.fieldnorm(document));
+        for dictionary in self.dictionaries {
+            let Some(found) = dictionary.terms().get(term.as_bytes())? else {
+                continue;
+            };
+            let (field_weight, length_counts) = WEIGHTS[dictionary.place];
+            let mean = self.means[dictionary.place];
+            let per_mention = |length: u32| {
+                let relative = length as f32 / mean;
+                field_weight / (1.0 - length_counts + length_counts * relative)
+            };
+            let mut postings = dictionary
+                .index
+                .read_postings_from_terminfo(&found, IndexRecordOption::WithFreqs)?;
+            let mut document = postings.doc();
+            while document != TERMINATED {
+                let number = dictionary.numbers[document as usize];
+                if number != REMOVED {
+                    let frequency = &mut scores.frequencies[number as usize];
+                    if *frequency == 0.0 {
+                        own.push(number);
                     }
-                    document = postings.advance();
+                    let mentions = postings.term_freq() as f32;
+                    *frequency += mentions * per_mention(dictionary.lengths.fieldnorm(document));
                 }
+                document = postings.advance();
             }
         }
         for number in own {
