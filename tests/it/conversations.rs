@@ -82,6 +82,84 @@ async fn a_product_question_is_answered_with_cards_that_carry_the_price_and_stoc
     );
 }
 
+/// Titles and prices of the cards of an answer.
+fn offers(reply: &Reply) -> Vec<(String, f64)> {
+    let offer = |card: &serde_json::Value| {
+        let price = card["price"].as_str().unwrap();
+        let amount: String = price
+            .chars()
+            .filter(|c| c.is_ascii_digit() || *c == '.')
+            .collect();
+        (
+            card["title"].as_str().unwrap().to_owned(),
+            amount.parse().unwrap(),
+        )
+    };
+    reply.cards().into_iter().map(offer).collect()
+}
+
+#[tokio::test]
+async fn what_is_said_of_products_just_shown_is_understood() {
+    let (_, mut conversation) = talk("en").await;
+    let shown = offers(&conversation.ask("Do you have tents?").await);
+    assert!(shown.len() > 2, "{shown:?}");
+    let second = conversation.ask("tell me about the second one").await;
+    assert!(second.text().starts_with(&shown[1].0), "{}", second.text());
+    let third = conversation.ask("and the third?").await;
+    assert!(third.text().starts_with(&shown[2].0), "{}", third.text());
+
+    let cheaper = offers(&conversation.ask("cheaper please").await);
+    assert!(!cheaper.is_empty());
+    assert!(
+        cheaper.iter().all(|(_, price)| *price < shown[2].1),
+        "{cheaper:?} for less than {:?}",
+        shown[2]
+    );
+    let alike = conversation.ask("something like the first one").await;
+    let others = offers(&alike);
+    assert!(!others.is_empty(), "{}", alike.text());
+    assert!(
+        others.iter().all(|(title, _)| *title != cheaper[0].0),
+        "{others:?} are to be like {:?}",
+        cheaper[0]
+    );
+
+    conversation.ask("show me rain jackets").await;
+    let narrower = offers(&conversation.ask("what about under 100 euros?").await);
+    assert!(!narrower.is_empty());
+    assert!(
+        narrower
+            .iter()
+            .all(|(title, price)| *price <= 100.0 && !title.contains("Tent")),
+        "{narrower:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_named_product_is_told_of_and_help_is_given() {
+    let (_, mut conversation) = talk("en").await;
+    let help = conversation.ask("what can you do?").await;
+    help.assert_says(&["where your order is"]);
+    let price = conversation
+        .ask("how much is the Kolmar Rain Jacket?")
+        .await;
+    price.assert_says(&["129.90"]);
+}
+
+#[tokio::test]
+async fn who_has_no_order_number_is_not_left_alone() {
+    let (_, mut conversation) = talk("es").await;
+    conversation.ask("¿Dónde está mi pedido?").await;
+    // The address is kept, and not called a wrong number.
+    let asked = conversation
+        .ask("mi correo es marta.ruiz@example.com")
+        .await;
+    asked.assert_says(&["número de pedido"]);
+    asked.assert_hides(&["no parece", "Correos"]);
+    let told = conversation.ask("10234").await;
+    told.assert_says(&["Correos"]);
+}
+
 #[tokio::test]
 async fn an_order_is_told_after_the_second_factor_and_not_before() {
     let (_, mut conversation) = talk("en").await;

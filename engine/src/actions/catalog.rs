@@ -158,24 +158,36 @@ struct CatalogWords {
     vector: Option<Vec<f32>>,
 }
 
-/// Somebody who writes another language than the catalog's is translated, as far as the words are known, and the model
-/// reads the translation: it knows English best.
+/// The words of a message. Somebody who writes another language than the catalog's is translated, as far as the words are
+/// known, and the model reads the translation: it knows English best.
 async fn catalog_words(call: &Call<'_>, text: &str) -> CatalogWords {
+    match translated(call, text) {
+        Some(text) => read(call, text).await,
+        None => CatalogWords {
+            text: text.to_owned(),
+            vector: call.scene.understanding.vector.clone(),
+        },
+    }
+}
+
+fn translated(call: &Call<'_>, text: &str) -> Option<String> {
     let parts = call.scene.parts;
     let catalog = &parts.shop_profile.default_language;
     let language = call.scene.language;
     let glossary = parts.templates.glossary();
-    let translated = (!language.matches(catalog))
+    (!language.matches(catalog))
         .then(|| glossary.translate(text, language, catalog))
-        .flatten();
-    let Some(text) = translated else {
-        return CatalogWords {
-            text: text.to_owned(),
-            vector: call.scene.understanding.vector.clone(),
-        };
-    };
+        .flatten()
+}
+
+async fn read(call: &Call<'_>, text: String) -> CatalogWords {
     // Without a vector the words alone decide.
-    let read = parts.nlu.embed(std::slice::from_ref(&text)).await;
+    let read = call
+        .scene
+        .parts
+        .nlu
+        .embed(std::slice::from_ref(&text))
+        .await;
     let vector = match read {
         Ok(mut vectors) => vectors.pop(),
         Err(error) => {
@@ -186,7 +198,7 @@ async fn catalog_words(call: &Call<'_>, text: &str) -> CatalogWords {
     CatalogWords { text, vector }
 }
 
-/// Products of the index that have to do with `text`, best first.
+/// Products of the index that have to do with the message's `text`, best first.
 pub(super) async fn search(
     call: &Call<'_>,
     text: &str,
@@ -194,6 +206,18 @@ pub(super) async fn search(
     limit: usize,
 ) -> Result<Vec<SearchHit>, PortError> {
     let words = catalog_words(call, text).await;
+    search_words(call, words, filters, limit).await
+}
+
+/// As [`search`], for words that are not the message's.
+pub(super) async fn search_anew(
+    call: &Call<'_>,
+    text: &str,
+    filters: SearchFilters,
+    limit: usize,
+) -> Result<Vec<SearchHit>, PortError> {
+    let text = translated(call, text).unwrap_or_else(|| text.to_owned());
+    let words = read(call, text).await;
     search_words(call, words, filters, limit).await
 }
 
@@ -261,6 +285,15 @@ pub(super) async fn offers_of(
     offers(call, &ids).await
 }
 
+/// What "it" means from now on. Of several that were shown, "the second one" stays the second.
+pub(super) fn speak_of(call: &mut Call<'_>, offer: &Offer) {
+    let id = &offer.product.id;
+    if !call.memory.products.contains(id) {
+        call.memory.products = vec![id.clone()];
+    }
+    call.memory.product = Some(id.clone());
+}
+
 /// Which product a message means.
 pub(super) enum Meant {
     /// This one.
@@ -288,7 +321,7 @@ pub(super) async fn meant(call: &Call<'_>) -> Result<Meant, PortError> {
         return Ok(Meant::One(Box::new(found.swap_remove(place))));
     }
     if slot.is_none()
-        && let Some(last) = call.memory.products.first()
+        && let Some(last) = call.memory.spoken_of()
         && let Some(offer) = offers(call, std::slice::from_ref(last)).await?.pop()
     {
         return Ok(Meant::One(Box::new(offer)));
@@ -389,6 +422,11 @@ pub(super) fn max_price(call: &Call<'_>) -> Option<Money> {
 /// The least, likewise.
 pub(super) fn min_price(call: &Call<'_>) -> Option<Money> {
     price_of(call, EntityKind::MinPrice)
+}
+
+/// An amount of the shop's currency.
+pub(super) fn money(call: &Call<'_>, minor: i64) -> Money {
+    Money::new(minor, call.scene.parts.shop_profile.currency)
 }
 
 fn price_of(call: &Call<'_>, kind: EntityKind) -> Option<Money> {

@@ -97,7 +97,7 @@ fn tell(call: &mut Call<'_>, offer: &Offer) -> Outcome {
         0 => "sold_out",
         _ => "in_stock",
     };
-    call.memory.products = vec![offer.product.id.clone()];
+    catalog::speak_of(call, offer);
     Outcome {
         cards: vec![catalog::card(call, offer, shown_size)],
         sources: vec![call.shop_source()],

@@ -42,7 +42,7 @@ impl Action for DescribeProduct {
     async fn run(&self, call: &mut Call<'_>) -> Outcome {
         match catalog::meant(call).await {
             Ok(Meant::One(offer)) => {
-                call.memory.products = vec![offer.product.id.clone()];
+                catalog::speak_of(call, &offer);
                 Outcome {
                     cards: vec![catalog::card(call, &offer, None)],
                     sources: vec![call.shop_source()],

@@ -158,6 +158,7 @@ impl<'a> Answer<'a> {
             self.use_carried(flow, &mut frame);
         }
         self.suppose_order(flow, &mut frame);
+        self.suppose_product(flow, &mut frame);
         frame.slots.extend(start.slots);
         self.take_over_wishes(&mut frame);
         self.run(flow, frame).await;
@@ -329,22 +330,31 @@ impl<'a> Answer<'a> {
         self.replies.push(Content::text(text));
     }
 
+    /// Asks the question in hand once more. Who gave something else that is needed is not told that it does not fit.
     fn ask_again(&mut self) {
-        let Some(frame) = self.memory.frames.last_mut() else {
+        let Some(mut frame) = self.memory.frames.pop() else {
             return self.fall_back();
         };
-        frame.retries += 1;
+        let Some(flow) = self.scene.parts.flows.get(&frame.flow) else {
+            return self.fall_back();
+        };
+        let known = frame.slots.clone();
+        self.volunteer(flow, &mut frame, None);
+        let told_more = frame.slots != known;
+        if !told_more {
+            frame.retries += 1;
+        }
         if frame.retries > MAX_RETRIES {
-            self.memory.frames.pop();
             return self.offer_person();
         }
-        let flow = self.scene.parts.flows.get(&frame.flow);
-        let asked = frame.asked.clone().unwrap_or_default();
-        let reply = flow
-            .and_then(|flow| flow.slot(&asked))
-            .and_then(|slot| slot.retry.as_ref().or(slot.ask.as_ref()));
+        let asked = frame.asked.as_deref().and_then(|asked| flow.slot(asked));
+        let reply = asked.and_then(|slot| match told_more {
+            true => slot.ask.as_ref(),
+            false => slot.retry.as_ref().or(slot.ask.as_ref()),
+        });
+        self.memory.frames.push(frame);
         match reply {
-            Some(reply) => self.say(reply),
+            Some(reply) => self.say_beside_person(reply),
             None => self.fall_back(),
         }
     }
@@ -409,8 +419,13 @@ impl<'a> Answer<'a> {
     }
 
     fn offer_person(&mut self) {
+        self.say_beside_person(replies::OFFER_PERSON);
+    }
+
+    /// Says it, with a button to a person.
+    fn say_beside_person(&mut self, reply: &str) {
         let facts = self.scene.session_facts();
-        let text = self.reply(replies::OFFER_PERSON, &facts);
+        let text = self.reply(reply, &facts);
         self.replies.push(Content {
             text,
             buttons: vec![self.person_button()],

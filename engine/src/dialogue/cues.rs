@@ -66,6 +66,53 @@ const START: [&str; 22] = [
     "inizia",
     "inscrever",
 ];
+/// Whole messages that ask what can be asked.
+const HELP: [&str; 44] = [
+    "help",
+    "help me",
+    "menu",
+    "commands",
+    "what can you do",
+    "what can you do for me",
+    "what can i ask",
+    "what can i ask you",
+    "how can you help",
+    "how can you help me",
+    "how does this work",
+    "ayuda",
+    "ayúdame",
+    "qué puedes hacer",
+    "que puedes hacer",
+    "qué sabes hacer",
+    "en qué me puedes ayudar",
+    "cómo funciona esto",
+    "ajuda",
+    "o que você pode fazer",
+    "o que podes fazer",
+    "o que sabes fazer",
+    "como pode me ajudar",
+    "aide",
+    "aidez-moi",
+    "que peux-tu faire",
+    "que pouvez-vous faire",
+    "qu'est-ce que tu peux faire",
+    "tu peux faire quoi",
+    "hilfe",
+    "was kannst du",
+    "was kannst du alles",
+    "was können sie",
+    "was kann ich fragen",
+    "wie funktioniert das",
+    "aiuto",
+    "cosa puoi fare",
+    "cosa sai fare",
+    "come funziona",
+    "помощь",
+    "помоги",
+    "что ты умеешь",
+    "что вы умеете",
+    "как это работает",
+];
 /// Beginnings of words that mark a number as an order's, or as another one than before.
 const ORDER: [&str; 15] = [
     "order",
@@ -87,10 +134,7 @@ const ORDER: [&str; 15] = [
 
 /// The intent of a whole message that stops or starts what we send.
 pub(crate) fn preference_intent(text: &str) -> Option<&'static str> {
-    let text = text
-        .trim()
-        .trim_matches(|c: char| c.is_ascii_punctuation() || c == '¡')
-        .to_lowercase();
+    let text = whole(text);
     if STOP.contains(&text.as_str()) {
         Some("stop_messages")
     } else if START.contains(&text.as_str()) {
@@ -98,6 +142,19 @@ pub(crate) fn preference_intent(text: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Whether the whole message asks what can be asked.
+pub(crate) fn asks_for_help(text: &str) -> bool {
+    HELP.contains(&whole(text).as_str())
+}
+
+/// A message without its case, and without punctuation around it.
+fn whole(text: &str) -> String {
+    text.trim()
+        .trim_matches(|c: char| c.is_ascii_punctuation() || matches!(c, '¡' | '¿'))
+        .trim()
+        .to_lowercase()
 }
 
 /// Whether a number in the text is called an order's.
@@ -142,6 +199,13 @@ mod tests {
             assert_eq!(preference_intent(stop), Some("stop_messages"), "{stop}");
             assert_eq!(preference_intent(start), Some("start_messages"), "{start}");
         }
+    }
+
+    #[test]
+    fn help_is_asked_for_by_a_whole_message() {
+        assert!(asks_for_help("What can you do?"));
+        assert!(asks_for_help("¿Qué puedes hacer?"));
+        assert!(!asks_for_help("help me find a tent"));
     }
 
     #[test]

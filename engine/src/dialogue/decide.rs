@@ -3,9 +3,10 @@
 use doorstep_core::understanding::{EntityKind, ScoredIntent};
 
 use super::{
-    Scene,
+    Scene, cues,
     memory::{Frame, Memory},
     press::Press,
+    shown::{self, FollowUp},
     slots::Reading,
 };
 use crate::flows::{Flow, SlotKind};
@@ -61,7 +62,7 @@ impl Start {
 }
 
 /// What the model makes of a message alone.
-enum Guess<'a> {
+pub(super) enum Guess<'a> {
     /// The flow, and the intent that leads there.
     Sure(&'a Flow, &'a str),
     /// As [`Guess::Sure`], more than once and in order; the flows differ.
@@ -91,6 +92,8 @@ pub(crate) fn decide(scene: &Scene<'_>, memory: &Memory, press: Option<&Press>) 
         .or_else(|| answer_to_offer(scene, memory))
         .or_else(|| correction(scene, memory))
         .or_else(|| bare_entity(scene))
+        .or_else(|| of_shown(scene, memory))
+        .or_else(|| help(scene))
         .unwrap_or_else(|| of_guess(scene))
 }
 
@@ -228,6 +231,26 @@ fn bare_entity(scene: &Scene<'_>) -> Option<Intention> {
     })
 }
 
+/// More of what was shown, or about one of it.
+fn of_shown(scene: &Scene<'_>, memory: &Memory) -> Option<Intention> {
+    let intent = match shown::follow_up(scene, memory)? {
+        FollowUp::This => "product_question",
+        FollowUp::Like(_) | FollowUp::Cheaper | FollowUp::Narrower => "product_search",
+    };
+    let flow = scene.parts.flows.of_intent(intent)?;
+    Some(Intention::Start(Start::new(flow, intent)))
+}
+
+/// Who asks what they can ask is greeted once more: the greeting says it.
+fn help(scene: &Scene<'_>) -> Option<Intention> {
+    let is_sure = matches!(guess(scene), Guess::Sure(..) | Guess::Several(_));
+    if is_sure || !cues::asks_for_help(&scene.waiting.text) {
+        return None;
+    }
+    let flow = scene.parts.flows.of_intent("greeting")?;
+    Some(Intention::Start(Start::new(flow, "greeting")))
+}
+
 fn of_guess(scene: &Scene<'_>) -> Intention {
     match guess(scene) {
         Guess::Sure(flow, intent) => Intention::Start(Start::new(flow, intent)),
@@ -261,8 +284,9 @@ fn says(scene: &Scene<'_>, intent: &str) -> bool {
 /// | is plausible | is further away, or there is none | unsure: it is offered |
 /// | is not even plausible | | unknown |
 ///
-/// A message that asks for several things shares its confidence among them, so they are accepted together.
-fn guess<'a>(scene: &'a Scene<'_>) -> Guess<'a> {
+/// A message that asks for several things shares its confidence among them, so they are accepted together. Where it names a
+/// product of the catalog, flows about a product need only be plausible, and are not held against each other.
+pub(super) fn guess<'a>(scene: &'a Scene<'_>) -> Guess<'a> {
     if let Some(guess) = several(scene) {
         return guess;
     }
@@ -275,6 +299,10 @@ fn guess<'a>(scene: &'a Scene<'_>) -> Guess<'a> {
         {
             flows.push((flow, intent));
         }
+        // They come by their confidence, and only the first two count.
+        if flows.len() == 2 {
+            break;
+        }
     }
     let Some(&(best, intent)) = flows.first() else {
         return Guess::Unknown;
@@ -286,17 +314,20 @@ fn guess<'a>(scene: &'a Scene<'_>) -> Guess<'a> {
     let lead = flows
         .get(1)
         .map_or(1.0, |(_, second)| intent.confidence - second.confidence);
-    let is_close = lead < scene.parts.margin;
-    if intent.confidence >= accept && !is_close {
+    let plausible = accept * PLAUSIBLE;
+    let names_product = scene.understanding.entity(EntityKind::Product).is_some();
+    let is_about_it = |flow: &Flow| names_product && flow.slot_of(SlotKind::Product).is_some();
+    let is_close = lead < scene.parts.margin
+        && !(is_about_it(best) && flows.get(1).is_some_and(|(second, _)| is_about_it(second)));
+    let needed = if is_about_it(best) { plausible } else { accept };
+    if intent.confidence >= needed && !is_close {
         return Guess::Sure(best, &intent.name);
     }
-    let plausible = accept * PLAUSIBLE;
     if intent.confidence < plausible {
         return Guess::Unknown;
     }
     let likely = flows
         .iter()
-        .take(2)
         .enumerate()
         .filter(|(place, (_, intent))| *place == 0 || intent.confidence >= plausible * PLAUSIBLE)
         .map(|(_, (flow, _))| *flow)

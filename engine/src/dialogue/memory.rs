@@ -41,10 +41,40 @@ pub struct Memory {
     pub(crate) locked_until: Option<Timestamp>,
     /// Products last shown, best first.
     pub(crate) products: Vec<String>,
+    /// The one of them that was spoken of last; else the first is meant.
+    pub(crate) product: Option<String>,
+    /// What was searched for last, for "cheaper" and "in blue?".
+    pub(crate) search: Option<Search>,
     /// Whether the customer was told that their messages reach a person.
     pub(crate) acknowledged: bool,
     /// The last lines of both sides, oldest first.
     pub(crate) lines: Vec<Line>,
+}
+
+/// A search for products.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Search {
+    /// The words.
+    pub(crate) text: String,
+    /// The most it may cost, in minor units of the shop's currency.
+    pub(crate) max_price: Option<i64>,
+    /// The least.
+    pub(crate) min_price: Option<i64>,
+    /// The size it must come in, if anything does.
+    pub(crate) size: Option<String>,
+}
+
+impl Search {
+    /// The same with what was said since.
+    pub(crate) fn narrowed_by(&self, said: Self) -> Self {
+        Self {
+            text: format!("{} {}", self.text, said.text).trim().to_owned(),
+            max_price: said.max_price.or(self.max_price),
+            min_price: said.min_price.or(self.min_price),
+            size: said.size.or_else(|| self.size.clone()),
+        }
+    }
 }
 
 /// A flow in hand.
@@ -110,6 +140,11 @@ impl Memory {
             lines: self.lines,
             ..Self::default()
         }
+    }
+
+    /// The product that "it" means.
+    pub(crate) fn spoken_of(&self) -> Option<&String> {
+        self.product.as_ref().or(self.products.first())
     }
 
     /// The flow that waits for an answer to its question, with the question's slot.

@@ -8,6 +8,7 @@
 //! | `slots` | which value a message gives a slot |
 //! | `decide` | what a message means here: an answer, a correction, another wish, or nothing we know |
 //! | `act` | runs the flow and says what follows |
+//! | `shown` | what a message says of the products that were shown last |
 //! | `wishes` | several wishes in one message, and what it names for them |
 //! | `speak` | from the names of replies to what is said |
 //! | `handover` | what a person is told who takes over |
@@ -21,6 +22,7 @@ mod language;
 pub mod memory;
 pub mod press;
 pub(crate) mod replies;
+pub(crate) mod shown;
 mod slots;
 mod speak;
 mod wishes;

@@ -151,7 +151,7 @@ impl Reading<'_> {
             .to_owned()
     }
 
-    fn word_count(&self) -> usize {
+    pub(crate) fn word_count(&self) -> usize {
         self.text.split_whitespace().count()
     }
 }

@@ -9,7 +9,7 @@ use super::{
     act::Answer,
     decide::Start,
     memory::{Frame, Wish},
-    replies,
+    replies, shown,
 };
 use crate::flows::{Flow, SlotKind};
 
@@ -165,6 +165,25 @@ impl<'a> Answer<'a> {
                     .entry(slot.name.clone())
                     .or_insert_with(|| value.clone());
             }
+        }
+    }
+
+    /// "The second one" is a product that was shown, unless the message names one of the catalog's.
+    pub(super) fn suppose_product(&self, flow: &Flow, frame: &mut Frame) {
+        let Some(slot) = flow.slot_of(SlotKind::Product) else {
+            return;
+        };
+        let understanding = self.scene.understanding;
+        if understanding.entity(EntityKind::Product).is_some() {
+            return;
+        }
+        let shown = &self.memory.products;
+        let place = shown::place(&self.scene.waiting.text, shown.len());
+        if let Some(product) = place.and_then(|place| shown.get(place)) {
+            frame
+                .slots
+                .entry(slot.name.clone())
+                .or_insert_with(|| product.clone());
         }
     }
 

@@ -1,0 +1,229 @@
+//! What a message says of the products that were shown last: "the second one", "cheaper", "something like it", "in blue?".
+//!
+//! The model reads a message alone, and alone such a message says nothing. So these words count only after an answer about
+//! products, and only where the model is not sure of anything else.
+
+use doorstep_core::understanding::EntityKind;
+
+use super::{
+    Scene,
+    decide::{Guess, guess},
+    memory::Memory,
+};
+
+/// The intents whose answers show products.
+const SHOWING: [&str; 3] = ["product_search", "product_question", "stock_check"];
+/// A longer message stands for itself.
+const MAX_WORDS: usize = 8;
+/// More words beside what narrows a search are a search of their own.
+const MAX_OTHER_WORDS: usize = 5;
+/// What narrows a search.
+const NARROWING: [EntityKind; 5] = [
+    EntityKind::Colour,
+    EntityKind::Attribute,
+    EntityKind::Size,
+    EntityKind::MaxPrice,
+    EntityKind::MinPrice,
+];
+
+/// Words, and beginnings of words, in en, es, pt, fr, de, it and ru.
+struct Cue {
+    words: &'static [&'static str],
+    beginnings: &'static [&'static str],
+}
+
+const PLACES: [Cue; 4] = [
+    Cue {
+        words: &["first", "1st", "primo", "prima"],
+        beginnings: &["primer", "primeir", "premièr", "premiere", "erste", "перв"],
+    },
+    Cue {
+        words: &["second", "2nd", "secondo", "seconda"],
+        beginnings: &["segund", "deuxi", "zweite", "втор"],
+    },
+    Cue {
+        words: &["third", "3rd", "terzo", "terza"],
+        beginnings: &["tercer", "terceir", "troisi", "dritte", "трет"],
+    },
+    Cue {
+        words: &["fourth", "4th", "cuarto", "cuarta", "quarto", "quarta"],
+        beginnings: &["quatri", "vierte", "четв"],
+    },
+];
+const LAST: Cue = Cue {
+    words: &["last"],
+    beginnings: &["últim", "ultim", "derni", "letzte", "последн"],
+};
+const CHEAPER: Cue = Cue {
+    words: &[],
+    beginnings: &[
+        "cheap",
+        "barat",
+        "billig",
+        "günstig",
+        "économique",
+        "economic",
+        "económic",
+        "дешев",
+        "дешёв",
+        "подешев",
+        "недорог",
+    ],
+};
+const CHEAPER_PHRASES: [&str; 12] = [
+    "less expensive",
+    "too expensive",
+    "less money",
+    "menos caro",
+    "muy caro",
+    "demasiado car",
+    "moins ch",
+    "trop ch",
+    "meno car",
+    "troppo car",
+    "zu teuer",
+    "слишком дорог",
+];
+const ALIKE: Cue = Cue {
+    words: &["simile", "simili"],
+    beginnings: &[
+        "similar",
+        "parecid",
+        "ähnlich",
+        "semelhant",
+        "ressembl",
+        "похож",
+    ],
+};
+const ALIKE_PHRASES: [&str; 9] = [
+    "something like",
+    "anything like",
+    "like the ",
+    "like that",
+    "like this",
+    "algo como",
+    "so etwas wie",
+    "quelque chose comme",
+    "qualcosa come",
+];
+
+impl Cue {
+    fn is(&self, word: &str) -> bool {
+        self.words.contains(&word) || self.beginnings.iter().any(|start| word.starts_with(start))
+    }
+
+    fn is_in(&self, text: &str) -> bool {
+        words(text).any(|word| self.is(word))
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+}
+
+/// What is wished of the products that were shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FollowUp {
+    /// To hear of this one.
+    This,
+    /// Others like this one, by its id.
+    Like(String),
+    /// The same for less.
+    Cheaper,
+    /// The same search, with what the message adds.
+    Narrower,
+}
+
+/// What the message wishes of the products that were shown last, if it speaks of them.
+pub(crate) fn follow_up(scene: &Scene<'_>, memory: &Memory) -> Option<FollowUp> {
+    let reading = scene.reading();
+    let spoke_of_products = memory
+        .finished
+        .as_ref()
+        .is_some_and(|frame| SHOWING.contains(&frame.intent.as_str()));
+    if !spoke_of_products || memory.products.is_empty() || reading.word_count() > MAX_WORDS {
+        return None;
+    }
+    let searches = match guess(scene) {
+        Guess::Sure(_, intent) if intent == "product_search" => true,
+        Guess::Sure(..) | Guess::Several(_) => return None,
+        Guess::Unsure(_) | Guess::Unknown => false,
+    };
+    let text = reading.text.to_lowercase();
+    let place = place(&text, memory.products.len());
+    let shown = place.and_then(|place| memory.products.get(place));
+    if ALIKE.is_in(&text) || ALIKE_PHRASES.iter().any(|phrase| text.contains(phrase)) {
+        let model = shown.or(memory.spoken_of())?;
+        return Some(FollowUp::Like(model.clone()));
+    }
+    let names = |kind| scene.understanding.entity(kind).is_some();
+    let is_new = names(EntityKind::Product) || names(EntityKind::Attribute);
+    let is_cheaper =
+        CHEAPER.is_in(&text) || CHEAPER_PHRASES.iter().any(|phrase| text.contains(phrase));
+    if is_cheaper && !is_new && memory.search.is_some() {
+        return Some(FollowUp::Cheaper);
+    }
+    if searches {
+        return None;
+    }
+    if shown.is_some() {
+        return Some(FollowUp::This);
+    }
+    let narrows = NARROWING.into_iter().any(names)
+        && memory.search.is_some()
+        && reading.words_outside_entities() <= MAX_OTHER_WORDS;
+    narrows.then_some(FollowUp::Narrower)
+}
+
+/// Which of `count` things that were shown the words name: "the second one", "la última".
+pub(crate) fn place(text: &str, count: usize) -> Option<usize> {
+    let text = text.to_lowercase();
+    let named = words(&text).find_map(|word| {
+        let place = PLACES.iter().position(|cue| cue.is(word));
+        place.or_else(|| LAST.is(word).then(|| count.checked_sub(1)).flatten())
+    });
+    named.filter(|place| *place < count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_named_in_every_language() {
+        let second = [
+            "the second one",
+            "la segunda",
+            "o segundo",
+            "le deuxième",
+            "die zweite",
+            "il secondo",
+            "вторую",
+        ];
+        for text in second {
+            assert_eq!(place(text, 4), Some(1), "{text}");
+        }
+        assert_eq!(place("the last one", 4), Some(3));
+        assert_eq!(place("the third one", 2), None);
+        assert_eq!(place("for hiking", 4), None);
+    }
+
+    #[test]
+    fn cheaper_is_said_in_every_language() {
+        let cheaper = [
+            "cheaper please",
+            "algo más barato",
+            "mais barato",
+            "quelque chose de moins cher",
+            "etwas günstigeres",
+            "qualcosa di meno caro",
+            "а подешевле?",
+        ];
+        for text in cheaper {
+            let said =
+                CHEAPER.is_in(text) || CHEAPER_PHRASES.iter().any(|phrase| text.contains(phrase));
+            assert!(said, "{text}");
+        }
+    }
+}
