@@ -185,7 +185,7 @@ impl Sent {
 
 /// The key of the document `id`. The server takes letters, digits, hyphens and underscores: every other byte, and the
 /// underscore, is written as `_` and two hexadecimal digits.
-pub(super) fn key(id: &str) -> String {
+fn key(id: &str) -> String {
     let mut key = String::with_capacity(id.len());
     for byte in id.bytes() {
         if byte.is_ascii_alphanumeric() || byte == b'-' {
@@ -200,6 +200,12 @@ pub(super) fn key(id: &str) -> String {
 /// Whether the server takes the key of a document.
 pub(super) fn is_key(key: &str) -> bool {
     !key.is_empty() && key.len() <= MAX_KEY_BYTES
+}
+
+/// The keys of documents that the server may have.
+pub(super) fn keys(ids: &[String]) -> Vec<String> {
+    let keys = ids.iter().map(|id| key(id));
+    keys.filter(|key| is_key(key)).collect()
 }
 
 /// What every hit of `query` must fulfil, as the server's filter expressions.
