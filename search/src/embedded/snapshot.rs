@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use doorstep_core::search::{SearchHit, SearchQuery};
+use doorstep_core::search::{DocumentKind, SearchFilters, SearchHit, SearchQuery};
 use lru::LruCache;
 use tantivy::{DocAddress, DocSet, Searcher, TERMINATED, Term, schema::IndexRecordOption};
 
@@ -122,6 +122,32 @@ impl Snapshot {
         best.into_iter()
             .map(|scored| self.hit(scored, &found))
             .collect()
+    }
+
+    /// The products nearest to the product `id`.
+    pub(super) fn similar(
+        &self,
+        id: &str,
+        filters: &SearchFilters,
+        limit: usize,
+    ) -> Result<Vec<SearchHit>, StorageError> {
+        let number = self.contents.number(id);
+        let Some(vector) = number.and_then(|number| self.contents.vectors.get(number)) else {
+            return Ok(Vec::new());
+        };
+        let query = SearchQuery {
+            text: String::new(),
+            vector: Some(vector),
+            kind: DocumentKind::Product,
+            language: None,
+            filters: filters.clone(),
+            // Itself is the nearest.
+            limit: limit.saturating_add(1),
+        };
+        let mut hits = self.search(&query, &Synonyms::default())?;
+        hits.retain(|hit| hit.id != id);
+        hits.truncate(limit);
+        Ok(hits)
     }
 
     /// By words and by meaning, as one list.

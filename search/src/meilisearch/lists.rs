@@ -167,9 +167,7 @@ impl Lists {
                     let Some(score) = score else {
                         continue;
                     };
-                    // The server's score is (1 + cosine) / 2.
-                    self.similarities
-                        .insert(stored.id.clone(), (2.0 * score - 1.0) as f32);
+                    self.similarities.insert(stored.id.clone(), cosine(score));
                 }
                 self.candidates.insert(stored.id.clone(), stored);
             }
@@ -210,6 +208,11 @@ impl Lists {
         let near = self.corrections.get(term).into_iter().flatten();
         near.take(limit).cloned().collect()
     }
+}
+
+/// The server's score of a vector is (1 + cosine) / 2.
+pub(super) fn cosine(score: f64) -> f32 {
+    (2.0 * score - 1.0) as f32
 }
 
 /// A word exactly as it is: the server corrects no typo and completes nothing within quotation marks.

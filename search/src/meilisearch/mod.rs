@@ -25,7 +25,10 @@ use async_trait::async_trait;
 use doorstep_core::{
     Health,
     health::PortError,
-    search::{DocumentKind, SearchDocument, SearchHit, SearchIndex, SearchQuery, Suggestion},
+    search::{
+        DocumentKind, SearchDocument, SearchFilters, SearchHit, SearchIndex, SearchQuery,
+        Suggestion,
+    },
 };
 use meilisearch_sdk::{
     documents::DocumentsQuery,
@@ -35,7 +38,7 @@ use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
 use crate::{analysis::Analyser, synonyms::Synonyms};
-use documents::{NAMES, Stored, among, conditions, keys, of_kind};
+use documents::{EMBEDDER, NAMES, SHOWN, Stored, among, conditions, key, keys, of_kind};
 use lists::{Batch, Lists};
 use question::Question;
 use server::{Index, Server, ServerError};
@@ -203,7 +206,7 @@ impl Inner {
             &self.synonyms,
         );
         let vector = self.comparable(query);
-        let filter = conditions(query);
+        let filter = conditions(query.kind, query.language.as_ref(), &query.filters);
         if limit == 0 {
             return Ok(Vec::new());
         }
@@ -305,16 +308,40 @@ impl Inner {
         fetch.with_filter(&filter).with_limit(limit);
         let mut found = fetch.execute::<Stored>().await?;
         found.results.sort_by_key(|stored| !stored.in_stock);
-        let hit = |stored: Stored| SearchHit {
-            id: stored.document,
-            title: stored.title,
-            body: stored.body,
-            source: stored.source,
-            score: f32::from(u8::from(stored.in_stock)),
-            similarity: None,
-            word_share: 0.0,
+        let hit = |stored: Stored| {
+            let score = f32::from(u8::from(stored.in_stock));
+            stored.into_hit(score, None)
         };
         Ok(found.results.into_iter().map(hit).collect())
+    }
+
+    /// The products nearest to the product `id`.
+    async fn similar(
+        &self,
+        id: &str,
+        filters: &SearchFilters,
+        limit: usize,
+    ) -> Result<Vec<SearchHit>, ServerError> {
+        let index = self.prepared().await?;
+        let limit = limit.min(MAX_LIMIT);
+        if limit == 0 || self.known(&[id.to_owned()]).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let key = key(id);
+        let filter = conditions(DocumentKind::Product, None, filters);
+        let mut query = index.similar_search(&key, EMBEDDER);
+        query
+            .with_array_filter(filter.iter().map(String::as_str).collect())
+            .with_attributes_to_retrieve(Selectors::Some(&SHOWN))
+            .with_show_ranking_score(true)
+            .with_limit(limit);
+        let found = query.execute::<Stored>().await?.hits.into_iter();
+        let own = found.filter(|found| found.result.model == self.config.model);
+        let hits = own.filter_map(|found| {
+            let similarity = lists::cosine(found.ranking_score?);
+            Some(found.result.into_hit(similarity, Some(similarity)))
+        });
+        Ok(hits.collect())
     }
 
     async fn suggest(&self, prefix: &str, limit: usize) -> Result<Vec<Suggestion>, ServerError> {
@@ -397,6 +424,16 @@ impl SearchIndex for MeilisearchIndex {
 
     async fn suggest(&self, prefix: &str, limit: usize) -> Result<Vec<Suggestion>, PortError> {
         self.inner.suggest(prefix, limit).await.map_err(port)
+    }
+
+    async fn similar(
+        &self,
+        id: &str,
+        filters: &SearchFilters,
+        limit: usize,
+    ) -> Result<Vec<SearchHit>, PortError> {
+        let similar = self.inner.similar(id, filters, limit);
+        similar.await.map_err(port)
     }
 
     async fn upsert(&self, documents: Vec<SearchDocument>) -> Result<(), PortError> {

@@ -110,7 +110,7 @@ impl Contents {
                 let index = self.index(uid)?;
                 let answer = match *rest {
                     "search" => index.search(uid, body)?,
-                    "similar" => index.similar(body)?,
+                    "similar" => index.similar(uid, body)?,
                     _ => index.fetch(uid, body)?,
                 };
                 Ok((200, answer))

@@ -83,7 +83,7 @@ impl Index {
     }
 
     /// The documents whose vectors are like that of one.
-    pub(super) fn similar(&self, query: &Value) -> Result<Value, Failed> {
+    pub(super) fn similar(&self, uid: &str, query: &Value) -> Result<Value, Failed> {
         let id = match &query["id"] {
             Value::String(id) => id.clone(),
             id => id.to_string(),
@@ -96,9 +96,9 @@ impl Index {
                 format!("Document `{id}` not found."),
             )
         })?;
-        let others = self
-            .documents
-            .iter()
+        let among = self.filtered(uid, &query["filter"], "invalid_similar_filter")?;
+        let others = among
+            .into_iter()
             .filter(|other| other.key != own.key && !other.vectors_of(embedder).is_empty());
         let vector = own.vectors_of(embedder).first().cloned();
         let found = by_meaning(others, embedder, &vector.unwrap_or_default());

@@ -239,6 +239,13 @@ async fn understand(
             let found = index.search().execute::<Object>().await?;
             Ok(found.hits.len())
         }
+        (_, ["indexes", _, "similar"]) => {
+            let found = index
+                .similar_search("5", "default")
+                .execute::<Object>()
+                .await?;
+            Ok(found.hits.len())
+        }
         ("POST", ["multi-search"]) if !exchange.is_federated() => {
             let asked = client.multi_search();
             let found = client.execute_multi_search_query::<Object>(&asked).await?;
