@@ -162,11 +162,16 @@ pub(crate) fn keep_ids(path: &Path, ids: &BTreeSet<String>) -> Result<(), std::i
 /// Has messages about the catalog's products and attributes recognised. A large catalog takes a second, so on a thread of
 /// its own.
 async fn learn_words(app: &App, products: &[Product]) {
-    let attributes: Vec<(String, String)> = products
+    let values = products
         .iter()
         .flat_map(|product| &product.attributes)
-        .flat_map(|(name, values)| values.iter().map(|value| (name.clone(), value.clone())))
-        .collect();
+        .flat_map(|(name, values)| values.iter().map(|value| (name.clone(), value.clone())));
+    // `sleeping-bags` is written as customers write it.
+    let category = |category: &String| ("category".to_owned(), category.replace(['-', '_'], " "));
+    let categories = products
+        .iter()
+        .filter_map(|product| product.category.as_ref());
+    let attributes: BTreeSet<(String, String)> = values.chain(categories.map(category)).collect();
     let titles: Vec<(String, String)> = products
         .iter()
         .map(|product| (product.title.clone(), product.id.clone()))

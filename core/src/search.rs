@@ -28,6 +28,21 @@ pub trait SearchIndex: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Products like the product `id`, the most alike first, by the vectors that are there; it is not among them itself.
+    /// None where it is unknown or has no vector, and by default.
+    ///
+    /// # Errors
+    /// The index did not answer.
+    async fn similar(
+        &self,
+        id: &str,
+        filters: &SearchFilters,
+        limit: usize,
+    ) -> Result<Vec<SearchHit>, PortError> {
+        let _ = (id, filters, limit);
+        Ok(Vec::new())
+    }
+
     /// Adds or replaces documents by id.
     ///
     /// # Errors
@@ -175,7 +190,7 @@ fn feed(hasher: &mut Sha256, text: &str) {
 }
 
 /// The kinds of documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DocumentKind {
     /// Something to buy.

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use doorstep_core::{
     Health,
     health::PortError,
-    search::{SearchDocument, SearchHit, SearchIndex, SearchQuery, Suggestion},
+    search::{SearchDocument, SearchFilters, SearchHit, SearchIndex, SearchQuery, Suggestion},
 };
 use tokio::{sync::Mutex, time::timeout};
 
@@ -162,6 +162,19 @@ impl SearchIndex for Standby {
         match inner.first(inner.first.suggest(prefix, limit)).await {
             Some(suggestions) => Ok(suggestions),
             None => inner.second.suggest(prefix, limit).await,
+        }
+    }
+
+    async fn similar(
+        &self,
+        id: &str,
+        filters: &SearchFilters,
+        limit: usize,
+    ) -> Result<Vec<SearchHit>, PortError> {
+        let inner = &self.inner;
+        match inner.first(inner.first.similar(id, filters, limit)).await {
+            Some(hits) => Ok(hits),
+            None => inner.second.similar(id, filters, limit).await,
         }
     }
 

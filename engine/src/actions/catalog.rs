@@ -13,7 +13,7 @@ use doorstep_core::{
 use iso_currency::Currency;
 use serde::Serialize;
 
-use super::Call;
+use super::{Call, Outcome};
 use crate::{dialogue::press::Press, flows::SlotKind, knowledge, templates::format};
 
 /// Below this a hit that shares no words with the question is a stranger to it. Cosine similarity; sentences in another
@@ -362,8 +362,21 @@ fn named(offers: &[Offer], text: &str) -> Option<usize> {
         .map(|(place, _)| place)
 }
 
+/// The outcome `choose`: each with what it costs now, and a button to choose it by.
+pub(super) fn choose(call: &mut Call<'_>, offers: &[Offer]) -> Outcome {
+    let id = |offer: &Offer| offer.product.id.clone();
+    call.memory.products = offers.iter().map(id).collect();
+    call.memory.product = None;
+    Outcome {
+        cards: offers.iter().map(|offer| card(call, offer, None)).collect(),
+        buttons: choices(call, offers),
+        sources: vec![call.shop_source()],
+        ..Outcome::of("choose")
+    }
+}
+
 /// Buttons to choose a product by.
-pub(super) fn choices(call: &Call<'_>, offers: &[Offer]) -> Vec<Button> {
+fn choices(call: &Call<'_>, offers: &[Offer]) -> Vec<Button> {
     let slot = call.slot_name("product").unwrap_or_default();
     let button = |offer: &Offer| Button {
         label: offer.product.title.clone(),

@@ -58,10 +58,7 @@ impl Action for CheckStock {
     async fn run(&self, call: &mut Call<'_>) -> Outcome {
         match catalog::meant(call).await {
             Ok(Meant::One(offer)) => tell(call, &offer),
-            Ok(Meant::Several(offers)) => Outcome {
-                buttons: catalog::choices(call, &offers),
-                ..Outcome::of("choose")
-            },
+            Ok(Meant::Several(offers)) => catalog::choose(call, &offers),
             Ok(Meant::None) => Outcome::of("not_found"),
             Err(error) => Outcome::unreachable(&error),
         }

@@ -49,10 +49,7 @@ impl Action for DescribeProduct {
                     ..Outcome::of("described").with("product", offer.facts(None))
                 }
             }
-            Ok(Meant::Several(offers)) => Outcome {
-                buttons: catalog::choices(call, &offers),
-                ..Outcome::of("choose")
-            },
+            Ok(Meant::Several(offers)) => catalog::choose(call, &offers),
             Ok(Meant::None) => Outcome::of("not_found"),
             Err(error) => Outcome::unreachable(&error),
         }

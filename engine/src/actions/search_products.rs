@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use doorstep_core::{
     Money,
     health::PortError,
-    search::SearchFilters,
+    search::{SearchFilters, SearchHit},
     understanding::{Entity, EntityKind},
 };
 use iso_currency::Currency;
@@ -21,6 +21,7 @@ use crate::{
         shown::{self, FollowUp},
     },
     flows::SlotKind,
+    knowledge,
 };
 
 /// How many cards are shown.
@@ -194,6 +195,26 @@ async fn price_spoken_of(call: &Call<'_>) -> Result<Option<i64>, PortError> {
         .map(|price| price.minor))
 }
 
+async fn hits(
+    call: &Call<'_>,
+    wish: &Wish,
+    filters: SearchFilters,
+) -> Result<Vec<SearchHit>, PortError> {
+    if let Some(id) = &wish.except {
+        let document = knowledge::document_id(id);
+        let index = &call.scene.parts.search;
+        let alike = index.similar(&document, &filters, MAX_HITS).await?;
+        if !alike.is_empty() {
+            return Ok(alike);
+        }
+    }
+    let text = &wish.search.text;
+    match wish.is_anew {
+        true => catalog::search_anew(call, text, filters, MAX_HITS).await,
+        false => catalog::search(call, text, filters, MAX_HITS).await,
+    }
+}
+
 /// Products that fit the words, the price and, if any does, the size; those that can be had come first.
 async fn fitting(call: &Call<'_>, wish: &Wish) -> Result<Vec<Offer>, PortError> {
     let search = &wish.search;
@@ -204,10 +225,7 @@ async fn fitting(call: &Call<'_>, wish: &Wish) -> Result<Vec<Offer>, PortError> 
         max_price,
         ..SearchFilters::default()
     };
-    let hits = match wish.is_anew {
-        true => catalog::search_anew(call, &search.text, filters, MAX_HITS).await?,
-        false => catalog::search(call, &search.text, filters, MAX_HITS).await?,
-    };
+    let hits = hits(call, wish, filters).await?;
     let mut offers = catalog::offers_of(call, &hits).await?;
     offers.retain(|offer| wish.except.as_ref() != Some(&offer.product.id));
     // The index's prices may be old; the shop's are not.

@@ -13,6 +13,8 @@ use crate::flows::{Flow, SlotKind};
 
 /// So much of the accepted confidence makes an intent worth asking about.
 const PLAUSIBLE: f32 = 0.4;
+/// The intent of looking for products.
+const SEARCH: &str = "product_search";
 
 /// What a message means.
 #[derive(Debug, PartialEq)]
@@ -235,7 +237,7 @@ fn bare_entity(scene: &Scene<'_>) -> Option<Intention> {
 fn of_shown(scene: &Scene<'_>, memory: &Memory) -> Option<Intention> {
     let intent = match shown::follow_up(scene, memory)? {
         FollowUp::This => "product_question",
-        FollowUp::Like(_) | FollowUp::Cheaper | FollowUp::Narrower => "product_search",
+        FollowUp::Like(_) | FollowUp::Cheaper | FollowUp::Narrower => SEARCH,
     };
     let flow = scene.parts.flows.of_intent(intent)?;
     Some(Intention::Start(Start::new(flow, intent)))
@@ -285,7 +287,8 @@ fn says(scene: &Scene<'_>, intent: &str) -> bool {
 /// | is not even plausible | | unknown |
 ///
 /// A message that asks for several things shares its confidence among them, so they are accepted together. Where it names a
-/// product of the catalog, flows about a product need only be plausible, and are not held against each other.
+/// product of the catalog (or, for a search, a kind of them), flows about it need only be plausible, and are not held against
+/// each other.
 pub(super) fn guess<'a>(scene: &'a Scene<'_>) -> Guess<'a> {
     if let Some(guess) = several(scene) {
         return guess;
@@ -315,8 +318,12 @@ pub(super) fn guess<'a>(scene: &'a Scene<'_>) -> Guess<'a> {
         .get(1)
         .map_or(1.0, |(_, second)| intent.confidence - second.confidence);
     let plausible = accept * PLAUSIBLE;
-    let names_product = scene.understanding.entity(EntityKind::Product).is_some();
-    let is_about_it = |flow: &Flow| names_product && flow.slot_of(SlotKind::Product).is_some();
+    let names = |kind| scene.understanding.entity(kind).is_some();
+    let (names_product, names_kind) = (names(EntityKind::Product), names(EntityKind::Attribute));
+    let is_about_it = |flow: &Flow| {
+        names_product && flow.slot_of(SlotKind::Product).is_some()
+            || (names_product || names_kind) && flow.intents.iter().any(|own| own == SEARCH)
+    };
     let is_close = lead < scene.parts.margin
         && !(is_about_it(best) && flows.get(1).is_some_and(|(second, _)| is_about_it(second)));
     let needed = if is_about_it(best) { plausible } else { accept };

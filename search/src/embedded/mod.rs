@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use doorstep_core::{
     Health,
     health::PortError,
-    search::{SearchDocument, SearchHit, SearchIndex, SearchQuery, Suggestion},
+    search::{SearchDocument, SearchFilters, SearchHit, SearchIndex, SearchQuery, Suggestion},
 };
 use tokio::{sync::Mutex, task::spawn_blocking};
 
@@ -225,6 +225,20 @@ impl SearchIndex for EmbeddedIndex {
             return in_place(|| snapshot.suggest(&prefix, limit));
         }
         blocking(move || snapshot.suggest(&prefix, limit)).await
+    }
+
+    async fn similar(
+        &self,
+        id: &str,
+        filters: &SearchFilters,
+        limit: usize,
+    ) -> Result<Vec<SearchHit>, PortError> {
+        let snapshot = self.inner.snapshot();
+        let (id, filters) = (id.to_owned(), filters.clone());
+        if snapshot.contents.len() <= SEARCHED_IN_PLACE {
+            return in_place(|| snapshot.similar(&id, &filters, limit));
+        }
+        blocking(move || snapshot.similar(&id, &filters, limit)).await
     }
 
     async fn upsert(&self, documents: Vec<SearchDocument>) -> Result<(), PortError> {

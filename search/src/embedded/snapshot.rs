@@ -1,12 +1,12 @@
 //! One state of the index, and the search over it. A write makes a new one; searches under way keep theirs.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use doorstep_core::search::{DocumentKind, SearchHit, SearchQuery};
+use doorstep_core::search::{DocumentKind, SearchFilters, SearchHit, SearchQuery};
 use lru::LruCache;
 use tantivy::{DocAddress, DocSet, Searcher, TERMINATED, Term, schema::IndexRecordOption};
 
@@ -47,7 +47,7 @@ pub(super) struct Snapshot {
     /// The words of each segment's fields.
     dictionaries: Vec<Dictionary>,
     /// How the documents of each kind are read.
-    analysers: Vec<(DocumentKind, BTreeSet<Analyser>)>,
+    analysers: BTreeMap<DocumentKind, BTreeSet<Analyser>>,
     /// How any of them are.
     all_analysers: BTreeSet<Analyser>,
     /// What words are near to those that no document has.
@@ -96,7 +96,7 @@ impl Snapshot {
         }
         let analysers = analysers(&contents);
         Ok(Self {
-            all_analysers: analysers.iter().flat_map(|(_, own)| own).copied().collect(),
+            all_analysers: analysers.values().flatten().copied().collect(),
             analysers,
             dictionaries: Dictionary::open(&searcher, fields, &numbers)?,
             means: Words::means(&searcher, fields)?,
@@ -135,6 +135,32 @@ impl Snapshot {
         best.into_iter()
             .map(|scored| self.hit(scored, &found))
             .collect()
+    }
+
+    /// The products nearest to the product `id`.
+    pub(super) fn similar(
+        &self,
+        id: &str,
+        filters: &SearchFilters,
+        limit: usize,
+    ) -> Result<Vec<SearchHit>, StorageError> {
+        let number = self.contents.number(id);
+        let Some(vector) = number.and_then(|number| self.contents.vectors.get(number)) else {
+            return Ok(Vec::new());
+        };
+        let query = SearchQuery {
+            text: String::new(),
+            vector: Some(vector),
+            kind: DocumentKind::Product,
+            language: None,
+            filters: filters.clone(),
+            // Itself is the nearest.
+            limit: limit.saturating_add(1),
+        };
+        let mut hits = self.search(&query, &Synonyms::default())?;
+        hits.retain(|hit| hit.id != id);
+        hits.truncate(limit);
+        Ok(hits)
     }
 
     /// By words and by meaning, as one list.
@@ -220,8 +246,7 @@ impl Snapshot {
 
     fn analysers_of(&self, kind: DocumentKind) -> &BTreeSet<Analyser> {
         const NONE: &BTreeSet<Analyser> = &BTreeSet::new();
-        let own = self.analysers.iter().find(|(own, _)| *own == kind);
-        own.map_or(NONE, |(_, analysers)| analysers)
+        self.analysers.get(&kind).unwrap_or(NONE)
     }
 
     fn words(&self) -> Words<'_> {
@@ -336,15 +361,11 @@ impl Snapshot {
 }
 
 /// How the documents of each kind are read.
-fn analysers(contents: &Contents) -> Vec<(DocumentKind, BTreeSet<Analyser>)> {
-    let mut analysers: Vec<(DocumentKind, BTreeSet<Analyser>)> = Vec::new();
+fn analysers(contents: &Contents) -> BTreeMap<DocumentKind, BTreeSet<Analyser>> {
+    let mut analysers: BTreeMap<DocumentKind, BTreeSet<Analyser>> = BTreeMap::new();
     for (_, facts) in contents.iter() {
-        let (Some(kind), Some(analyser)) = (facts.kind, facts.analyser) else {
-            continue;
-        };
-        match analysers.iter_mut().find(|(known, _)| *known == kind) {
-            Some((_, own)) => drop(own.insert(analyser)),
-            None => analysers.push((kind, BTreeSet::from([analyser]))),
+        if let (Some(kind), Some(analyser)) = (facts.kind, facts.analyser) {
+            analysers.entry(kind).or_default().insert(analyser);
         }
     }
     analysers

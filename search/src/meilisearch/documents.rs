@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use doorstep_core::search::{DocumentKind, SearchDocument, SearchQuery};
+use doorstep_core::{
+    Language,
+    search::{DocumentKind, SearchDocument, SearchFilters, SearchHit},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -138,6 +141,19 @@ impl Stored {
         ]
     }
 
+    /// As a hit that no word of the query speaks for.
+    pub(super) fn into_hit(self, score: f32, similarity: Option<f32>) -> SearchHit {
+        SearchHit {
+            id: self.document,
+            title: self.title,
+            body: self.body,
+            source: self.source,
+            score,
+            similarity,
+            word_share: 0.0,
+        }
+    }
+
     /// The analyser of its language.
     pub(super) fn analyser(&self) -> Option<Analyser> {
         let language = self.language.parse().ok()?;
@@ -202,11 +218,20 @@ pub(super) fn is_key(key: &str) -> bool {
     !key.is_empty() && key.len() <= MAX_KEY_BYTES
 }
 
-/// What every hit of `query` must fulfil, as the server's filter expressions.
-pub(super) fn conditions(query: &SearchQuery) -> Vec<String> {
-    let filters = &query.filters;
-    let mut conditions = vec![of_kind(query.kind)];
-    if let Some(language) = &query.language {
+/// The keys of documents that the server may have.
+pub(super) fn keys(ids: &[String]) -> Vec<String> {
+    let keys = ids.iter().map(|id| key(id));
+    keys.filter(|key| is_key(key)).collect()
+}
+
+/// What every hit must fulfil, as the server's filter expressions.
+pub(super) fn conditions(
+    kind: DocumentKind,
+    language: Option<&Language>,
+    filters: &SearchFilters,
+) -> Vec<String> {
+    let mut conditions = vec![of_kind(kind)];
+    if let Some(language) = language {
         conditions.push(format!("language = {}", quoted(language.primary())));
     }
     conditions.extend(filters.min_price.map(|price| format!("price >= {price}")));

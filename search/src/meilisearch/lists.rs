@@ -2,127 +2,134 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use meilisearch_sdk::search::{
+    MatchingStrategies, MultiSearchQuery, MultiSearchResponse, SearchQuery, SearchResults,
+    Selectors,
+};
 
-use super::documents::{EMBEDDER, SHOWN, Stored, WORDS};
+use super::{
+    documents::{EMBEDDER, SHOWN, Stored, WORDS},
+    http::Http,
+    server::Index,
+};
 
 /// A question that is part of a request.
 enum Asked {
     /// How many documents there are.
     Count,
-    /// One word as it is.
-    Word(String),
-    /// All of these words.
-    All,
+    /// One word as it is, and how it is asked for.
+    Word { term: String, text: String },
+    /// All of some words.
+    All { text: String },
     /// A word with one edit.
-    Typo(String),
+    Typo { term: String, text: String },
     /// The nearest vectors.
     Meaning,
+    /// The similarity of some documents.
+    Similarity { among: String },
 }
 
 /// Several searches in one request.
 pub(super) struct Batch<'a> {
-    index: &'a str,
-    filter: &'a [String],
+    filter: Vec<&'a str>,
+    vector: Option<&'a [f32]>,
     limit: usize,
     asked: Vec<Asked>,
-    queries: Vec<Value>,
 }
 
+/// The answers to a [`Batch`].
+pub(super) type Answers = MultiSearchResponse<Stored>;
+
 impl<'a> Batch<'a> {
-    pub(super) fn new(index: &'a str, filter: &'a [String], limit: usize) -> Self {
+    pub(super) fn new(filter: &'a [String], vector: Option<&'a [f32]>, limit: usize) -> Self {
         Self {
-            index,
-            filter,
+            filter: filter.iter().map(String::as_str).collect(),
+            vector,
             limit,
             asked: Vec::new(),
-            queries: Vec::new(),
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.queries.is_empty()
+        self.asked.is_empty()
     }
 
     pub(super) fn count(&mut self) {
-        self.push(Asked::Count, json!({ "q": "", "limit": 0 }));
+        self.asked.push(Asked::Count);
     }
 
     pub(super) fn word(&mut self, term: &str) {
-        let query = json!({ "q": phrase(term), "attributesToSearchOn": WORDS });
-        self.push(Asked::Word(term.to_owned()), query);
+        self.asked.push(Asked::Word {
+            term: term.to_owned(),
+            text: phrase(term),
+        });
     }
 
     pub(super) fn all(&mut self, terms: &[&str]) {
         let phrases: Vec<String> = terms.iter().map(|term| phrase(term)).collect();
-        let query = json!({
-            "q": phrases.join(" "), "attributesToSearchOn": WORDS, "matchingStrategy": "all",
+        self.asked.push(Asked::All {
+            text: phrases.join(" "),
         });
-        self.push(Asked::All, query);
     }
 
     /// The space after the word says that it is not only begun.
     pub(super) fn typo(&mut self, term: &str) {
-        let query = json!({
-            "q": format!("{term} "), "attributesToSearchOn": WORDS, "matchingStrategy": "all",
+        self.asked.push(Asked::Typo {
+            term: term.to_owned(),
+            text: format!("{term} "),
         });
-        self.push(Asked::Typo(term.to_owned()), query);
     }
 
     /// Vectors alone: how the two lists become one is for us to decide.
-    pub(super) fn meaning(&mut self, vector: &[f32], among: Option<String>) {
-        let mut query = json!({
-            "vector": vector,
-            "hybrid": { "embedder": EMBEDDER, "semanticRatio": 1.0 },
-            "showRankingScore": true,
-        });
-        if let Some(among) = among {
-            let mut filter = self.filter.to_vec();
+    pub(super) fn meaning(&mut self) {
+        self.asked.push(Asked::Meaning);
+    }
+
+    /// The same of the documents that fulfil one more condition.
+    pub(super) fn similarity(&mut self, among: String) {
+        self.asked.push(Asked::Similarity { among });
+    }
+
+    /// The questions as one request to the server of `index`.
+    pub(super) fn request<'q>(&'q self, index: &'q Index) -> MultiSearchQuery<'q, 'q, Http> {
+        let mut request = index.client.multi_search();
+        for asked in &self.asked {
+            request.with_search_query(self.query(asked, index));
+        }
+        request
+    }
+
+    fn query<'q>(&'q self, asked: &'q Asked, index: &'q Index) -> SearchQuery<'q, Http> {
+        let mut query = index.search();
+        let mut filter = self.filter.clone();
+        query
+            .with_limit(self.limit)
+            .with_attributes_to_retrieve(Selectors::Some(&SHOWN));
+        match asked {
+            Asked::Count => {
+                query.with_query("").with_limit(0);
+            }
+            Asked::Word { text, .. } => {
+                query.with_query(text).with_attributes_to_search_on(&WORDS);
+            }
+            Asked::All { text } | Asked::Typo { text, .. } => {
+                query
+                    .with_query(text)
+                    .with_attributes_to_search_on(&WORDS)
+                    .with_matching_strategy(MatchingStrategies::ALL);
+            }
+            Asked::Meaning | Asked::Similarity { .. } => {
+                query
+                    .with_vector(self.vector.unwrap_or_default())
+                    .with_hybrid(EMBEDDER, 1.0)
+                    .with_show_ranking_score(true);
+            }
+        }
+        if let Asked::Similarity { among } = asked {
             filter.push(among);
-            query["filter"] = json!(filter);
         }
-        self.push(Asked::Meaning, query);
+        query.with_array_filter(filter).build()
     }
-
-    fn push(&mut self, asked: Asked, mut query: Value) {
-        query["indexUid"] = json!(self.index);
-        query["attributesToRetrieve"] = json!(SHOWN);
-        if query.get("filter").is_none() {
-            query["filter"] = json!(self.filter);
-        }
-        if query.get("limit").is_none() {
-            query["limit"] = json!(self.limit);
-        }
-        self.asked.push(asked);
-        self.queries.push(query);
-    }
-
-    pub(super) fn body(&self) -> Value {
-        json!({ "queries": self.queries })
-    }
-}
-
-/// The answer to a [`Batch`].
-#[derive(Deserialize)]
-pub(super) struct Answers {
-    results: Vec<Answer>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer {
-    hits: Vec<Hit>,
-    #[serde(default)]
-    estimated_total_hits: usize,
-}
-
-#[derive(Deserialize)]
-struct Hit {
-    #[serde(flatten)]
-    stored: Stored,
-    #[serde(rename = "_rankingScore")]
-    score: Option<f32>,
 }
 
 /// All that was found.
@@ -142,36 +149,36 @@ impl Lists {
     /// Takes in the answers to `batch`. `model` made the vectors that may be compared.
     pub(super) fn take(&mut self, batch: &Batch<'_>, answers: Answers, model: &str) {
         for (asked, answer) in batch.asked.iter().zip(answers.results) {
+            let total = answer.estimated_total_hits.unwrap_or_default();
             match asked {
-                Asked::Count => self.count = answer.estimated_total_hits,
-                Asked::Word(term) => {
-                    self.frequencies
-                        .insert(term.clone(), answer.estimated_total_hits);
+                Asked::Count => self.count = total,
+                Asked::Word { term, .. } => {
+                    self.frequencies.insert(term.clone(), total);
                 }
-                Asked::Typo(term) => self.correct(term, &answer),
-                Asked::All | Asked::Meaning => {}
+                Asked::Typo { term, .. } => self.correct(term, total, &answer),
+                Asked::All { .. } | Asked::Meaning | Asked::Similarity { .. } => {}
             }
+            let is_by_meaning = matches!(asked, Asked::Meaning | Asked::Similarity { .. });
             for hit in answer.hits {
-                let stored = hit.stored;
-                if matches!(asked, Asked::Meaning) {
+                let stored = hit.result;
+                if is_by_meaning {
                     // Documents without a vector end the list, with no score worth the name.
-                    let Some(score) = hit.score.filter(|_| stored.model == model) else {
+                    let score = hit.ranking_score.filter(|_| stored.model == model);
+                    let Some(score) = score else {
                         continue;
                     };
-                    // The server's score is (1 + cosine) / 2.
-                    self.similarities
-                        .insert(stored.id.clone(), 2.0 * score - 1.0);
+                    self.similarities.insert(stored.id.clone(), cosine(score));
                 }
                 self.candidates.insert(stored.id.clone(), stored);
             }
         }
     }
 
-    fn correct(&mut self, term: &str, answer: &Answer) {
+    fn correct(&mut self, term: &str, total: usize, answer: &SearchResults<Stored>) {
         let mut near = BTreeSet::new();
         for hit in &answer.hits {
             for word in hit
-                .stored
+                .result
                 .words()
                 .into_iter()
                 .flat_map(str::split_whitespace)
@@ -182,9 +189,7 @@ impl Lists {
             }
         }
         for word in &near {
-            self.frequencies
-                .entry(word.clone())
-                .or_insert(answer.estimated_total_hits);
+            self.frequencies.entry(word.clone()).or_insert(total);
         }
         self.corrections.insert(term.to_owned(), near);
     }
@@ -203,6 +208,11 @@ impl Lists {
         let near = self.corrections.get(term).into_iter().flatten();
         near.take(limit).cloned().collect()
     }
+}
+
+/// The server's score of a vector is (1 + cosine) / 2.
+pub(super) fn cosine(score: f64) -> f32 {
+    (2.0 * score - 1.0) as f32
 }
 
 /// A word exactly as it is: the server corrects no typo and completes nothing within quotation marks.

@@ -1,7 +1,8 @@
-//! A Meilisearch server. It finds candidates by word and by meaning, each list asked for apart; which of them is best is
-//! decided here, as in the embedded index.
+//! A Meilisearch server, by its SDK. It finds candidates by word and by meaning, each list asked for apart; which of them is
+//! best is decided here, as in the embedded index.
 
 mod documents;
+mod http;
 mod lists;
 mod question;
 mod ranking;
@@ -11,6 +12,9 @@ mod setup;
 pub mod stand_in;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transcripts;
+mod writing;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,19 +25,23 @@ use async_trait::async_trait;
 use doorstep_core::{
     Health,
     health::PortError,
-    search::{DocumentKind, SearchDocument, SearchHit, SearchIndex, SearchQuery, Suggestion},
+    search::{
+        DocumentKind, SearchDocument, SearchFilters, SearchHit, SearchIndex, SearchQuery,
+        Suggestion,
+    },
 };
-use reqwest::Method;
+use meilisearch_sdk::{
+    documents::DocumentsQuery,
+    search::{MatchingStrategies, Selectors},
+};
 use secrecy::SecretString;
-use serde::Deserialize;
-use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::{analysis::Analyser, synonyms::Synonyms};
-use documents::{NAMES, Sent, Stored, among, conditions, is_key, key, of_kind};
-use lists::{Answers, Batch, Lists};
+use documents::{EMBEDDER, NAMES, SHOWN, Stored, among, conditions, key, keys, of_kind};
+use lists::{Batch, Lists};
 use question::Question;
-use server::{Server, ServerError};
+use server::{Index, Server, ServerError};
 
 /// How many hits a query may ask for, and how deep each list goes.
 const MAX_LIMIT: usize = 1000;
@@ -79,22 +87,12 @@ pub struct MeilisearchIndex {
 
 struct Inner {
     server: Server,
+    index: Index,
     config: MeilisearchConfig,
     prepared: OnceCell<()>,
-    /// The languages of the documents.
-    analysers: RwLock<BTreeSet<Analyser>>,
+    /// How the documents of each kind are read.
+    analysers: RwLock<BTreeMap<DocumentKind, BTreeSet<Analyser>>>,
     synonyms: Arc<Synonyms>,
-}
-
-#[derive(Deserialize)]
-struct Fetched {
-    results: Vec<Stored>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Stats {
-    number_of_documents: u64,
 }
 
 impl MeilisearchIndex {
@@ -131,6 +129,7 @@ impl MeilisearchIndex {
             .map_err(|error| wrong("url", error.to_string()))?;
         Ok(Self {
             inner: Arc::new(Inner {
+                index: server.index(&config.index),
                 server,
                 config,
                 prepared: OnceCell::new(),
@@ -145,35 +144,32 @@ impl MeilisearchIndex {
     /// # Errors
     /// It is still there.
     pub async fn remove(&self) -> Result<(), PortError> {
-        let path = self.inner.path("");
-        let removed = self.inner.server.write(Method::DELETE, &path, None).await;
-        removed.map_err(port)
+        let Inner { server, index, .. } = &*self.inner;
+        let deletion = server.client().delete_index(&index.uid);
+        server.done(deletion).await.map_err(port)
     }
 }
 
 impl Inner {
-    fn path(&self, rest: &str) -> String {
-        format!("/indexes/{}{rest}", self.config.index)
-    }
-
-    /// Sees once that the index is as it has to be.
-    async fn prepared(&self) -> Result<&Server, ServerError> {
+    /// The index, once it was seen that it is as it has to be.
+    async fn prepared(&self) -> Result<&Index, ServerError> {
         let prepare = async || {
-            let (server, config) = (&self.server, &self.config);
-            setup::prepare(server, &config.index, config.dimensions).await?;
-            self.learn(setup::analysers(server, &config.index).await?);
+            setup::prepare(&self.server, &self.index, self.config.dimensions).await?;
+            for kind in [DocumentKind::Product, DocumentKind::Passage] {
+                self.learn(kind, setup::analysers(&self.index, kind).await?);
+            }
             Ok::<(), ServerError>(())
         };
         self.prepared.get_or_try_init(prepare).await?;
-        Ok(&self.server)
+        Ok(&self.index)
     }
 
-    fn learn(&self, analysers: BTreeSet<Analyser>) {
+    fn learn(&self, kind: DocumentKind, analysers: impl IntoIterator<Item = Analyser>) {
         let mut known = self
             .analysers
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        known.extend(analysers);
+        known.entry(kind).or_default().extend(analysers);
     }
 
     /// How the documents that a query may find are read.
@@ -184,7 +180,8 @@ impl Inner {
             .read()
             .unwrap_or_else(PoisonError::into_inner);
         let may = |analyser: &&Analyser| asked.is_none_or(|asked| asked == **analyser);
-        known.iter().filter(may).copied().collect()
+        let own = known.get(&query.kind).into_iter().flatten();
+        own.filter(may).copied().collect()
     }
 
     /// The query's vector, if it can be compared with those of the documents.
@@ -203,7 +200,7 @@ impl Inner {
     }
 
     async fn search(&self, query: &SearchQuery) -> Result<Vec<SearchHit>, ServerError> {
-        let server = self.prepared().await?;
+        let index = self.prepared().await?;
         let limit = query.limit.min(MAX_LIMIT);
         let read = query.text.floor_char_boundary(MAX_QUERY_BYTES);
         let question = Question::read(
@@ -212,24 +209,24 @@ impl Inner {
             &self.synonyms,
         );
         let vector = self.comparable(query);
-        let filter = conditions(query);
+        let filter = conditions(query.kind, query.language.as_ref(), &query.filters);
         if limit == 0 {
             return Ok(Vec::new());
         }
         if question.is_empty() && vector.is_none() {
-            return self.by_filters_alone(server, query, &filter, limit).await;
+            return self.by_filters_alone(index, query, &filter, limit).await;
         }
-        let batch = || Batch::new(&self.config.index, &filter, limit.max(MIN_DEPTH));
+        let batch = || Batch::new(&filter, vector, limit.max(MIN_DEPTH));
         let mut lists = Lists::default();
         let mut first = batch();
         first.count();
         for term in question.terms() {
             first.word(term);
         }
-        if let Some(vector) = vector {
-            first.meaning(vector, None);
+        if vector.is_some() {
+            first.meaning();
         }
-        self.ask(server, first, &mut lists).await?;
+        self.ask(index, first, &mut lists).await?;
 
         let guesses = question.guesses(&lists);
         let mut second = batch();
@@ -250,10 +247,10 @@ impl Inner {
         for part in parts {
             second.word(part);
         }
-        self.ask(server, second, &mut lists).await?;
+        self.ask(index, second, &mut lists).await?;
 
-        if let Some(vector) = vector {
-            self.compare(server, vector, batch(), &mut lists).await?;
+        if vector.is_some() {
+            self.compare(index, batch(), &mut lists).await?;
         }
         let wanted = question.wanted(&lists, &guesses);
         Ok(ranking::ranked(&lists, &wanted, vector.is_some(), limit))
@@ -262,8 +259,7 @@ impl Inner {
     /// The similarity of what the words found and the vector list did not reach.
     async fn compare(
         &self,
-        server: &Server,
-        vector: &[f32],
+        index: &Index,
         mut batch: Batch<'_>,
         lists: &mut Lists,
     ) -> Result<(), ServerError> {
@@ -273,21 +269,22 @@ impl Inner {
         let without = lists.candidates.values().filter(is_without);
         let without: Vec<&str> = without.map(|stored| stored.id.as_str()).collect();
         for keys in without.chunks(MIN_DEPTH) {
-            batch.meaning(vector, Some(among(keys.iter().copied())));
+            batch.similarity(among(keys.iter().copied()));
         }
-        self.ask(server, batch, lists).await
+        self.ask(index, batch, lists).await
     }
 
     async fn ask(
         &self,
-        server: &Server,
+        index: &Index,
         batch: Batch<'_>,
         lists: &mut Lists,
     ) -> Result<(), ServerError> {
         if batch.is_empty() {
             return Ok(());
         }
-        let answers: Answers = server.post("/multi-search", &batch.body()).await?;
+        let request = batch.request(index);
+        let answers = index.client.execute_multi_search_query(&request).await?;
         lists.take(&batch, answers, &self.config.model);
         Ok(())
     }
@@ -295,7 +292,7 @@ impl Inner {
     /// Without words and vector, filters alone choose; what can be bought stands first.
     async fn by_filters_alone(
         &self,
-        server: &Server,
+        index: &Index,
         query: &SearchQuery,
         filter: &[String],
         limit: usize,
@@ -309,24 +306,49 @@ impl Inner {
         if !is_narrow {
             return Ok(Vec::new());
         }
-        let body = json!({ "filter": filter, "limit": limit });
-        let path = self.path("/documents/fetch");
-        let mut found: Fetched = server.post(&path, &body).await?;
+        let filter = filter.join(" AND ");
+        let mut fetch = DocumentsQuery::new(index);
+        fetch.with_filter(&filter).with_limit(limit);
+        let mut found = fetch.execute::<Stored>().await?;
         found.results.sort_by_key(|stored| !stored.in_stock);
-        let hit = |stored: Stored| SearchHit {
-            id: stored.document,
-            title: stored.title,
-            body: stored.body,
-            source: stored.source,
-            score: f32::from(u8::from(stored.in_stock)),
-            similarity: None,
-            word_share: 0.0,
+        let hit = |stored: Stored| {
+            let score = f32::from(u8::from(stored.in_stock));
+            stored.into_hit(score, None)
         };
         Ok(found.results.into_iter().map(hit).collect())
     }
 
+    /// The products nearest to the product `id`.
+    async fn similar(
+        &self,
+        id: &str,
+        filters: &SearchFilters,
+        limit: usize,
+    ) -> Result<Vec<SearchHit>, ServerError> {
+        let index = self.prepared().await?;
+        let limit = limit.min(MAX_LIMIT);
+        if limit == 0 || self.known(&[id.to_owned()]).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let key = key(id);
+        let filter = conditions(DocumentKind::Product, None, filters);
+        let mut query = index.similar_search(&key, EMBEDDER);
+        query
+            .with_array_filter(filter.iter().map(String::as_str).collect())
+            .with_attributes_to_retrieve(Selectors::Some(&SHOWN))
+            .with_show_ranking_score(true)
+            .with_limit(limit);
+        let found = query.execute::<Stored>().await?.hits.into_iter();
+        let own = found.filter(|found| found.result.model == self.config.model);
+        let hits = own.filter_map(|found| {
+            let similarity = lists::cosine(found.ranking_score?);
+            Some(found.result.into_hit(similarity, Some(similarity)))
+        });
+        Ok(hits.collect())
+    }
+
     async fn suggest(&self, prefix: &str, limit: usize) -> Result<Vec<Suggestion>, ServerError> {
-        let server = self.prepared().await?;
+        let index = self.prepared().await?;
         let read = prefix.floor_char_boundary(MAX_PREFIX_BYTES);
         let words = Analyser::Plain.words(&prefix[..read], usize::MAX);
         let words: Vec<String> = words
@@ -343,142 +365,43 @@ impl Inner {
         } else {
             ""
         };
-        let body = json!({
-            "q": format!("{}{end}", words.join(" ")),
-            "matchingStrategy": "all",
-            "attributesToSearchOn": [NAMES],
-            "attributesToRetrieve": ["id", "document", "title", "in_stock"],
-            "filter": [of_kind(DocumentKind::Product)],
-            "limit": SUGGESTION_DEPTH,
-        });
-        #[derive(Deserialize)]
-        struct Found {
-            hits: Vec<Stored>,
-        }
-        let mut found: Found = server.post(&self.path("/search"), &body).await?;
+        let asked = format!("{}{end}", words.join(" "));
+        let products = of_kind(DocumentKind::Product);
+        let mut query = index.search();
+        query
+            .with_query(&asked)
+            .with_matching_strategy(MatchingStrategies::ALL)
+            .with_attributes_to_search_on(&[NAMES])
+            .with_attributes_to_retrieve(Selectors::Some(&["id", "document", "title", "in_stock"]))
+            .with_array_filter(vec![&products])
+            .with_limit(SUGGESTION_DEPTH);
+        let found = query.execute::<Stored>().await?;
+        let mut found: Vec<Stored> = found.hits.into_iter().map(|hit| hit.result).collect();
         // What is in stock first, then the shortest title, which is mostly that word.
         let rank = |stored: &Stored| {
             let length = stored.title.split_whitespace().count();
             (!stored.in_stock, length, stored.title.clone())
         };
-        found.hits.sort_by_cached_key(rank);
-        found.hits.truncate(limit.min(MAX_SUGGESTIONS));
+        found.sort_by_cached_key(rank);
+        found.truncate(limit.min(MAX_SUGGESTIONS));
         let suggestion = |stored: Stored| Suggestion {
             id: stored.document,
             title: stored.title,
         };
-        Ok(found.hits.into_iter().map(suggestion).collect())
-    }
-
-    async fn upsert(&self, documents: Vec<SearchDocument>) -> Result<(), ServerError> {
-        if documents.is_empty() {
-            return Ok(());
-        }
-        let server = self.prepared().await?;
-        let analysers = documents
-            .iter()
-            .map(|document| Analyser::of(&document.language));
-        self.learn(analysers.collect());
-        let without = documents
-            .iter()
-            .filter(|document| document.vector.is_none());
-        let without: Vec<String> = without.map(|document| document.id.clone()).collect();
-        let known = self.known(&without).await?;
-        // Of two with one id the last counts.
-        let mut sent: BTreeMap<String, Sent> = BTreeMap::new();
-        for document in documents {
-            let document = Sent::of(document, &known, &self.config.model);
-            sent.insert(document.stored.id.clone(), document);
-        }
-        let (refused, sent): (Vec<Sent>, Vec<Sent>) = sent
-            .into_values()
-            .partition(|sent| !is_key(&sent.stored.id));
-        let mut last = None;
-        for refused in &refused {
-            let error = ServerError::Refused {
-                code: "invalid_document_id".to_owned(),
-                message: "an id has 1 byte to about 500".to_owned(),
-            };
-            last = Some(told(&refused.stored.document, error));
-        }
-        // A task that replaces a document drops its vector, one that updates it keeps it.
-        let (kept, replaced): (Vec<Sent>, Vec<Sent>) =
-            sent.into_iter().partition(|sent| sent.keeps_vector);
-        let mut taken = 0;
-        for (method, documents) in [(Method::POST, replaced), (Method::PUT, kept)] {
-            for chunk in documents.chunks(CHUNK) {
-                let (some, error) = self.put(server, &method, chunk).await?;
-                taken += some;
-                last = error.or(last);
-            }
-        }
-        match last {
-            Some(error) if taken == 0 => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    /// Writes documents; where the task fails, each half apart, until what is refused stands alone and its neighbours are
-    /// written. Returns how many were taken, and why one was not.
-    async fn put(
-        &self,
-        server: &Server,
-        method: &Method,
-        documents: &[Sent],
-    ) -> Result<(usize, Option<ServerError>), ServerError> {
-        let (mut taken, mut last) = (0, None);
-        let mut waiting = vec![documents];
-        let path = self.path("/documents");
-        while let Some(documents) = waiting.pop() {
-            let body: Vec<Value> = documents.iter().map(Sent::json).collect();
-            let body = json!(body);
-            let done = server.write(method.clone(), &path, Some(&body)).await;
-            match (done, documents) {
-                (Ok(()), _) => taken += documents.len(),
-                (Err(error @ ServerError::Refused { .. }), [one]) => {
-                    last = Some(told(&one.stored.document, error));
-                }
-                (Err(ServerError::Refused { .. }), _) => {
-                    let (first, second) = documents.split_at(documents.len() / 2);
-                    waiting.extend([second, first]);
-                }
-                (Err(error), _) => return Err(error),
-            }
-        }
-        Ok((taken, last))
-    }
-
-    async fn delete(&self, ids: &[String]) -> Result<(), ServerError> {
-        let server = self.prepared().await?;
-        let keys: Vec<String> = ids
-            .iter()
-            .map(|id| key(id))
-            .filter(|key| is_key(key))
-            .collect();
-        for chunk in keys.chunks(CHUNK) {
-            let path = self.path("/documents/delete-batch");
-            server
-                .write(Method::POST, &path, Some(&json!(chunk)))
-                .await?;
-        }
-        Ok(())
+        Ok(found.into_iter().map(suggestion).collect())
     }
 
     async fn known(&self, ids: &[String]) -> Result<BTreeMap<String, String>, ServerError> {
-        let server = self.prepared().await?;
-        let keys: Vec<String> = ids
-            .iter()
-            .map(|id| key(id))
-            .filter(|key| is_key(key))
-            .collect();
+        let index = self.prepared().await?;
         let mut known = BTreeMap::new();
-        for chunk in keys.chunks(CHUNK) {
-            let body = json!({
-                "filter": [among(chunk.iter().map(String::as_str))],
-                "fields": ["id", "document", "hash", "model"],
-                "limit": CHUNK,
-            });
-            let found: Fetched = server.post(&self.path("/documents/fetch"), &body).await?;
+        for chunk in keys(ids).chunks(CHUNK) {
+            let filter = among(chunk.iter().map(String::as_str));
+            let mut fetch = DocumentsQuery::new(index);
+            fetch
+                .with_filter(&filter)
+                .with_fields(["id", "document", "hash", "model"])
+                .with_limit(CHUNK);
+            let found = fetch.execute::<Stored>().await?;
             let own = found.results.into_iter();
             let own = own.filter(|stored| stored.model == self.config.model);
             known.extend(own.map(|stored| (stored.document, stored.hash)));
@@ -487,16 +410,9 @@ impl Inner {
     }
 
     async fn count(&self) -> Result<u64, ServerError> {
-        let stats: Stats = self.prepared().await?.get(&self.path("/stats")).await?;
-        Ok(stats.number_of_documents)
+        let stats = self.prepared().await?.get_stats().await?;
+        Ok(stats.number_of_documents as u64)
     }
-}
-
-/// Says in the log which document the server refused.
-fn told(id: &str, error: ServerError) -> ServerError {
-    let id: String = id.chars().take(80).collect();
-    tracing::warn!(%id, %error, "a document is not searchable");
-    error
 }
 
 fn port(error: ServerError) -> PortError {
@@ -511,6 +427,16 @@ impl SearchIndex for MeilisearchIndex {
 
     async fn suggest(&self, prefix: &str, limit: usize) -> Result<Vec<Suggestion>, PortError> {
         self.inner.suggest(prefix, limit).await.map_err(port)
+    }
+
+    async fn similar(
+        &self,
+        id: &str,
+        filters: &SearchFilters,
+        limit: usize,
+    ) -> Result<Vec<SearchHit>, PortError> {
+        let similar = self.inner.similar(id, filters, limit);
+        similar.await.map_err(port)
     }
 
     async fn upsert(&self, documents: Vec<SearchDocument>) -> Result<(), PortError> {

@@ -1,16 +1,19 @@
-//! The server's HTTP interface: JSON in, JSON out, and tasks, in which alone it says what became of a write.
+//! The server as the SDK speaks with it, and tasks, in which alone it says what became of a write. Tasks are asked for by the
+//! SDK's plain request: its own type of them (0.33) knows no cancelled one, and waits on a thread.
 
 use std::time::Duration;
 
-use reqwest::{Method, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
+use meilisearch_sdk::{
+    client::Client,
+    errors::Error,
+    request::{HttpClient, Method},
+    task_info::TaskInfo,
+};
+use secrecy::SecretString;
+use serde::Deserialize;
 
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(1);
-/// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(10);
+use super::http::Http;
+
 /// How often a task is asked for at first and at most.
 const FIRST_POLL: Duration = Duration::from_millis(5);
 const LONGEST_POLL: Duration = Duration::from_millis(250);
@@ -31,13 +34,22 @@ pub(super) enum ServerError {
     Garbled(String),
     /// A task is not done yet.
     #[error("Meilisearch did not finish task {0} within {limit_s} s", limit_s = TASK.as_secs())]
-    Unfinished(u64),
+    Unfinished(u32),
 }
 
 impl ServerError {
     /// Whether the error has this code.
     pub(super) fn is(&self, wanted: &str) -> bool {
         matches!(self, Self::Refused { code, .. } if code == wanted)
+    }
+
+    /// Whether the server blames a document other than that of `key`: of tasks that it takes in one batch, a bad document of
+    /// one fails all.
+    pub(super) fn blames_another(&self, key: &str) -> bool {
+        let Self::Refused { message, .. } = self else {
+            return false;
+        };
+        message.contains("document") && !message.contains(&format!("`{key}`"))
     }
 }
 
@@ -48,85 +60,89 @@ impl From<reqwest::Error> for ServerError {
     }
 }
 
-/// A task's number, as every write answers it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Enqueued {
-    task_uid: u64,
+impl From<ServerError> for Error {
+    fn from(error: ServerError) -> Self {
+        Self::Other(Box::new(error))
+    }
 }
 
+impl From<Error> for ServerError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Other(error) => match error.downcast::<Self>() {
+                Ok(own) => *own,
+                Err(other) => Self::Garbled(other.to_string()),
+            },
+            error => Self::Garbled(error.to_string()),
+        }
+    }
+}
+
+/// An error as the server words it: <https://www.meilisearch.com/docs/reference/errors/overview>
+#[derive(Deserialize)]
+pub(super) struct Refusal {
+    message: String,
+    code: String,
+}
+
+impl From<Refusal> for ServerError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused {
+            code: refusal.code,
+            message: refusal.message,
+        }
+    }
+}
+
+/// <https://www.meilisearch.com/docs/reference/api/tasks>
 #[derive(Deserialize)]
 struct Task {
     status: String,
     error: Option<Refusal>,
 }
 
-/// <https://www.meilisearch.com/docs/reference/errors/overview>
-#[derive(Deserialize)]
-struct Refusal {
-    message: String,
-    code: String,
-}
+/// One index of a server.
+pub(super) type Index = meilisearch_sdk::indexes::Index<Http>;
 
 /// One server.
 pub(super) struct Server {
-    client: reqwest::Client,
+    http: Http,
+    client: Client<Http>,
     url: String,
-    key: SecretString,
 }
 
 impl Server {
     pub(super) fn new(url: &str, key: SecretString) -> Result<Self, ServerError> {
-        // A second call finds the provider installed.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .connect_timeout(CONNECT)
-            .timeout(ANSWER)
-            .build()?;
-        Ok(Self {
-            client,
-            url: url.trim_end_matches('/').to_owned(),
-            key,
-        })
+        let http = Http::new(key)?;
+        let url = url.trim_end_matches('/').to_owned();
+        // The key stays with `http`: the SDK would show it to whoever prints its client.
+        let client = Client::new_with_client(&url, None::<String>, http.clone());
+        Ok(Self { http, client, url })
     }
 
-    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ServerError> {
-        self.request(Method::GET, path, None).await
+    pub(super) fn client(&self) -> &Client<Http> {
+        &self.client
     }
 
-    pub(super) async fn post<T: DeserializeOwned>(
+    pub(super) fn index(&self, name: &str) -> Index {
+        self.client.index(name)
+    }
+
+    /// Has `write` done, and waits until the server has done it.
+    pub(super) async fn done(
         &self,
-        path: &str,
-        body: &Value,
-    ) -> Result<T, ServerError> {
-        self.request(Method::POST, path, Some(body)).await
-    }
-
-    /// Writes, and waits until it is done.
-    pub(super) async fn write(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
+        write: impl Future<Output = Result<TaskInfo, Error>>,
     ) -> Result<(), ServerError> {
-        let enqueued: Enqueued = self.request(method, path, body).await?;
-        self.finished(enqueued.task_uid).await
-    }
-
-    async fn finished(&self, uid: u64) -> Result<(), ServerError> {
-        let path = format!("/tasks/{uid}");
+        let uid = write.await?.task_uid;
+        let url = format!("{}/tasks/{uid}", self.url);
         let (mut pause, mut waited) = (FIRST_POLL, Duration::ZERO);
         while waited < TASK {
-            let task: Task = self.get(&path).await?;
+            let get = Method::<(), ()>::Get { query: () };
+            let task: Task = self.http.request(&url, get, 200).await?;
             match (task.status.as_str(), task.error) {
                 ("succeeded", _) => return Ok(()),
                 ("enqueued" | "processing", _) => {}
-                (_, Some(error)) => {
-                    return Err(ServerError::Refused {
-                        code: error.code,
-                        message: error.message,
-                    });
-                }
+                (_, Some(error)) => return Err(error.into()),
                 (status, None) => {
                     return Err(ServerError::Garbled(format!("task {uid} is {status}")));
                 }
@@ -136,40 +152,5 @@ impl Server {
             pause = (pause * 2).min(LONGEST_POLL);
         }
         Err(ServerError::Unfinished(uid))
-    }
-
-    async fn request<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<T, ServerError> {
-        let mut request = self
-            .client
-            .request(method, format!("{}{path}", self.url))
-            .bearer_auth(self.key.expose_secret());
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let response = request.send().await?;
-        let status = response.status();
-        let text = response.text().await?;
-        if status.is_success() {
-            return serde_json::from_str(&text)
-                .map_err(|error| ServerError::Garbled(format!("to {path}: {error}")));
-        }
-        match serde_json::from_str::<Refusal>(&text) {
-            Ok(refusal) => Err(ServerError::Refused {
-                code: refusal.code,
-                message: refusal.message,
-            }),
-            // A proxy in front of a server that is away says so in its own words.
-            Err(_) if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                Err(ServerError::Away(format!("HTTP status {status}")))
-            }
-            Err(_) => Err(ServerError::Garbled(format!(
-                "HTTP status {status} to {path}"
-            ))),
-        }
     }
 }

@@ -1,15 +1,22 @@
 //! Makes the index on the server as it has to be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use doorstep_core::Language;
-use reqwest::Method;
-use serde::Deserialize;
+use doorstep_core::{Language, search::DocumentKind};
+use meilisearch_sdk::{
+    client::SwapIndexes,
+    documents::DocumentsQuery,
+    search::Selectors,
+    settings::{
+        Embedder, EmbedderSource, FacetingSettings, FilterableAttribute, MinWordSizeForTypos,
+        PaginationSetting, Settings, TypoToleranceSettings,
+    },
+};
 use serde_json::{Map, Value, json};
 
 use super::{
-    documents::{EMBEDDER, FILTERED, NAMES, WORDS},
-    server::{Server, ServerError},
+    documents::{EMBEDDER, FILTERED, NAMES, WORDS, of_kind},
+    server::{Index, Server, ServerError},
 };
 use crate::analysis::Analyser;
 
@@ -18,61 +25,69 @@ const PAGE: usize = 500;
 /// The least letters of a word with a typo: five and the two of its language's tag.
 const MIN_TYPO_LETTERS: u8 = 7;
 /// The server counts hits up to here.
-const MAX_COUNTED: u64 = 10_000_000;
-
-#[derive(Deserialize)]
-struct Page {
-    results: Vec<Map<String, Value>>,
-}
+const MAX_COUNTED: usize = 10_000_000;
+/// One value for every language there is.
+const MAX_LANGUAGES: usize = 300;
 
 /// Creates `index` or brings it up to date. Vectors of another length cannot be changed in place (every later search by
 /// meaning would fail): a second index is filled with the documents without their vectors and swapped in, so that they can
 /// be found by their words all the time.
 pub(super) async fn prepare(
     server: &Server,
-    index: &str,
+    index: &Index,
     dimensions: usize,
 ) -> Result<(), ServerError> {
-    let found: Value = match server.get(&format!("/indexes/{index}/settings")).await {
+    let found = match index.get_settings().await.map_err(ServerError::from) {
         Ok(settings) => settings,
         Err(error) if error.is("index_not_found") => {
             return create(server, index, dimensions).await;
         }
         Err(error) => return Err(error),
     };
-    let found_dimensions = &found["embedders"][EMBEDDER]["dimensions"];
-    if found_dimensions.is_u64() && *found_dimensions != json!(dimensions) {
-        tracing::warn!(index, found = %found_dimensions, dimensions, "the index is built anew for vectors of another model");
+    let embedder = found.embedders.as_ref().and_then(|all| all.get(EMBEDDER));
+    let found_dimensions = embedder.and_then(|embedder| embedder.dimensions);
+    if let Some(found) = found_dimensions
+        && found != dimensions
+    {
+        tracing::warn!(
+            index = index.uid,
+            found,
+            dimensions,
+            "the index is built anew for vectors of another model"
+        );
         return rebuild(server, index, dimensions).await;
     }
-    let is_current = found_dimensions.is_u64()
-        && found["searchableAttributes"] == json!(searched())
-        && as_set(&found["filterableAttributes"])
-            == FILTERED.iter().map(ToString::to_string).collect();
-    if !is_current {
+    if found_dimensions.is_none() || !is_current(found) {
         set(server, index, dimensions).await?;
     }
     Ok(())
 }
 
-/// The languages of the documents.
+/// How the documents of `kind` are read: the languages that they have.
 pub(super) async fn analysers(
-    server: &Server,
-    index: &str,
+    index: &Index,
+    kind: DocumentKind,
 ) -> Result<BTreeSet<Analyser>, ServerError> {
-    let query = json!({ "q": "", "limit": 0, "facets": ["language"] });
-    let answer: Value = server
-        .post(&format!("/indexes/{index}/search"), &query)
-        .await?;
-    let languages = answer["facetDistribution"]["language"].as_object();
-    let languages = languages.into_iter().flat_map(Map::keys);
+    let filter = of_kind(kind);
+    let mut query = index.search();
+    query
+        .with_query("")
+        .with_filter(&filter)
+        .with_limit(0)
+        .with_facets(Selectors::Some(&["language"]));
+    let answer = query.execute::<Value>().await?;
+    let languages = answer.facet_distribution.unwrap_or_default();
+    let languages = languages
+        .get("language")
+        .into_iter()
+        .flat_map(HashMap::keys);
     let languages = languages.filter_map(|language| language.parse::<Language>().ok());
     Ok(languages.map(|language| Analyser::of(&language)).collect())
 }
 
-async fn create(server: &Server, index: &str, dimensions: usize) -> Result<(), ServerError> {
-    let body = json!({ "uid": index, "primaryKey": "id" });
-    match server.write(Method::POST, "/indexes", Some(&body)).await {
+async fn create(server: &Server, index: &Index, dimensions: usize) -> Result<(), ServerError> {
+    let creation = server.client().create_index(&index.uid, Some("id"));
+    match server.done(creation).await {
         // Another instance was faster.
         Err(error) if error.is("index_already_exists") => {}
         done => done?,
@@ -80,47 +95,54 @@ async fn create(server: &Server, index: &str, dimensions: usize) -> Result<(), S
     set(server, index, dimensions).await
 }
 
-async fn set(server: &Server, index: &str, dimensions: usize) -> Result<(), ServerError> {
-    let settings = json!({
-        "searchableAttributes": searched(),
-        "filterableAttributes": FILTERED,
-        "embedders": { EMBEDDER: { "source": "userProvided", "dimensions": dimensions } },
-        "typoTolerance": {
-            "minWordSizeForTypos": { "oneTypo": MIN_TYPO_LETTERS, "twoTypos": u8::MAX },
-            "disableOnAttributes": [NAMES],
-        },
-        "pagination": { "maxTotalHits": MAX_COUNTED },
-        // One value for every language there is.
-        "faceting": { "maxValuesPerFacet": 300 },
-    });
-    let path = format!("/indexes/{index}/settings");
-    server.write(Method::PATCH, &path, Some(&settings)).await
+async fn set(server: &Server, index: &Index, dimensions: usize) -> Result<(), ServerError> {
+    let embedder = Embedder {
+        source: EmbedderSource::UserProvided,
+        dimensions: Some(dimensions),
+        ..Embedder::default()
+    };
+    let typos = TypoToleranceSettings {
+        min_word_size_for_typos: Some(MinWordSizeForTypos {
+            one_typo: Some(MIN_TYPO_LETTERS),
+            two_typos: Some(u8::MAX),
+        }),
+        disable_on_attributes: Some(vec![NAMES.to_owned()]),
+        ..TypoToleranceSettings::default()
+    };
+    let settings = Settings::new()
+        .with_searchable_attributes(searched())
+        .with_filterable_attributes(FILTERED)
+        .with_embedders(HashMap::from([(EMBEDDER, embedder)]))
+        .with_typo_tolerance(typos)
+        .with_pagination(PaginationSetting {
+            max_total_hits: MAX_COUNTED,
+        })
+        .with_faceting(FacetingSettings {
+            max_values_per_facet: MAX_LANGUAGES,
+            sort_facet_values_by: None,
+        });
+    server.done(index.set_settings(&settings)).await
 }
 
-async fn rebuild(server: &Server, index: &str, dimensions: usize) -> Result<(), ServerError> {
-    let next = format!("{index}-next");
+async fn rebuild(server: &Server, index: &Index, dimensions: usize) -> Result<(), ServerError> {
+    let next = server.index(&format!("{}-next", index.uid));
     remove(server, &next).await?;
     create(server, &next, dimensions).await?;
-    let (source, target) = (
-        format!("/indexes/{index}/documents/fetch"),
-        format!("/indexes/{next}/documents"),
-    );
     for offset in (0..).step_by(PAGE) {
-        let page: Page = server
-            .post(&source, &json!({ "offset": offset, "limit": PAGE }))
-            .await?;
-        if page.results.is_empty() {
+        let mut page = DocumentsQuery::new(index);
+        page.with_offset(offset).with_limit(PAGE);
+        let page = page.execute::<Map<String, Value>>().await?.results;
+        if page.is_empty() {
             break;
         }
-        let documents: Vec<Value> = page.results.into_iter().map(without_vector).collect();
-        server
-            .write(Method::POST, &target, Some(&json!(documents)))
-            .await?;
+        let documents: Vec<Value> = page.into_iter().map(without_vector).collect();
+        server.done(next.add_or_replace(&documents, None)).await?;
     }
-    let swap = json!([{ "indexes": [index, next] }]);
-    server
-        .write(Method::POST, "/swap-indexes", Some(&swap))
-        .await?;
+    let swap = SwapIndexes {
+        indexes: (index.uid.clone(), next.uid.clone()),
+        rename: None,
+    };
+    server.done(server.client().swap_indexes([&swap])).await?;
     remove(server, &next).await
 }
 
@@ -130,23 +152,28 @@ fn without_vector(mut document: Map<String, Value>) -> Value {
     Value::Object(document)
 }
 
-async fn remove(server: &Server, index: &str) -> Result<(), ServerError> {
-    match server
-        .write(Method::DELETE, &format!("/indexes/{index}"), None)
-        .await
-    {
+async fn remove(server: &Server, index: &Index) -> Result<(), ServerError> {
+    let deletion = server.client().delete_index(&index.uid);
+    match server.done(deletion).await {
         Err(error) if error.is("index_not_found") => Ok(()),
         done => done,
     }
 }
 
-fn searched() -> Vec<&'static str> {
-    WORDS.into_iter().chain([NAMES]).collect()
+/// Whether an index finds and narrows down by what it has to.
+fn is_current(found: Settings) -> bool {
+    let name = |attribute| match attribute {
+        FilterableAttribute::Attribute(name) => Some(name),
+        FilterableAttribute::Settings(_) => None,
+    };
+    let filtered = found.filterable_attributes.unwrap_or_default().into_iter();
+    let filtered: Option<BTreeSet<String>> = filtered.map(name).collect();
+    filtered == Some(FILTERED.iter().map(ToString::to_string).collect())
+        && found
+            .searchable_attributes
+            .is_some_and(|found| found == searched())
 }
 
-fn as_set(names: &Value) -> BTreeSet<String> {
-    let names = names.as_array().into_iter().flatten();
-    names
-        .filter_map(|name| name.as_str().map(str::to_owned))
-        .collect()
+fn searched() -> Vec<&'static str> {
+    WORDS.into_iter().chain([NAMES]).collect()
 }

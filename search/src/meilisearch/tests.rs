@@ -66,6 +66,52 @@ async fn a_bad_document_never_blocks_its_neighbours() {
     assert!(error.contains("Invalid vector dimensions"), "{error}");
 }
 
+/// Waits until so many writes of documents wait at the server.
+async fn waiting(server: &StandIn, count: usize) {
+    while server.writes().1 < count {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn another_instances_bad_document_blocks_none_of_ours() {
+    let engine = engine().await;
+    engine.upsert(shop()).await.unwrap();
+    let bad = SearchDocument {
+        vector: Some(vec![1.0, 0.0]),
+        ..product("theirs", "Dome tent", "")
+    };
+    // The server takes what waits in one batch, which fails as a whole.
+    engine.server.hold(true);
+    let (theirs, ours, ()) = tokio::join!(
+        engine.upsert(vec![bad]),
+        engine.upsert(vec![product("ours", "Dome tent", "")]),
+        async {
+            waiting(&engine.server, 2).await;
+            engine.server.hold(false);
+        },
+    );
+    assert!(theirs.is_err());
+    ours.unwrap();
+    assert_eq!(found(&engine, ask("tent")).await, ["ours"]);
+}
+
+#[tokio::test]
+async fn a_cancelled_task_is_told() {
+    let engine = engine().await;
+    engine.upsert(shop()).await.unwrap();
+    engine.server.hold(true);
+    let (written, ()) = tokio::join!(
+        engine.upsert(vec![product("tent", "Dome tent", "")]),
+        async {
+            waiting(&engine.server, 1).await;
+            engine.server.cancel();
+        },
+    );
+    let error = written.unwrap_err().to_string();
+    assert!(error.ends_with("is canceled"), "{error}");
+}
+
 #[tokio::test]
 async fn a_document_that_reads_as_before_keeps_its_vector() {
     let engine = engine().await;
@@ -92,7 +138,13 @@ async fn a_document_that_reads_as_before_keeps_its_vector() {
         ..ask("something")
     };
     assert_eq!(found(&engine, query).await[0], "jacket");
-    assert!(engine.server.writes().contains(&"PUT documents".to_owned()));
+    assert!(
+        engine
+            .server
+            .writes()
+            .0
+            .contains(&"PUT documents".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -201,34 +253,5 @@ mod on_a_real_server {
         };
     }
 
-    cases! {
-        a_product_is_found_by_its_words
-        a_text_is_found_whatever_its_case_and_accents
-        a_typo_in_a_long_word_is_forgiven
-        a_document_is_found_by_meaning_alone
-        what_both_lists_name_comes_first
-        similarity_is_the_cosine_and_absent_without_vectors
-        word_share_counts_the_words_of_the_query
-        a_price_range_holds_for_every_hit
-        a_sold_out_product_is_left_out_when_asked
-        brand_and_attributes_narrow_ignoring_case
-        products_and_passages_never_mix
-        passages_come_in_the_language_asked_for
-        filters_hold_for_the_vector_list_too
-        filters_alone_list_what_fulfils_them
-        words_and_meaning_are_weighed_together
-        a_compound_and_its_parts_find_each_other
-        a_synonym_finds_what_the_word_does
-        a_measure_is_found_with_and_without_a_space
-        a_begun_word_suggests_products
-        suggestions_are_products_that_are_still_there
-        a_query_without_words_finds_nothing
-        a_hostile_query_is_only_words
-        a_megabyte_of_query_is_answered
-        the_limit_is_kept
-        a_deleted_document_is_gone
-        a_replaced_document_is_there_once_and_new
-        writes_and_searches_at_once_leave_everything_there
-        an_engine_that_works_says_so
-    }
+    crate::search_index_conformance! { each: cases }
 }
