@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The event that says something of a parcel. The other, `TRACKING_STOPPED`, says that 17TRACK stops looking.
-const TRACKING_UPDATED: &str = "TRACKING_UPDATED";
+pub(super) const TRACKING_UPDATED: &str = "TRACKING_UPDATED";
 
 /// 17TRACK's nine statuses.
 const STATUSES: Vocabulary = &[
@@ -137,11 +137,19 @@ struct Provider {
 
 /// Reads a verified body; nothing when the event says nothing of a parcel yet.
 pub(super) fn parse(request: &WebhookRequest) -> Result<Option<Told>, WebhookRejection> {
-    let head: Head = parse_json(&request.body)?;
+    read_push(&request.body, request.received_at)
+}
+
+/// Reads a push.
+pub(super) fn read_push(
+    body: &[u8],
+    received_at: Timestamp,
+) -> Result<Option<Told>, WebhookRejection> {
+    let head: Head = parse_json(body)?;
     if head.event != TRACKING_UPDATED {
         return Ok(None);
     }
-    let event: Event = parse_json(&request.body)?;
+    let event: Event = parse_json(body)?;
     let tracked = event.data;
     let Some(info) = &tracked.track_info else {
         return Ok(None);
@@ -150,7 +158,7 @@ pub(super) fn parse(request: &WebhookRequest) -> Result<Option<Told>, WebhookRej
         return Ok(None);
     };
     let latest = info.latest_event.as_ref();
-    let occurred_at = latest.and_then(happened).unwrap_or(request.received_at);
+    let occurred_at = latest.and_then(happened).unwrap_or(received_at);
     let estimated = estimated(info)?;
     let report = Report {
         order: None,
