@@ -25,6 +25,7 @@ mod notifications;
 mod orders;
 mod pace;
 mod people;
+mod polls;
 mod preferences;
 mod privacy;
 mod reach;
@@ -59,7 +60,9 @@ pub use messages::TurnOutcome;
 pub use notifications::{
     AtMost, Audience, Decided, Decision, News, Recipient, Subject, Verdict, Wait,
 };
+pub(crate) use orders::rank;
 pub use orders::{Enrichment, OrderRecord, ParcelUpdate, customer_key};
+pub use polls::{AskedParcel, DueParcel, PollPlan, PollTurn};
 pub use preferences::Preference;
 pub use privacy::{PrivacyRecord, PrivacyRequest};
 pub use rehearsal::{PastEvent, People};
