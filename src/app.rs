@@ -27,8 +27,8 @@ use doorstep_engine::{
     inbound::Inbound,
     link::LinkKey,
     notify::{Notifier, NotifyConfig},
-    poll::Poller,
     page_token::{PageKey, PageLinks},
+    poll::Poller,
     router::{Router, RouterParts, ShopProfile},
     store::{Database, DatabaseConfig},
 };
@@ -49,7 +49,8 @@ use crate::{
     limit::{PageLimits, WebhookLimits},
     merchant::MerchantFiles,
     opening::{
-        delivery_config, open_index, open_phrasing, open_pollers, open_shop, open_sources, workers_config,
+        delivery_config, open_index, open_phrasing, open_pollers, open_shop, open_sources,
+        workers_config,
     },
     reload::{Files, Reloader, Seen},
 };

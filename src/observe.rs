@@ -91,10 +91,6 @@ fn describe() {
         "Parcels that carriers were asked for, by source and outcome: known, unknown, refused, or the carrier unreachable"
     );
     describe_gauge!(
-        "doorstep_poll_held",
-        "1 while a carrier that does not answer is left alone"
-    );
-    describe_gauge!(
         "doorstep_search_standby",
         "1 while the embedded index stands in for the search server"
     );

@@ -30,8 +30,6 @@ pub async fn run(poller: &Poller, stop: &CancellationToken) {
             return;
         }
     };
-    let held = polled.held.is_some();
-    metrics::gauge!("doorstep_poll_held", "source" => source.to_string()).set(f64::from(u8::from(held)));
     if let Some((until, reason)) = &polled.held {
         tracing::warn!(%source, %until, reason, "a carrier does not answer and is left alone for a while");
     }

@@ -79,7 +79,10 @@ fn polls(config: &Config, found: &mut Found<'_>) {
             let kinds: Vec<&str> = known.iter().map(|kind| kind.name).collect();
             found.add(
                 &section,
-                format!("a source of kind `{}` cannot be asked for parcels", source.kind),
+                format!(
+                    "a source of kind `{}` cannot be asked for parcels",
+                    source.kind
+                ),
                 format!("remove the section; those that can: {}", kinds.join(", ")),
             );
             continue;
@@ -114,7 +117,10 @@ fn polls(config: &Config, found: &mut Found<'_>) {
                 found.add(
                     &format!("{section}.client_id"),
                     "no OAuth client is named",
-                    format!("copy its id; docs/shops/{}.md says where it is found", kind.name),
+                    format!(
+                        "copy its id; docs/shops/{}.md says where it is found",
+                        kind.name
+                    ),
                 );
             }
             let field = format!("{section}.client_secret");

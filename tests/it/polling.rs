@@ -36,7 +36,10 @@ struct Ups {
 
 fn scan(kind: &str, code: &str, said: &str, minutes_ago: i64) -> Value {
     let at = now() - TimeDelta::minutes(minutes_ago);
-    let (day, time) = (at.format("%Y%m%d").to_string(), at.format("%H%M%S").to_string());
+    let (day, time) = (
+        at.format("%Y%m%d").to_string(),
+        at.format("%H%M%S").to_string(),
+    );
     json!({"date": day, "time": time, "gmtDate": day, "gmtTime": time, "gmtOffset": "+00:00",
         "location": {"address": {"city": "Madrid", "countryCode": "ES"}},
         "status": {"type": kind, "code": code, "description": said}})
@@ -51,8 +54,10 @@ async fn track(State(ups): State<Arc<Ups>>, Path(number): Path<String>) -> Respo
     if number != PARCEL {
         return StatusCode::NOT_FOUND.into_response();
     }
-    Json(json!({"trackResponse": {"shipment": [{"inquiryNumber": PARCEL, "package": [{
-        "trackingNumber": PARCEL, "activity": ups.scans}]}]}}))
+    Json(
+        json!({"trackResponse": {"shipment": [{"inquiryNumber": PARCEL, "package": [{
+        "trackingNumber": PARCEL, "activity": ups.scans}]}]}}),
+    )
     .into_response()
 }
 
@@ -93,7 +98,9 @@ fn launch(place: &Place, url: &str) -> Launch {
 async fn order(server: &Process) {
     let mut body = order_placed("7001", "C-7001", "robin.7001@example.com", PARCEL);
     body["payload"]["shipments"][0]["carrier"] = json!("UPS");
-    Hook::generic("order-7001", &body).deliver(server.address()).await;
+    Hook::generic("order-7001", &body)
+        .deliver(server.address())
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,7 +114,9 @@ async fn what_a_carrier_answers_is_one_message_through_every_crash() {
         "settle_polls:before_commit:1",
         "settle_polls:after_commit:1",
     ] {
-        let server = launch(&place, &url).crash_at(Some(point.to_owned())).spawn();
+        let server = launch(&place, &url)
+            .crash_at(Some(point.to_owned()))
+            .spawn();
         if !placed {
             server.ready().await.expect("nothing is asked for yet");
             order(&server).await;
@@ -115,7 +124,10 @@ async fn what_a_carrier_answers_is_one_message_through_every_crash() {
         }
         within(point, server.ended()).await;
     }
-    assert!(ups.asked.load(Ordering::SeqCst) >= 2, "before the last crash and after");
+    assert!(
+        ups.asked.load(Ordering::SeqCst) >= 2,
+        "before the last crash and after"
+    );
 
     let server = launch(&place, &url).start().await;
     let database = place.database().await;
@@ -146,7 +158,11 @@ async fn what_a_carrier_answers_is_one_message_through_every_crash() {
     let events = "SELECT COUNT(*) FROM commerce_events WHERE source = 'ups'";
     assert_eq!(database.number(events).await, 3);
     let told = "SELECT COUNT(*) FROM notifications WHERE decision = 'told'";
-    assert_eq!(database.number(told).await, 1, "that it was on its way is history");
+    assert_eq!(
+        database.number(told).await,
+        1,
+        "that it was on its way is history"
+    );
     let due = "SELECT COUNT(*) FROM polled_parcels WHERE due_at > since";
     assert_eq!(database.number(due).await, 1);
 

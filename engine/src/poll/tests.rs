@@ -226,14 +226,21 @@ async fn what_happened_over_hours_is_one_message_and_the_webhook_of_the_same_add
         work(&test).await;
         assert_eq!(status(&test, "1Z1").await, Status::OutForDelivery);
         let once = [("email".to_owned(), "2001".to_owned())];
-        assert_eq!(test.told().await, once, "not that it was on its way by noon");
+        assert_eq!(
+            test.told().await,
+            once,
+            "not that it was on its way by noon"
+        );
         // The carrier's webhook tells the same, late.
         let id = test
             .happen(scan("1Z1", NIGHT, Status::OutForDelivery))
             .await;
         work(&test).await;
         let history = test.store.parcel_histories(&"2001".into()).await.unwrap();
-        assert_eq!((history[0].scans.len(), test.told().await), (3, once.into()));
+        assert_eq!(
+            (history[0].scans.len(), test.told().await),
+            (3, once.into())
+        );
         assert_eq!(test.store.raw_event(id).await.unwrap().unwrap(), b"{}");
     }
 }
