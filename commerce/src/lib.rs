@@ -38,6 +38,9 @@ pub mod demo;
 pub mod easypost;
 #[cfg(feature = "generic")]
 pub mod generic;
+#[cfg(feature = "api")]
+#[cfg_attr(not(feature = "default"), allow(dead_code))]
+pub mod lookup;
 pub mod registry;
 #[cfg(feature = "seventeentrack")]
 pub mod seventeentrack;
@@ -50,11 +53,10 @@ pub mod ups;
 #[cfg(feature = "woocommerce")]
 pub mod woocommerce;
 
-#[cfg(feature = "api")]
-mod api;
-#[cfg(feature = "api")]
-pub mod lookup;
 // A build with few sources needs only a part of what they share.
+#[cfg(feature = "api")]
+#[cfg_attr(not(feature = "default"), allow(dead_code))]
+mod api;
 #[cfg_attr(not(feature = "default"), allow(dead_code))]
 mod body;
 #[cfg(test)]

@@ -496,6 +496,7 @@ pub(crate) fn tracking(id: &str, order: &str, status: TrackingStatus, at: &str) 
                 message: None,
                 location: None,
                 estimated: None,
+                parcel: Default::default(),
             },
         },
     }

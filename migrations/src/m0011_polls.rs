@@ -1,4 +1,5 @@
-//! Asking carriers for parcels: whose turn it is, and when each parcel is asked for again.
+//! Asking carriers for parcels: whose turn it is, and when each parcel is asked for again; and what sources say of parcels
+//! themselves.
 
 use sea_orm_migration::prelude::*;
 
@@ -38,9 +39,16 @@ const UP: &[&str] = &[
     // Those that news are expected of.
     "CREATE INDEX shipments_open ON shipments (order_number)
         WHERE status NOT IN ('delivered', 'returned_to_sender', 'lost')",
+    // Country and region, the carrier's product, and grams.
+    "ALTER TABLE shipments ADD COLUMN origin TEXT",
+    "ALTER TABLE shipments ADD COLUMN service TEXT",
+    "ALTER TABLE shipments ADD COLUMN weight_g BIGINT",
 ];
 
 const DOWN: &[&str] = &[
+    "ALTER TABLE shipments DROP COLUMN weight_g",
+    "ALTER TABLE shipments DROP COLUMN service",
+    "ALTER TABLE shipments DROP COLUMN origin",
     "DROP INDEX shipments_open",
     "DROP TABLE polled_parcels",
     "DROP TABLE poll_turns",

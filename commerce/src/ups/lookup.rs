@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::TimeDelta;
 use doorstep_core::{
-    Ambient, Clock, Entropy, Health, Timestamp, TrackingNumber, shop::LookupError,
+    Ambient, Clock, Entropy, Health, Timestamp, TrackingNumber, shipment::ParcelFacts,
+    shop::LookupError,
 };
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
@@ -22,9 +23,10 @@ use super::parse::{self, Activity, Event, Location};
 use crate::{
     BuildError, SourceConfig,
     api::{Answer as HttpAnswer, Api, Endpoint, Unanswered},
-    body::{TextOrNumber, shown},
+    body::{TextOrNumber, day, number as number_of, shown},
     lookup::{Answer, Heard, Lookup, PollConfig},
     mac::hexadecimal,
+    tracking::facts,
 };
 
 /// UPS's production environment; its test environment is `https://wwwcie.ups.com`.
@@ -35,6 +37,7 @@ const TRACK_PATH: &str = "/api/track/v1/details/";
 const SPACING: Duration = Duration::from_millis(250);
 /// How long before its end a token is no longer used.
 const TOKEN_MARGIN: TimeDelta = TimeDelta::seconds(60);
+const GRAMS_A_POUND: f64 = 453.592_37;
 /// How many characters an inquiry number has, by the specification.
 const NUMBER_LENGTH: std::ops::RangeInclusive<usize> = 7..=34;
 
@@ -90,6 +93,12 @@ struct Package {
     activity: Vec<Value>,
     #[serde(default)]
     delivery_date: Vec<Value>,
+    #[serde(default)]
+    package_address: Vec<Value>,
+    #[serde(default)]
+    service: Value,
+    #[serde(default)]
+    weight: Value,
 }
 
 #[derive(Deserialize)]
@@ -265,7 +274,12 @@ impl UpsLookup {
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         headers.insert(CONTENT_TYPE, form);
         let body = "grant_type=client_credentials".to_owned();
-        let answer = self.api.post_as(TOKEN_PATH, &headers, body).await?;
+        let answer = self.api.post_as(TOKEN_PATH, &headers, body).await;
+        // What UPS finds wrong here, no parcel's number is to blame for.
+        let answer = answer.map_err(|refused| Unanswered {
+            status: None,
+            ..refused
+        })?;
         let answer: TokenAnswer = answer.json()?;
         let unusable = || self.api.error("the OAuth token is not as documented");
         let seconds: u32 = answer
@@ -287,11 +301,12 @@ impl UpsLookup {
     /// What the activities of a package say. One that cannot be read is left out: the others are as true as they were.
     fn read(&self, number: &str, package: Package) -> Vec<Heard> {
         let now = self.clock.now();
+        let parcel = facts_of(&package);
         let mut events: Vec<(Timestamp, Event, Value)> = package
             .activity
             .into_iter()
             .filter_map(|raw| {
-                let event = event(number, &raw)?;
+                let event = event(number, &raw, &parcel)?;
                 let at = parse::happened(&event).ok().flatten()?;
                 Some((at, event, raw))
             })
@@ -327,7 +342,7 @@ impl UpsLookup {
 }
 
 /// An activity as Track Alert tells it.
-fn event(number: &str, activity: &Value) -> Option<Event> {
+fn event(number: &str, activity: &Value, parcel: &ParcelFacts) -> Option<Event> {
     let activity = TrackedActivity::deserialize(activity).ok()?;
     let address = activity.location.and_then(|place| place.address);
     Some(Event {
@@ -344,16 +359,37 @@ fn event(number: &str, activity: &Value) -> Option<Event> {
         activity_status: activity.status?,
         scheduled_delivery_date: None,
         actual_delivery_date: None,
+        parcel: parcel.clone(),
     })
 }
 
-/// The day of the first entry of a kind, as UPS writes it.
+/// Of the addresses only where the parcel comes from.
+fn facts_of(package: &Package) -> ParcelFacts {
+    let mut addresses = package.package_address.iter();
+    let origin = addresses.find(|address| address["type"] == "ORIGIN");
+    let origin = origin.map(|origin| &origin["address"]);
+    let text = |field: &str| origin.and_then(|origin| origin[field].as_str());
+    let grams = match package.weight["unitOfMeasurement"].as_str() {
+        Some("KGS") => Some(1_000.0),
+        Some("LBS") => Some(GRAMS_A_POUND),
+        _ => None,
+    };
+    let weight = number_of(Some(&package.weight["weight"]));
+    facts(
+        text("countryCode").or(text("country")),
+        text("postalCode"),
+        package.service["description"].as_str(),
+        weight.zip(grams).map(|(weight, grams)| weight * grams),
+    )
+}
+
+/// The day of the first entry of a kind, as UPS writes it; none where it is no day.
 fn day_of(dates: &[Value], kind: &str) -> Option<String> {
     dates.iter().find_map(|date| {
         let date = DeliveryDate::deserialize(date).ok()?;
         let told = date.kind.as_deref()? == kind;
-        date.date
-            .filter(|day| told && day.trim().len() == 8 && day.trim().is_ascii())
+        let is_day = |text: &String| day("deliveryDate", &parse::spelled_day(text.trim())).is_ok();
+        date.date.filter(is_day).filter(|_| told)
     })
 }
 

@@ -38,11 +38,15 @@ struct Ups {
     retry_after: Option<&'static str>,
     /// Calls every token old the first time.
     forgets_once: bool,
+    knows_no_client: bool,
 }
 
 type Shared = Arc<Ups>;
 
 async fn token(State(ups): State<Shared>, headers: HeaderMap, body: String) -> Response {
+    if ups.knows_no_client {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
     let client = BASE64_STANDARD.encode("client-1:hunter2");
     assert_eq!(headers["authorization"], format!("Basic {client}"));
     assert_eq!(body, "grant_type=client_credentials");
@@ -99,7 +103,7 @@ fn activity(kind: &str, code: &str, said: &str, day: &str, time: &str) -> Value 
 fn answer() -> Value {
     json!({"trackResponse": {"shipment": [{"inquiryNumber": NUMBER, "package": [{
         "trackingNumber": NUMBER,
-        "deliveryDate": [{"type": "SDD", "date": "20261121"}, {"type": "RDD", "date": "20261123"}, {"type": "DEL", "date": ""}],
+        "deliveryDate": [{"type": "RDD", "date": "20269999"}, {"type": "SDD", "date": "20261121"}, {"type": "RDD", "date": "20261123"}, {"type": "DEL", "date": ""}],
         "activity": [
             activity("U", "UP", "The delivery date was updated.", "20261121", "140000"),
             activity("I", "OT", "Out For Delivery Today ", "20261121", "131000"),
@@ -108,7 +112,11 @@ fn answer() -> Value {
             {"status": {"type": "I", "code": "XX", "description": "At a time that nobody told"}},
             {"date": 7},
         ],
-        "packageAddress": [{"type": "DESTINATION", "name": "ADA LOVELACE", "address": {"city": "Brooklyn"}}],
+        "packageAddress": [
+            {"type": "DESTINATION", "name": "ADA LOVELACE", "address": {"city": "Brooklyn", "countryCode": "US"}},
+            {"type": "ORIGIN", "address": {"city": "Madrid", "countryCode": "ES", "postalCode": "28012"}}],
+        "service": {"code": "011", "levelCode": "011", "description": "UPS Standard"},
+        "weight": {"unitOfMeasurement": "LBS", "weight": "2.20"},
     }]}]}})
 }
 
@@ -169,6 +177,15 @@ async fn every_scan_is_told_with_the_estimate_at_the_newest() {
         Some("Brooklyn, NY, US")
     );
     assert_eq!(reports[0].event.source.as_str(), "ups");
+    let parcel = &news(&reports[1].event).parcel;
+    assert_eq!(
+        (
+            parcel.origin.as_deref(),
+            parcel.service.as_deref(),
+            parcel.weight_g
+        ),
+        (Some("ES 28"), Some("UPS Standard"), Some(998))
+    );
     // What is kept says this and nothing of the customer.
     let raw = String::from_utf8(reports[0].raw.clone()).unwrap();
     assert!(
@@ -209,6 +226,17 @@ async fn a_token_is_asked_for_once_and_again_when_ups_does_not_take_it() {
     .await;
     ask(&*lookup, NUMBER).await.reports.unwrap();
     assert_eq!(ups.tokens.load(Ordering::SeqCst), 2);
+    // A client that UPS does not take is no parcel's fault.
+    let (lookup, _) = open(Ups {
+        knows_no_client: true,
+        ..Ups::default()
+    })
+    .await;
+    let error = lookup.look_up(&[NUMBER.into()]).await.unwrap_err();
+    assert!(
+        error.to_string().contains("oauth/token answered 400"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

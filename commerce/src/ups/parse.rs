@@ -3,7 +3,7 @@
 use doorstep_core::{
     Timestamp, TrackingNumber,
     order::DateWindow,
-    shipment::TrackingStatus as Status,
+    shipment::{ParcelFacts, TrackingStatus as Status},
     webhook::{WebhookRejection, WebhookRequest},
 };
 use serde::Deserialize;
@@ -79,6 +79,9 @@ pub(super) struct Event {
     pub(super) activity_status: Activity,
     pub(super) scheduled_delivery_date: Option<String>,
     pub(super) actual_delivery_date: Option<String>,
+    /// Track Alert does not say it, the Track API does.
+    #[serde(skip)]
+    pub(super) parcel: ParcelFacts,
 }
 
 #[derive(Deserialize)]
@@ -127,6 +130,7 @@ pub(super) fn tell(
             .as_ref()
             .and_then(|at| place(&[&at.city, &at.state_province, &at.country])),
         estimated,
+        parcel: event.parcel.clone(),
     };
     Ok(report.into_kind().map(|kind| Told {
         external_id,
@@ -190,7 +194,7 @@ pub(super) fn happened(event: &Event) -> Result<Option<Timestamp>, WebhookReject
 }
 
 /// `20240423` as `2024-04-23`; anything else as it stands, for the error to show.
-fn spelled_day(text: &str) -> String {
+pub(super) fn spelled_day(text: &str) -> String {
     match (text.get(..4), text.get(4..6), text.get(6..)) {
         (Some(year), Some(month), Some(day)) if day.len() == 2 => format!("{year}-{month}-{day}"),
         _ => text.to_owned(),

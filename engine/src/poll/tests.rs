@@ -78,6 +78,7 @@ fn scan(parcel: &str, at: &str, status: Status) -> CommerceEvent {
                 message: None,
                 location: None,
                 estimated: None,
+                parcel: Default::default(),
             },
         },
     }
