@@ -21,17 +21,18 @@ use doorstep_core::{
 use doorstep_engine::{
     Store, StoreError,
     attachments::{Attachments, AttachmentsConfig, Fetcher},
-    delivery::{Delivery, DeliveryConfig},
+    delivery::Delivery,
     enrich::Enricher,
     eta::{EtaConfig, Forecasts},
     inbound::Inbound,
     link::LinkKey,
     notify::{Notifier, NotifyConfig},
     page_token::{PageKey, PageLinks},
+    poll::Poller,
     router::{Router, RouterParts, ShopProfile},
     store::{Database, DatabaseConfig},
 };
-use doorstep_jobs::{Parts, Queue, Workers, WorkersConfig, learn_eta};
+use doorstep_jobs::{Parts, Queue, Workers, learn_eta};
 use doorstep_nlu::{BackendChoice, LocalNlu, Model, NluConfig};
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
@@ -47,7 +48,10 @@ use crate::{
     knowledge::Knowledge,
     limit::{PageLimits, WebhookLimits},
     merchant::MerchantFiles,
-    opening::{open_index, open_phrasing, open_shop, open_sources},
+    opening::{
+        delivery_config, open_index, open_phrasing, open_pollers, open_shop, open_sources,
+        workers_config,
+    },
     reload::{Files, Reloader, Seen},
 };
 
@@ -88,6 +92,8 @@ pub struct App {
     pub(crate) page_limits: PageLimits,
     inbound: Inbound,
     workers: Option<Workers>,
+    /// Ask carriers for parcels, where workers run.
+    pollers: Vec<Arc<Poller>>,
     limits: WebhookLimits,
     /// How far the merchant's files are in effect.
     files: watch::Receiver<Files>,
@@ -216,6 +222,12 @@ impl App {
             }
         }
         let (sources, source_configs) = open_sources(&config)?;
+        let enricher = Arc::new(Enricher::new(
+            store.clone(),
+            shop.clone(),
+            email_channel(&config),
+        ));
+        let pollers = open_pollers(&config, &source_configs, &store, &enricher)?;
         let stop = CancellationToken::new();
         let capabilities: HashMap<ChannelName, Capabilities> = channels
             .all
@@ -245,11 +257,7 @@ impl App {
                     Parts {
                         store: store.clone(),
                         queue,
-                        enricher: Arc::new(Enricher::new(
-                            store.clone(),
-                            shop.clone(),
-                            email_channel(&config),
-                        )),
+                        enricher,
                         notifier: notifier.clone(),
                         delivery: Arc::new(Delivery::new(
                             store.clone(),
@@ -262,6 +270,7 @@ impl App {
                             channels.all.values().cloned(),
                         )),
                         forecasts: forecasts.clone(),
+                        pollers: pollers.clone(),
                         inbound: Some(inbound.clone()),
                         config: workers_config(&config),
                     },
@@ -304,6 +313,7 @@ impl App {
             inbox,
             inbound,
             workers,
+            pollers,
             stop,
         });
         crate::catalog::keep_indexed(&app, knowledge, progress);
@@ -363,6 +373,9 @@ impl App {
         parts.push(("files".to_owned(), self.files.borrow().health()));
         for (name, channel) in &self.channels.all {
             parts.push((format!("channel:{name}"), channel.healthcheck().await));
+        }
+        for poller in &self.pollers {
+            parts.push((format!("carrier:{}", poller.source()), poller.health()));
         }
         parts
     }
@@ -581,23 +594,5 @@ fn eta_config(config: &Config) -> EtaConfig {
         min_deliveries: config.eta.min_deliveries,
         learn_every: Duration::from_hours(u64::from(config.eta.learn_every_h)),
         time_zone: config.shop.time_zone,
-    }
-}
-
-fn delivery_config(config: &Config) -> DeliveryConfig {
-    DeliveryConfig {
-        max_attempts: config.delivery.max_attempts,
-        timeout: Duration::from_secs(config.delivery.timeout_s),
-        ..DeliveryConfig::default()
-    }
-}
-
-fn workers_config(config: &Config) -> WorkersConfig {
-    WorkersConfig {
-        lease: Duration::from_secs(config.sweep.worker_lease_s),
-        concurrency: config.sweep.jobs_at_once,
-        sweep_every: Duration::from_secs(config.sweep.every_s),
-        patience: Duration::from_secs(config.sweep.patience_s),
-        claim_lease: Duration::from_secs(config.delivery.lease_s),
     }
 }

@@ -86,6 +86,10 @@ fn describe() {
         "doorstep_webhooks_rejected_total",
         "Webhooks refused, by source and reason"
     );
+    describe_counter!(
+        "doorstep_polls_total",
+        "Parcels that carriers were asked for, by source and outcome: known, unknown, refused, or the carrier unreachable"
+    );
     describe_gauge!(
         "doorstep_search_standby",
         "1 while the embedded index stands in for the search server"

@@ -1,8 +1,8 @@
-//! Opening what a running program is made of: index, language model, shop, sources of events.
+//! Opening what a running program is made of: index, language model, shop, sources of events, carriers that are asked.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use doorstep_commerce::{SourceConfig, registry::ShopSettings};
+use doorstep_commerce::{SourceConfig, lookup, registry::ShopSettings};
 use doorstep_core::{
     Ambient, Language, SourceName,
     search::SearchIndex,
@@ -10,8 +10,12 @@ use doorstep_core::{
 };
 use doorstep_engine::{
     Store,
+    delivery::DeliveryConfig,
+    enrich::Enricher,
     phrasing::{Budget, ModelPrice, Phrasing, PhrasingConfig},
+    poll::Poller,
 };
+use doorstep_jobs::WorkersConfig;
 use doorstep_nlu::{ChatCompletions, ChatCompletionsConfig, LocalNlu};
 use doorstep_search::{EmbeddedIndex, MeilisearchConfig, MeilisearchIndex, Standby, Synonyms};
 
@@ -132,4 +136,46 @@ pub(crate) fn open_sources(config: &Config) -> Result<OpenedSources, StartError>
         configs.insert(name.clone(), source);
     }
     Ok((sources, configs))
+}
+
+/// What asks carriers for parcels: one for each source with a section `poll`.
+pub(crate) fn open_pollers(
+    config: &Config,
+    sources: &BTreeMap<String, SourceConfig>,
+    store: &Store,
+    enricher: &Arc<Enricher>,
+) -> Result<Vec<Arc<Poller>>, StartError> {
+    let mut pollers = Vec::new();
+    for (name, section) in &config.commerce {
+        let (Some(poll), Some(source)) = (&section.poll, sources.get(name)) else {
+            continue;
+        };
+        let lookup = lookup::build(source, poll, store.ambient()).map_err(part("commerce"))?;
+        pollers.push(Arc::new(Poller::new(
+            store.clone(),
+            enricher.clone(),
+            lookup,
+            poll.carriers(&source.kind),
+            Duration::from_hours(u64::from(poll.every_h.max(1))),
+        )));
+    }
+    Ok(pollers)
+}
+
+pub(crate) fn delivery_config(config: &Config) -> DeliveryConfig {
+    DeliveryConfig {
+        max_attempts: config.delivery.max_attempts,
+        timeout: Duration::from_secs(config.delivery.timeout_s),
+        ..DeliveryConfig::default()
+    }
+}
+
+pub(crate) fn workers_config(config: &Config) -> WorkersConfig {
+    WorkersConfig {
+        lease: Duration::from_secs(config.sweep.worker_lease_s),
+        concurrency: config.sweep.jobs_at_once,
+        sweep_every: Duration::from_secs(config.sweep.every_s),
+        patience: Duration::from_secs(config.sweep.patience_s),
+        claim_lease: Duration::from_secs(config.delivery.lease_s),
+    }
 }

@@ -1,4 +1,4 @@
-//! Asking a shop's HTTP interface: time-outs, repetitions, the provider's pace, pages; and errors that tell status and request,
+//! Asking a shop's or a carrier's HTTP interface: time-outs, repetitions, the provider's pace, pages; and errors that tell status and request,
 //! never a token.
 
 use std::{
@@ -7,8 +7,8 @@ use std::{
 };
 
 use doorstep_core::{Health, SourceName, health::PortError};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use reqwest::{Client, Method, Request, Response, Url, redirect::Policy};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use reqwest::{Client, Request, Response, Url, redirect::Policy};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -32,14 +32,18 @@ const REQUEST_IDS: [&str; 2] = ["x-request-id", "cf-ray"];
 
 /// How an interface is reached.
 pub(crate) struct Endpoint<'a> {
-    /// The configured name of the shop.
+    /// The configured name of the shop or carrier.
     pub(crate) name: &'a SourceName,
+    /// Which of the two it is: `shop` or `carrier`.
+    pub(crate) role: &'static str,
     /// What every path is appended to; without a slash at the end.
     pub(crate) base: &'a str,
-    /// What proves us.
-    pub(crate) credentials: (HeaderName, HeaderValue),
+    /// What proves us, where it is the same for every request.
+    pub(crate) credentials: Option<(HeaderName, HeaderValue)>,
     /// How long one request may take.
     pub(crate) timeout: Duration,
+    /// How far apart requests are kept.
+    pub(crate) spacing: Duration,
 }
 
 /// A provider's HTTP interface.
@@ -48,6 +52,7 @@ pub(crate) struct Api {
     port: String,
     base: Url,
     first_pause: Duration,
+    spacing: Duration,
     /// When the provider's pace allows the next request.
     not_before: Mutex<Option<Instant>>,
     /// Why the last question was not answered.
@@ -86,7 +91,32 @@ enum Attempt {
     Answered(Response),
     /// Not this time; after this pause, if the provider named one.
     Again(Option<Duration>, String),
-    Failed(String),
+    Failed(StatusCode, String),
+}
+
+/// A question that was not answered.
+pub(crate) struct Unanswered {
+    pub(crate) error: PortError,
+    /// With what the question was refused; none when nobody answered or the provider has no time now.
+    pub(crate) status: Option<StatusCode>,
+    /// How long the provider asks to be left alone.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl From<PortError> for Unanswered {
+    fn from(error: PortError) -> Self {
+        Self {
+            error,
+            status: None,
+            retry_after: None,
+        }
+    }
+}
+
+impl From<Unanswered> for PortError {
+    fn from(unanswered: Unanswered) -> Self {
+        unanswered.error
+    }
 }
 
 impl Api {
@@ -104,9 +134,10 @@ impl Api {
             return Err(unusable("it must begin with https://"));
         }
         let mut headers = HeaderMap::new();
-        let (name, mut value) = endpoint.credentials.clone();
-        value.set_sensitive(true);
-        headers.insert(name, value);
+        if let Some((name, mut value)) = endpoint.credentials.clone() {
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
         let client = Client::builder()
             .default_headers(headers)
             .timeout(endpoint.timeout)
@@ -118,9 +149,10 @@ impl Api {
             .map_err(|error| unusable(&error.to_string()))?;
         Ok(Self {
             client,
-            port: format!("shop:{}", endpoint.name),
+            port: format!("{}:{}", endpoint.role, endpoint.name),
             base,
             first_pause: FIRST_PAUSE,
+            spacing: endpoint.spacing,
             not_before: Mutex::default(),
             trouble: Mutex::default(),
         })
@@ -130,6 +162,7 @@ impl Api {
     #[cfg(test)]
     pub(crate) fn hurried(mut self) -> Self {
         self.first_pause = Duration::from_millis(1);
+        self.spacing = Duration::ZERO;
         self
     }
 
@@ -142,9 +175,25 @@ impl Api {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<Option<Answer>, PortError> {
+        Ok(self.get_as(path, query, &HeaderMap::new()).await?)
+    }
+
+    /// The same with headers of this request.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub(crate) async fn get_as(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        headers: &HeaderMap,
+    ) -> Result<Option<Answer>, Unanswered> {
         let url = self.url(path, query)?;
-        self.ask(path, || Ok(Request::new(Method::GET, url.clone())))
-            .await
+        let request = || {
+            let request = self.client.get(url.clone());
+            request.headers(headers.clone()).build()
+        };
+        self.ask(path, request).await
     }
 
     /// Asks with a JSON body. Only for questions: it may be asked several times.
@@ -156,10 +205,43 @@ impl Api {
         path: &str,
         body: &serde_json::Value,
     ) -> Result<Answer, PortError> {
+        Ok(self.query_or_refusal(path, body).await?)
+    }
+
+    /// The same, telling how it was refused.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub(crate) async fn query_or_refusal(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<Answer, Unanswered> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.post_as(path, &headers, body.to_string()).await
+    }
+
+    /// The same with any body and headers of this request, its type among them.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub(crate) async fn post_as(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        body: String,
+    ) -> Result<Answer, Unanswered> {
         let url = self.url(path, &[])?;
-        let request = || self.client.post(url.clone()).json(body).build();
+        let request = || {
+            let request = self.client.post(url.clone()).headers(headers.clone());
+            request.body(body.clone()).build()
+        };
         let answer = self.ask(path, request).await?;
-        answer.ok_or_else(|| self.error(format!("{path} does not exist there (404)")))
+        answer.ok_or_else(|| {
+            self.error(format!("{path} does not exist there (404)"))
+                .into()
+        })
     }
 
     /// Waits before a further attempt at what was answered, but not with what was asked for.
@@ -195,9 +277,12 @@ impl Api {
         &self,
         path: &str,
         request: impl Fn() -> reqwest::Result<Request>,
-    ) -> Result<Option<Answer>, PortError> {
+    ) -> Result<Option<Answer>, Unanswered> {
         let asked = self.ask_until_answered(path, request).await;
-        *lock(&self.trouble) = asked.as_ref().err().map(|error| error.reason.clone());
+        // Who finds fault with the question itself is there.
+        let trouble = asked.as_ref().err();
+        let trouble = trouble.filter(|refused| refused.status != Some(StatusCode::BAD_REQUEST));
+        *lock(&self.trouble) = trouble.map(|refused| refused.error.reason.clone());
         asked
     }
 
@@ -205,7 +290,7 @@ impl Api {
         &self,
         path: &str,
         request: impl Fn() -> reqwest::Result<Request>,
-    ) -> Result<Option<Answer>, PortError> {
+    ) -> Result<Option<Answer>, Unanswered> {
         let path = path.split('?').next().unwrap_or_default();
         let mut pause = self.first_pause;
         let mut attempt = 1;
@@ -216,15 +301,26 @@ impl Api {
                 Attempt::Answered(response) if response.status() == StatusCode::NOT_FOUND => {
                     return Ok(None);
                 }
-                Attempt::Answered(response) => return self.read(path, response).await.map(Some),
-                Attempt::Failed(reason) => return Err(self.error(reason)),
+                Attempt::Answered(response) => {
+                    return Ok(Some(self.read(path, response).await?));
+                }
+                Attempt::Failed(status, reason) => {
+                    return Err(Unanswered {
+                        status: Some(status),
+                        ..self.error(reason).into()
+                    });
+                }
                 Attempt::Again(wished, reason) => (wished, reason),
             };
             let rest = wished.unwrap_or(pause);
             if attempt == ATTEMPTS || rest > LONGEST_PAUSE {
-                return Err(self.error(format!("{reason}; attempt {attempt} of {ATTEMPTS}")));
+                let reason = format!("{reason}; attempt {attempt} of {ATTEMPTS}");
+                return Err(Unanswered {
+                    retry_after: wished,
+                    ..self.error(reason).into()
+                });
             }
-            tracing::debug!(port = %self.port, %reason, attempt, "a shop is asked again");
+            tracing::debug!(port = %self.port, %reason, attempt, "it is asked again");
             sleep(rest).await;
             attempt += 1;
             pause *= 2;
@@ -250,10 +346,11 @@ impl Api {
             status if status.is_server_error() => {
                 Attempt::Again(retry_after(response.headers()), told)
             }
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Attempt::Failed(format!(
-                "{told}: check the access token and what it may read"
-            )),
-            _ => Attempt::Failed(told),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Attempt::Failed(
+                status,
+                format!("{told}: check the access token and what it may read"),
+            ),
+            _ => Attempt::Failed(status, told),
         }
     }
 
@@ -302,14 +399,15 @@ impl Api {
         }
     }
 
-    /// A leaky bucket that is nearly full is given time to leak.
+    /// Keeps requests apart; a leaky bucket that is nearly full is given time to leak.
     fn learn_pace(&self, headers: &HeaderMap) {
         let used = headers.get(BUCKET).and_then(|value| {
             let (used, size) = value.to_str().ok()?.split_once('/')?;
             Some((used.parse::<u32>().ok()?, size.parse::<u32>().ok()?))
         });
         let full = used.is_some_and(|(used, size)| used.saturating_add(ROOM) >= size);
-        *lock(&self.not_before) = full.then(|| Instant::now() + LEAK);
+        let rest = if full { LEAK } else { self.spacing };
+        *lock(&self.not_before) = (!rest.is_zero()).then(|| Instant::now() + rest);
     }
 }
 

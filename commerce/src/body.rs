@@ -4,7 +4,7 @@ use chrono::{Datelike, NaiveDate, NaiveDateTime};
 use doorstep_core::{
     OrderNumber, Timestamp, TrackingNumber, order::DateWindow, webhook::WebhookRejection,
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 /// Longest carrier's or shop's sentence that is kept, in characters; the raw body keeps the rest.
@@ -91,6 +91,24 @@ fn in_field(error: serde_path_to_error::Error<serde_json::Error>) -> WebhookReje
         "." | "?" => malformed(reason),
         _ => malformed(format!("`{}`: {reason}", shown(&field))),
     }
+}
+
+/// Reads what is good to know and no reason to refuse anything: nothing where it is something else.
+pub(crate) fn if_readable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(T::deserialize(value).ok())
+}
+
+/// A number that may come as text.
+pub(crate) fn number(value: Option<&serde_json::Value>) -> Option<f64> {
+    let value = value?;
+    value
+        .as_f64()
+        .or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 /// A stranger's text as it may stand in an error or a log: short and without control characters.

@@ -1,8 +1,9 @@
 //! Shops and carriers: signature check, event parsing, order look-up. Sees `core` only.
 //!
-//! A *source* is anything that sends signed commerce events ([`EventSource`](doorstep_core::shop::EventSource)); a *shop* also
+//! A *source* is anything that sends signed commerce events ([`EventSource`](doorstep_core::shop::EventSource)); some sources
+//! can also be asked what they know of a parcel ([`TrackingLookup`](doorstep_core::shop::TrackingLookup)); a *shop* also
 //! answers questions about orders, products and stock ([`Shop`](doorstep_core::shop::Shop)). What exists is in
-//! [`registry`]; one folder each:
+//! [`registry`] and [`lookup`]; one folder each:
 //!
 //! | folder | speaks |
 //! |---|---|
@@ -10,7 +11,7 @@
 //! | [`woocommerce`] | WooCommerce's webhooks and REST API |
 //! | [`generic`] | Standard Webhooks with our own documented body, for any shop that can send a request |
 //! | [`easypost`], [`aftership`], [`shippo`], [`seventeentrack`] | what aggregators say of many carriers' parcels |
-//! | [`ups`] | UPS Track Alert |
+//! | [`ups`] | UPS Track Alert, and UPS's Track API |
 //! | [`demo`] | the shop of `doorstep demo`, from files compiled in |
 //!
 //! # How to add a source
@@ -24,6 +25,8 @@
 //! 4. A carrier's words become ours by tables (`tracking.rs`): all words of the provider's specification, each with what it
 //!    means. Unknown words are kept as a remark and never an error: providers add words without asking.
 //! 5. One page in `docs/shops/`, with the config section and where the secret is found.
+//! 6. Where the provider can be asked for parcels: `lookup.rs` (its `Lookup`, see [`lookup`]) and one line in
+//!    [`lookup::LOOKUPS`]. It answers by the parser of the webhooks: one piece of news, one external id.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -35,6 +38,9 @@ pub mod demo;
 pub mod easypost;
 #[cfg(feature = "generic")]
 pub mod generic;
+#[cfg(feature = "api")]
+#[cfg_attr(not(feature = "default"), allow(dead_code))]
+pub mod lookup;
 pub mod registry;
 #[cfg(feature = "seventeentrack")]
 pub mod seventeentrack;
@@ -47,9 +53,10 @@ pub mod ups;
 #[cfg(feature = "woocommerce")]
 pub mod woocommerce;
 
-#[cfg(feature = "api")]
-mod api;
 // A build with few sources needs only a part of what they share.
+#[cfg(feature = "api")]
+#[cfg_attr(not(feature = "default"), allow(dead_code))]
+mod api;
 #[cfg_attr(not(feature = "default"), allow(dead_code))]
 mod body;
 #[cfg(test)]

@@ -81,13 +81,21 @@ pub enum BuildError {
         /// The id.
         id: String,
     },
-    /// A shop's interface cannot be asked.
-    #[error("the shop `{name}` cannot be asked: {reason}")]
+    /// A shop's or a carrier's interface cannot be asked.
+    #[error("`{name}` cannot be asked: {reason}")]
     Endpoint {
-        /// Which shop.
+        /// Which shop or source.
         name: SourceName,
         /// What is wrong with its section.
         reason: String,
+    },
+    /// Sources of this kind cannot be asked for parcels.
+    #[error("a source of kind `{kind}` cannot be asked for parcels; those can: {known}")]
+    NoLookup {
+        /// The kind.
+        kind: String,
+        /// Which ones can.
+        known: String,
     },
     /// The demo shop's files, compiled in, contradict each other.
     #[error("{file}: {reason}")]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use doorstep_core::{
-    Timestamp,
+    Ambient, Entropy, Timestamp,
     event::{CommerceEvent, CommerceEventKind},
     shipment::TrackingEvent,
     shop::EventSource,
@@ -14,6 +14,7 @@ use http::{HeaderMap, Method};
 
 use crate::{
     SourceConfig,
+    lookup::PollConfig,
     registry::{self, Sending},
 };
 
@@ -33,6 +34,18 @@ pub(crate) fn config(kind: &str) -> SourceConfig {
         name: kind.into(),
         secret: SECRET.into(),
         tolerance_s: None,
+    }
+}
+
+/// How a carrier's stand-in at `url` is asked.
+pub(crate) fn poll_config(url: &str) -> PollConfig {
+    PollConfig {
+        every_h: 4,
+        carriers: None,
+        client_id: "client-1".to_owned(),
+        client_secret: "hunter2".into(),
+        url: Some(url.to_owned()),
+        timeout_s: 2,
     }
 }
 
@@ -111,6 +124,20 @@ impl FixedClock {
 impl doorstep_core::Clock for FixedClock {
     fn now(&self) -> Timestamp {
         now()
+    }
+}
+
+/// A clock that stands still, and bytes that are always the same.
+pub(crate) fn ambient() -> Ambient {
+    struct Sevens;
+    impl Entropy for Sevens {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+    }
+    Ambient {
+        clock: FixedClock::shared(),
+        entropy: std::sync::Arc::new(Sevens),
     }
 }
 

@@ -4,7 +4,7 @@ use doorstep_core::{
     Timestamp, TrackingNumber,
     event::CommerceEventKind,
     order::{DateWindow, OrderRef},
-    shipment::{TrackingEvent, TrackingStatus},
+    shipment::{ParcelFacts, TrackingEvent, TrackingStatus, region},
 };
 
 use crate::body::{sentence, shown};
@@ -45,6 +45,7 @@ pub(crate) struct Report {
     pub(crate) message: Option<String>,
     pub(crate) location: Option<String>,
     pub(crate) estimated: Option<DateWindow>,
+    pub(crate) parcel: ParcelFacts,
 }
 
 impl Report {
@@ -78,9 +79,38 @@ impl Report {
                     message,
                     location: sentence(self.location),
                     estimated: self.estimated,
+                    parcel: self.parcel,
                 },
             }),
         }
+    }
+}
+
+/// Heaviest parcel that is believed, in grams.
+const HEAVIEST_G: f64 = 1_000_000.0;
+/// Longest name of a carrier's product that is kept, in characters.
+const LONGEST_SERVICE: usize = 60;
+
+/// What a source says of a parcel itself, as far as it makes sense: where it comes from (country and postcode), the
+/// carrier's product, and grams.
+pub(crate) fn facts(
+    country: Option<&str>,
+    postcode: Option<&str>,
+    service: Option<&str>,
+    grams: Option<f64>,
+) -> ParcelFacts {
+    let country = country.map(str::trim).filter(|country| {
+        country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_alphabetic())
+    });
+    let service = sentence(service.map(str::to_owned));
+    let grams = grams.map(f64::round);
+    ParcelFacts {
+        origin: country.map(|country| region(country, postcode)),
+        service: service.map(|name| name.chars().take(LONGEST_SERVICE).collect()),
+        // Within `u32` by the bounds.
+        weight_g: grams
+            .filter(|grams| (1.0..=HEAVIEST_G).contains(grams))
+            .map(|grams| grams as u32),
     }
 }
 

@@ -92,4 +92,42 @@ pub struct TrackingEvent {
     pub location: Option<String>,
     /// The carrier's estimate at that time.
     pub estimated: Option<DateWindow>,
+    /// What it says of the parcel itself.
+    #[serde(default, skip_serializing_if = "ParcelFacts::is_empty")]
+    pub parcel: ParcelFacts,
+}
+
+/// What is known of a parcel itself, wherever it stands: how long such parcels take is learnt by it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ParcelFacts {
+    /// Where it comes from, as [`region`] writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// The carrier's product, in its own word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Its weight in grams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_g: Option<u32>,
+}
+
+impl ParcelFacts {
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A country and the first two characters of a postcode, a region in most countries: `ES 28`; the country alone without one.
+pub fn region(country: &str, postcode: Option<&str>) -> String {
+    let area: String = postcode
+        .unwrap_or_default()
+        .trim()
+        .chars()
+        .take(2)
+        .collect();
+    format!("{} {area}", country.trim())
+        .trim_end()
+        .to_uppercase()
 }

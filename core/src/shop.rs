@@ -1,5 +1,7 @@
 //! The ports to shops and carriers.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::{
@@ -26,6 +28,66 @@ pub trait EventSource: Send + Sync {
         &self,
         request: &WebhookRequest,
     ) -> Result<Vec<CommerceEvent>, WebhookRejection>;
+}
+
+/// A carrier or aggregator that can be asked what it knows of parcels: for those that push nothing, or not everything. What
+/// it answers counts as told by the source of its name, beside that source's webhooks: the same news under the same
+/// external id.
+#[async_trait]
+pub trait TrackingLookup: Send + Sync {
+    /// The configured name of the source.
+    fn name(&self) -> &SourceName;
+
+    /// How many parcels one call of [`Self::look_up`] takes at most.
+    fn at_once(&self) -> usize;
+
+    /// What is known of each parcel.
+    ///
+    /// # Errors
+    /// The carrier did not answer, or refuses this account: nothing is known of any of them.
+    async fn look_up(&self, parcels: &[TrackingNumber])
+    -> Result<Vec<TrackingAnswer>, LookupError>;
+
+    /// How the last question went.
+    fn health(&self) -> Health;
+}
+
+/// What a carrier answered about one parcel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackingAnswer {
+    /// Which.
+    pub parcel: TrackingNumber,
+    /// What it knows, in any order, and nothing while it does not know the parcel; or why it refuses to tell, without the
+    /// number.
+    pub reports: Result<Vec<TrackingReport>, String>,
+}
+
+/// One thing that a carrier answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackingReport {
+    /// The part of the answer that says it, as it came.
+    pub raw: Vec<u8>,
+    /// What was read in it.
+    pub event: CommerceEvent,
+}
+
+/// A carrier did not answer at all.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{error}")]
+pub struct LookupError {
+    /// What happened.
+    pub error: PortError,
+    /// How long it asks to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+impl From<PortError> for LookupError {
+    fn from(error: PortError) -> Self {
+        Self {
+            error,
+            retry_after: None,
+        }
+    }
 }
 
 /// A shop's own records, asked at answer time (G4). Not found is `Ok(None)`.

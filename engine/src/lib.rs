@@ -10,6 +10,7 @@
 //! | [`knowledge`], [`synonyms`] | what the search index holds of a shop, and which words mean one thing |
 //! | [`notify`], [`eta`] | which news a customer hears, where, in which language, when |
 //! | [`phrasing`] | whether a language model's wording of an answer may be seen |
+//! | [`poll`] | which parcels a carrier is asked for, and when again |
 //! | [`delivery`] | that a message leaves once |
 //! | [`templates`] | the words, as merchants edit them |
 //! | [`page_token`], [`second_factor`] | who may open a customer's pages and an order |
@@ -31,6 +32,7 @@ pub mod link;
 pub mod notify;
 pub mod page_token;
 pub mod phrasing;
+pub mod poll;
 pub mod queue;
 pub mod router;
 pub mod second_factor;

@@ -221,6 +221,7 @@ pub(crate) fn tracking(
                 message: None,
                 location: None,
                 estimated: None,
+                parcel: Default::default(),
             },
         },
     }

@@ -8,6 +8,7 @@
 //! | [`workers`] | one supervised worker a queue, graceful shutdown |
 //! | [`enrich_event`], [`notify`], [`notify_due`], [`deliver`], [`fall_back`], [`fetch_attachment`] | one job each |
 //! | [`learn_eta`] | how long parcels take, learnt from time to time |
+//! | [`poll`] | carriers asked for parcels, from time to time |
 //! | [`by_hand`] | the same jobs without workers, for a clock that is moved by hand |
 //! | [`dead_letters`] | jobs that fail, for a person to list, retry or discard |
 //! | `lull.rs` | acknowledging events comes before working on them |
@@ -15,7 +16,8 @@
 //!
 //! **To add a job:** a variant of [`doorstep_engine::queue::Job`], its row in [`queue`]'s `row_of`, a file here with
 //! `run`, and a worker in [`workers::Workers::start`]. A job's payload is an identifier: the row it names is the truth,
-//! so a job may run twice, and one that is lost is enqueued again by the sweep.
+//! so a job may run twice, and one that is lost is enqueued again by the sweep. What runs by the clock ([`sweep`],
+//! [`learn_eta`], [`poll`]) has no queue: a file with `repeat`, a task there, and whose turn it is in the store.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -31,6 +33,7 @@ pub mod learn_eta;
 mod lull;
 pub mod notify;
 pub mod notify_due;
+pub mod poll;
 pub mod queue;
 mod schema;
 pub mod sweep;

@@ -369,6 +369,7 @@ impl Road {
             notifier: Arc::new(notifier),
             delivery: Arc::new(Delivery::new(self.store.clone(), channels, delivery)),
             forecasts: Arc::new(Forecasts::new(self.store.clone(), EtaConfig::default())),
+            pollers: Vec::new(),
             inbound: None,
             config: self.config.clone(),
         }
@@ -495,6 +496,7 @@ pub(crate) fn tracking(id: &str, order: &str, status: TrackingStatus, at: &str) 
                 message: None,
                 location: None,
                 estimated: None,
+                parcel: Default::default(),
             },
         },
     }

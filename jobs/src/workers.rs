@@ -12,7 +12,7 @@ use apalis::prelude::{AbortError, Attempt, BoxDynError, TaskId, WorkerBuilder, W
 use doorstep_core::Timestamp;
 use doorstep_engine::{
     Store, attachments::Fetcher, delivery::Delivery, enrich::Enricher, eta::Forecasts,
-    inbound::Inbound, notify::Notifier,
+    inbound::Inbound, notify::Notifier, poll::Poller,
 };
 use futures::FutureExt;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -20,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     JobsError, Queue,
     backend::{Rows, Woken},
-    deliver, enrich_event, fall_back, fetch_attachment, learn_eta, notify, notify_due,
+    deliver, enrich_event, fall_back, fetch_attachment, learn_eta, notify, notify_due, poll,
     queue::{decode, delivery_queue},
     schema::Tables,
     sweep::Sweep,
@@ -77,6 +77,8 @@ pub struct Parts {
     pub fetcher: Arc<Fetcher>,
     /// Learns how long parcels take.
     pub forecasts: Arc<Forecasts>,
+    /// Ask carriers for parcels.
+    pub pollers: Vec<Arc<Poller>>,
     /// Where every sweep has messages taken up that nobody handled; none for an instance that answers nobody.
     pub inbound: Option<Inbound>,
     /// How.
@@ -125,6 +127,10 @@ impl Workers {
             Arc::clone(&parts.forecasts),
             stop.clone(),
         ));
+        for poller in &parts.pollers {
+            let (poller, every) = (Arc::clone(poller), parts.config.sweep_every);
+            tasks.spawn(poll::repeat(poller, every, stop.clone()));
+        }
         tasks.spawn(sweep.repeat(stop));
         tasks.close();
         Ok(Self { tasks })

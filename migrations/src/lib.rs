@@ -16,6 +16,7 @@ mod m0007_notify;
 mod m0008_model_usage;
 mod m0009_experiments;
 mod m0010_told_window;
+mod m0011_polls;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_model_usage::Migration),
             Box::new(m0009_experiments::Migration),
             Box::new(m0010_told_window::Migration),
+            Box::new(m0011_polls::Migration),
         ]
     }
 }

@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use chrono_tz::Tz;
-use doorstep_commerce::{shopify::ShopifyConfig, woocommerce::WooCommerceConfig};
+use doorstep_commerce::{
+    lookup::PollConfig, shopify::ShopifyConfig, woocommerce::WooCommerceConfig,
+};
 use doorstep_core::Language;
 use doorstep_engine::eta::Authority;
 use secrecy::SecretString;
@@ -234,4 +236,5 @@ pub struct CommerceSection {
     #[serde(default)]
     pub secret: SecretString,
     pub tolerance_s: Option<u32>,
+    pub poll: Option<PollConfig>,
 }

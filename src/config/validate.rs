@@ -22,6 +22,7 @@ pub(super) fn problems(config: &Config, file: &Located<'_>) -> Vec<Problem> {
         found.add(&setting.field, setting.message, setting.fix);
     }
     sources(config, &mut found);
+    polls(config, &mut found);
     found.problems
 }
 
@@ -64,6 +65,66 @@ fn sources(config: &Config, found: &mut Found<'_>) {
                     kind.name
                 ),
             );
+        }
+    }
+}
+
+/// The sections `[commerce.<name>.poll]`.
+fn polls(config: &Config, found: &mut Found<'_>) {
+    let known = doorstep_commerce::lookup::LOOKUPS;
+    for (name, source) in &config.commerce {
+        let Some(poll) = &source.poll else { continue };
+        let section = format!("commerce.{name}.poll");
+        let Some(kind) = known.iter().find(|kind| kind.name == source.kind) else {
+            let kinds: Vec<&str> = known.iter().map(|kind| kind.name).collect();
+            found.add(
+                &section,
+                format!(
+                    "a source of kind `{}` cannot be asked for parcels",
+                    source.kind
+                ),
+                format!("remove the section; those that can: {}", kinds.join(", ")),
+            );
+            continue;
+        };
+        if poll.every_h == 0 {
+            found.add(
+                &format!("{section}.every_h"),
+                "with 0 a parcel would be asked for without end",
+                "write how many hours pass between two questions, 1 or more",
+            );
+        }
+        if poll.timeout_s == 0 {
+            found.add(
+                &format!("{section}.timeout_s"),
+                "with 0 nothing would ever be answered",
+                "write 1 or more",
+            );
+        }
+        let url = poll.url.as_deref().unwrap_or("https://");
+        let to_itself = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
+            .iter()
+            .any(|own| url.starts_with(own));
+        if !to_itself && !url.starts_with("https://") {
+            found.add(
+                &format!("{section}.url"),
+                format!("`{url}` is not an https address"),
+                "leave it out for the provider's own; over plain http the credentials could be read on their way",
+            );
+        }
+        if kind.has_client {
+            if poll.client_id.trim().is_empty() {
+                found.add(
+                    &format!("{section}.client_id"),
+                    "no OAuth client is named",
+                    format!(
+                        "copy its id; docs/shops/{}.md says where it is found",
+                        kind.name
+                    ),
+                );
+            }
+            let field = format!("{section}.client_secret");
+            secret(found, &field, &poll.client_secret, kind.name);
         }
     }
 }

@@ -149,6 +149,38 @@ fn a_secret_that_only_the_provider_can_make_is_asked_for() {
 }
 
 #[test]
+fn a_carrier_that_cannot_be_asked_as_written_is_named_with_what_to_write() {
+    Broken {
+        files: &[(
+            "doorstep.toml",
+            "[commerce.ups]\nkind = \"ups\"\n[commerce.ups.poll]\nevery_h = 0\nurl = \"http://ups.example\"\n\
+             [commerce.shop]\nkind = \"generic\"\n[commerce.shop.poll]\nevery_h = 4\n",
+        )],
+        said: &[
+            "doorstep.toml:8: commerce.shop.poll: a source of kind `generic` cannot be asked for parcels; remove the \
+             section; those that can: 17track, ups",
+            "doorstep.toml:4: commerce.ups.poll.every_h: with 0 a parcel would be asked for without end; write how many \
+             hours pass between two questions, 1 or more",
+            "doorstep.toml:5: commerce.ups.poll.url: `http://ups.example` is not an https address; leave it out for the \
+             provider's own; over plain http the credentials could be read on their way",
+            "doorstep.toml:3: commerce.ups.poll.client_id: no OAuth client is named; copy its id; docs/shops/ups.md says \
+             where it is found",
+            "doorstep.toml:3: commerce.ups.poll.client_secret: this secret is missing; write it, or name its file as \
+             client_secret_file; docs/shops/ups.md says where it is found",
+        ],
+    }
+    .check();
+    Broken {
+        files: &[(
+            "doorstep.toml",
+            "[commerce.17track]\nkind = \"17track\"\nsecret = \"key\"\n[commerce.17track.poll]\nevery = 4\n",
+        )],
+        said: &["doorstep.toml:5: commerce.17track.poll.every: there is no such key; did you mean `every_h`?"],
+    }
+    .check();
+}
+
+#[test]
 fn a_share_of_wrong_answers_that_is_none_is_named() {
     for (written, shown) in [("0", "0"), ("0.7", "0.7"), ("-0.1", "-0.1"), ("nan", "NaN")] {
         let file = format!("[nlu]\nmax_wrong = {written}\n");

@@ -26,10 +26,11 @@ const RANDOM_KILLS: u64 = 24;
 const SEED: u64 = 0x00D0_0257_E900_0002;
 
 /// Transactions that this traffic does not have: its channels have no provider, its visitors send no files, follow no links
-/// and open no pages, nobody's data is erased or learnt from, nobody gives a job up, the rules hold nothing back and have no
-/// second channel, and a rehearsal's store is thrown away.
-const NOT_ON_THE_ROADS: [&str; 17] = [
+/// and open no pages, no carrier is asked (`polling.rs` kills that), nobody's data is erased or learnt from, nobody gives a
+/// job up, the rules hold nothing back and have no second channel, and a rehearsal's store is thrown away.
+const NOT_ON_THE_ROADS: [&str; 19] = [
     "claim_learning",
+    "claim_polls",
     "close_address",
     "commit_due",
     "commit_fallback",
@@ -43,6 +44,7 @@ const NOT_ON_THE_ROADS: [&str; 17] = [
     "set_preferences",
     "settle_attachment",
     "settle_by_receipt",
+    "settle_polls",
     "take_in",
     "take_places",
     "unlink",

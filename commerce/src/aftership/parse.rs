@@ -3,7 +3,7 @@
 use doorstep_core::{
     Timestamp,
     order::{DateWindow, OrderRef},
-    shipment::TrackingStatus as Status,
+    shipment::{ParcelFacts, TrackingStatus as Status},
     webhook::{WebhookRejection, WebhookRequest},
 };
 use serde::Deserialize;
@@ -132,6 +132,7 @@ pub(super) fn parse(
             told.or_else(|| place(&[&scan.city, &scan.state, &scan.country_name]))
         }),
         estimated: estimated(&tracking)?,
+        parcel: ParcelFacts::default(),
     };
     Ok(report.into_kind().map(|kind| Told {
         external_id,

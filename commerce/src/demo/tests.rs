@@ -53,6 +53,7 @@ fn tracking(number: &str, status: TrackingStatus, at: &str) -> CommerceEvent {
             message: None,
             location: None,
             estimated: None,
+            parcel: Default::default(),
         },
     })
 }

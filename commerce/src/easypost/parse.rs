@@ -1,15 +1,25 @@
 //! An EasyPost event → news of a parcel.
 
 use doorstep_core::{
-    Timestamp, order::DateWindow, shipment::TrackingStatus as Status, webhook::WebhookRejection,
+    Timestamp,
+    order::DateWindow,
+    shipment::{ParcelFacts, TrackingStatus as Status},
+    webhook::WebhookRejection,
 };
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
-    body::{day, identifier, instant, malformed, parse_json, tracking_number, window},
+    body::{
+        day, identifier, if_readable, instant, malformed, number, parse_json, tracking_number,
+        window,
+    },
     source::Told,
-    tracking::{Meaning, Report, Vocabulary, meaning, place},
+    tracking::{Meaning, Report, Vocabulary, facts, meaning, place},
 };
+
+/// EasyPost weighs in ounces.
+const GRAMS_AN_OUNCE: f64 = 28.349_523_125;
 
 /// The descriptions that bring a tracker; every other event of the account is no concern of ours.
 const TRACKER_DESCRIPTIONS: [&str; 2] = ["tracker.created", "tracker.updated"];
@@ -70,6 +80,8 @@ struct Tracker {
     est_delivery_date: Option<String>,
     tracking_details: Option<Vec<Detail>>,
     carrier_detail: Option<CarrierDetail>,
+    /// In ounces.
+    weight: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -90,6 +102,16 @@ struct Location {
 #[derive(Deserialize)]
 struct CarrierDetail {
     est_delivery_date_local: Option<String>,
+    #[serde(default, deserialize_with = "if_readable")]
+    service: Option<String>,
+    #[serde(default, deserialize_with = "if_readable")]
+    origin_tracking_location: Option<Origin>,
+}
+
+#[derive(Deserialize)]
+struct Origin {
+    country: Option<String>,
+    zip: Option<String>,
 }
 
 /// Reads a verified body; nothing when the event is not about a parcel or says nothing of it yet.
@@ -111,6 +133,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Option<Told>, WebhookRejection> {
         message: scan.and_then(Detail::words),
         location: scan.and_then(Detail::place),
         estimated: estimated(tracker)?,
+        parcel: parcel(tracker),
     };
     let external_id = identifier("id", &event.id)?;
     Ok(report.into_kind().map(|kind| Told {
@@ -168,6 +191,17 @@ fn estimated(tracker: &Tracker) -> Result<Option<DateWindow>, WebhookRejection> 
     };
     let day = day("result.est_delivery_date", text)?;
     window("result.est_delivery_date", day, day).map(Some)
+}
+
+fn parcel(tracker: &Tracker) -> ParcelFacts {
+    let detail = tracker.carrier_detail.as_ref();
+    let origin = detail.and_then(|detail| detail.origin_tracking_location.as_ref());
+    facts(
+        origin.and_then(|origin| origin.country.as_deref()),
+        origin.and_then(|origin| origin.zip.as_deref()),
+        detail.and_then(|detail| detail.service.as_deref()),
+        number(tracker.weight.as_ref()).map(|ounces| ounces * GRAMS_AN_OUNCE),
+    )
 }
 
 fn read(tracker: &Tracker) -> Meaning {

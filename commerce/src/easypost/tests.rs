@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use doorstep_core::{
     event::{CommerceEvent, CommerceEventKind},
-    shipment::TrackingStatus,
+    shipment::{ParcelFacts, TrackingStatus},
     shop::EventSource,
 };
 use proptest::prelude::*;
@@ -269,5 +269,27 @@ proptest! {
         let mut body = fixture();
         body["result"][&field] = value;
         let _ = receive(&body);
+    }
+}
+
+#[test]
+fn what_a_tracker_says_of_the_parcel_itself_is_kept_where_it_makes_sense() {
+    let parcel = |body: &Value| news(&receive(body).unwrap()[0]).parcel.clone();
+    let mut body = fixture();
+    body["result"]["weight"] = json!(614.4);
+    body["result"]["carrier_detail"] = json!({"service": "FEDEX_GROUND",
+        "origin_tracking_location": {"city": "ORLANDO", "country": "US", "zip": "32809"}});
+    assert_eq!(
+        parcel(&body),
+        ParcelFacts {
+            origin: Some("US 32".to_owned()),
+            service: Some("FEDEX_GROUND".to_owned()),
+            weight_g: Some(17_418),
+        }
+    );
+    for odd in [json!(-1), json!("heavy"), json!({}), json!(1e300)] {
+        body["result"]["weight"] = odd.clone();
+        body["result"]["carrier_detail"] = json!({"service": 7, "origin_tracking_location": odd});
+        assert_eq!(parcel(&body), ParcelFacts::default(), "{odd}");
     }
 }

@@ -290,6 +290,7 @@ fn parse_shipment(body: &[u8], status: TrackingStatus) -> Result<Parsed, Webhook
                 message: sentence(payload.message),
                 location: sentence(payload.location),
                 estimated,
+                parcel: Default::default(),
             },
         },
     })

@@ -1,11 +1,15 @@
-//! 17TRACK's push notifications (<https://api.17track.net/en/doc?version=v2.4>).
+//! 17TRACK's push notifications, and its interface for parcels that it does not push
+//! (<https://api.17track.net/en/doc?version=v2.4>).
 
+mod lookup;
 mod parse;
 mod signature;
 
 use doorstep_core::webhook::{WebhookRejection, WebhookRequest};
 use http::HeaderMap;
 use secrecy::SecretString;
+
+pub(crate) use lookup::SeventeenTrackLookup;
 
 use crate::{
     BuildError, SourceConfig,
@@ -35,5 +39,7 @@ impl Webhooks for SeventeenTrack {
     }
 }
 
+#[cfg(test)]
+mod lookup_tests;
 #[cfg(test)]
 mod tests;

@@ -3,19 +3,22 @@
 use doorstep_core::{
     Timestamp,
     order::DateWindow,
-    shipment::TrackingStatus as Status,
+    shipment::{ParcelFacts, TrackingStatus as Status},
     webhook::{WebhookRejection, WebhookRequest},
 };
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
-    body::{day, identity, local_instant, parse_json, tracking_number, window},
+    body::{
+        day, identity, if_readable, local_instant, number, parse_json, tracking_number, window,
+    },
     source::Told,
-    tracking::{Meaning, Report, Vocabulary, meaning, place},
+    tracking::{Meaning, Report, Vocabulary, facts, meaning, place},
 };
 
 /// The event that says something of a parcel. The other, `TRACKING_STOPPED`, says that 17TRACK stops looking.
-const TRACKING_UPDATED: &str = "TRACKING_UPDATED";
+pub(super) const TRACKING_UPDATED: &str = "TRACKING_UPDATED";
 
 /// 17TRACK's nine statuses.
 const STATUSES: Vocabulary = &[
@@ -72,6 +75,19 @@ struct TrackInfo {
     time_metrics: Option<TimeMetrics>,
     misc_info: Option<MiscInfo>,
     tracking: Option<Tracking>,
+    #[serde(default, deserialize_with = "if_readable")]
+    shipping_info: Option<ShippingInfo>,
+}
+
+#[derive(Deserialize)]
+struct ShippingInfo {
+    shipper_address: Option<Origin>,
+}
+
+#[derive(Deserialize)]
+struct Origin {
+    country: Option<String>,
+    postal_code: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -118,6 +134,9 @@ struct Span {
 #[derive(Deserialize)]
 struct MiscInfo {
     local_provider: Option<String>,
+    #[serde(default, deserialize_with = "if_readable")]
+    service_type: Option<String>,
+    weight_kg: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -137,11 +156,19 @@ struct Provider {
 
 /// Reads a verified body; nothing when the event says nothing of a parcel yet.
 pub(super) fn parse(request: &WebhookRequest) -> Result<Option<Told>, WebhookRejection> {
-    let head: Head = parse_json(&request.body)?;
+    read_push(&request.body, request.received_at)
+}
+
+/// Reads a push.
+pub(super) fn read_push(
+    body: &[u8],
+    received_at: Timestamp,
+) -> Result<Option<Told>, WebhookRejection> {
+    let head: Head = parse_json(body)?;
     if head.event != TRACKING_UPDATED {
         return Ok(None);
     }
-    let event: Event = parse_json(&request.body)?;
+    let event: Event = parse_json(body)?;
     let tracked = event.data;
     let Some(info) = &tracked.track_info else {
         return Ok(None);
@@ -150,7 +177,7 @@ pub(super) fn parse(request: &WebhookRequest) -> Result<Option<Told>, WebhookRej
         return Ok(None);
     };
     let latest = info.latest_event.as_ref();
-    let occurred_at = latest.and_then(happened).unwrap_or(request.received_at);
+    let occurred_at = latest.and_then(happened).unwrap_or(received_at);
     let estimated = estimated(info)?;
     let report = Report {
         order: None,
@@ -162,6 +189,7 @@ pub(super) fn parse(request: &WebhookRequest) -> Result<Option<Told>, WebhookRej
         message: latest.and_then(|latest| latest.description.clone()),
         location: latest.and_then(whereabouts),
         estimated,
+        parcel: parcel(info),
     };
     let external_id = external_id(&tracked.number, status, latest, estimated);
     Ok(report.into_kind().map(|kind| Told {
@@ -203,6 +231,19 @@ fn whereabouts(latest: &LatestEvent) -> Option<String> {
         let address = latest.address.as_ref()?;
         place(&[&address.city, &address.state, &address.country])
     })
+}
+
+fn parcel(info: &TrackInfo) -> ParcelFacts {
+    let shipping = info.shipping_info.as_ref();
+    let origin = shipping.and_then(|shipping| shipping.shipper_address.as_ref());
+    let misc = info.misc_info.as_ref();
+    facts(
+        origin.and_then(|origin| origin.country.as_deref()),
+        origin.and_then(|origin| origin.postal_code.as_deref()),
+        misc.and_then(|misc| misc.service_type.as_deref()),
+        misc.and_then(|misc| number(misc.weight_kg.as_ref()))
+            .map(|kilograms| kilograms * 1_000.0),
+    )
 }
 
 /// The carrier's name; its number in 17TRACK's catalog tells customers nothing.

@@ -98,6 +98,24 @@ fn statuses_and_sub_statuses_have_their_meaning() {
 }
 
 #[test]
+fn a_push_says_where_its_parcel_comes_from_how_it_goes_and_what_it_weighs() {
+    let mut body = fixture();
+    let info = &mut body["data"]["track_info"];
+    info["shipping_info"] = json!({"shipper_address": {"country": "ES", "postal_code": "08001"}});
+    info["misc_info"] = json!({"service_type": "Paq Premium", "weight_kg": "1.25"});
+    let events = take(&body);
+    let parcel = &news(&events[0]).parcel;
+    assert_eq!(
+        (
+            parcel.origin.as_deref(),
+            parcel.service.as_deref(),
+            parcel.weight_g
+        ),
+        (Some("ES 08"), Some("Paq Premium"), Some(1_250))
+    );
+}
+
+#[test]
 fn a_time_without_a_zone_is_taken_as_it_stands() {
     let mut body = fixture();
     body["data"]["track_info"]["latest_event"]["time_utc"] = Value::Null;

@@ -3,15 +3,15 @@
 use doorstep_core::{
     Timestamp,
     order::DateWindow,
-    shipment::TrackingStatus as Status,
+    shipment::{ParcelFacts, TrackingStatus as Status},
     webhook::{WebhookRejection, WebhookRequest},
 };
 use serde::Deserialize;
 
 use crate::{
-    body::{day, identity, local_instant, parse_json, tracking_number, window},
+    body::{day, identity, if_readable, local_instant, parse_json, tracking_number, window},
     source::Told,
-    tracking::{Meaning, Report, Vocabulary, meaning, place},
+    tracking::{Meaning, Report, Vocabulary, facts, meaning, place},
 };
 
 /// The event that says something of a parcel; every other one of the account is no concern of ours.
@@ -68,6 +68,21 @@ struct Track {
     carrier: Option<String>,
     eta: Option<String>,
     tracking_status: Option<TrackingStatus>,
+    #[serde(default, deserialize_with = "if_readable")]
+    address_from: Option<Origin>,
+    #[serde(default, deserialize_with = "if_readable")]
+    servicelevel: Option<Service>,
+}
+
+#[derive(Deserialize)]
+struct Origin {
+    country: Option<String>,
+    zip: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Service {
+    token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -118,6 +133,7 @@ pub(super) fn parse(request: &WebhookRequest) -> Result<Option<Told>, WebhookRej
             .as_ref()
             .and_then(|place_of| place(&[&place_of.city, &place_of.state, &place_of.country])),
         estimated: estimated(&track, status)?,
+        parcel: parcel(&track),
     };
     let external_id = external_id(&track, status);
     Ok(report.into_kind().map(|kind| Told {
@@ -125,6 +141,19 @@ pub(super) fn parse(request: &WebhookRequest) -> Result<Option<Told>, WebhookRej
         occurred_at,
         kind,
     }))
+}
+
+fn parcel(track: &Track) -> ParcelFacts {
+    let origin = track.address_from.as_ref();
+    facts(
+        origin.and_then(|origin| origin.country.as_deref()),
+        origin.and_then(|origin| origin.zip.as_deref()),
+        track
+            .servicelevel
+            .as_ref()
+            .and_then(|service| service.token.as_deref()),
+        None,
+    )
 }
 
 fn happened(

@@ -33,6 +33,19 @@ fn a_tracks_news_keep_the_carriers_words() {
 }
 
 #[test]
+fn a_track_says_where_its_parcel_comes_from_and_how_it_goes() {
+    let mut body = fixture();
+    body["data"]["address_from"] = json!({"city": "Las Vegas", "country": "US", "zip": "89101"});
+    body["data"]["servicelevel"] = json!({"token": "usps_priority", "name": "Priority Mail"});
+    let events = take(&body);
+    let parcel = &news(&events[0]).parcel;
+    assert_eq!(
+        (parcel.origin.as_deref(), parcel.service.as_deref()),
+        (Some("US 89"), Some("usps_priority"))
+    );
+}
+
+#[test]
 fn statuses_and_substatuses_have_their_meaning() {
     for (status, substatus, expected) in [
         ("UNKNOWN", "other", None),

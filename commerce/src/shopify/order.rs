@@ -4,16 +4,19 @@
 use doorstep_core::{
     ShopCustomerId, Sku, Timestamp,
     order::{Order, OrderCustomer, OrderLine, OrderStatus},
-    shipment::{Shipment, TrackingStatus as Status},
+    shipment::{ParcelFacts, Shipment, TrackingStatus as Status},
     webhook::WebhookRejection,
 };
 use iso_currency::Currency;
 use serde::Deserialize;
 
 use crate::{
-    body::{TextOrNumber, identifier, instant, malformed, order_number, sentence, tracking_number},
+    body::{
+        TextOrNumber, identifier, if_readable, instant, malformed, order_number, sentence,
+        tracking_number,
+    },
     money::{Amount, currency},
-    tracking::{Meaning, Vocabulary, meaning},
+    tracking::{Meaning, Vocabulary, facts, meaning},
 };
 
 /// Most lines and most fulfilments that one order may have.
@@ -105,6 +108,23 @@ pub(super) struct FulfillmentBody {
     #[serde(default)]
     tracking_numbers: Vec<String>,
     pub(super) shipment_status: Option<String>,
+    #[serde(default, deserialize_with = "if_readable")]
+    origin_address: Option<OriginAddress>,
+    #[serde(default, deserialize_with = "if_readable")]
+    line_items: Option<Vec<PackedLine>>,
+}
+
+#[derive(Deserialize)]
+struct OriginAddress {
+    country_code: Option<String>,
+    zip: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct PackedLine {
+    quantity: f64,
+    /// Of one piece; 0 where nobody weighed it.
+    grams: f64,
 }
 
 impl FulfillmentBody {
@@ -113,6 +133,20 @@ impl FulfillmentBody {
         self.status
             .as_deref()
             .is_some_and(|status| VOID.contains(&status))
+    }
+
+    /// What it says of its parcel; of several nobody knows which is which, so only where they come from.
+    pub(super) fn parcel(&self, parcels: usize) -> ParcelFacts {
+        let origin = self.origin_address.as_ref();
+        let lines = self.line_items.as_deref().unwrap_or_default();
+        let weighed = parcels == 1 && lines.iter().all(|line| line.grams > 0.0);
+        let grams: f64 = lines.iter().map(|line| line.grams * line.quantity).sum();
+        facts(
+            origin.and_then(|origin| origin.country_code.as_deref()),
+            origin.and_then(|origin| origin.zip.as_deref()),
+            None,
+            weighed.then_some(grams),
+        )
     }
 
     /// Its parcels' numbers, each once.

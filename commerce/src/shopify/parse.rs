@@ -4,7 +4,7 @@ use doorstep_core::{
     Money, ShopCustomerId, Timestamp,
     event::{CommerceEventKind, DataSubject},
     order::{DateWindow, OrderRef},
-    shipment::{TrackingEvent, TrackingStatus},
+    shipment::{ParcelFacts, TrackingEvent, TrackingStatus},
     webhook::WebhookRejection,
 };
 use serde::{Deserialize, de::IgnoredAny};
@@ -106,6 +106,7 @@ fn parse_fulfillment(delivery: &Delivery, body: &[u8]) -> Result<Vec<Told>, Webh
         parcels.push(None);
     }
     let mut events = Vec::new();
+    let facts = body.parcel(parcels.len());
     for tracking_number in parcels {
         let news = |status, occurred_at| TrackingEvent {
             status,
@@ -113,6 +114,7 @@ fn parse_fulfillment(delivery: &Delivery, body: &[u8]) -> Result<Vec<Told>, Webh
             message: None,
             location: None,
             estimated: None,
+            parcel: facts.clone(),
         };
         let kind = CommerceEventKind::Fulfilled {
             order: order.clone(),
@@ -175,6 +177,7 @@ fn parse_fulfillment_event(
                 message,
                 location: sentence(place(&[&body.city, &body.province, &body.country])),
                 estimated: estimated(body.estimated_delivery_at.as_deref())?,
+                parcel: ParcelFacts::default(),
             },
         },
         Meaning::NoNews | Meaning::Unknown => CommerceEventKind::Remark {

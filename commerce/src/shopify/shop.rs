@@ -111,9 +111,11 @@ impl ShopifyShop {
         })?;
         let api = Api::new(&Endpoint {
             name: &settings.name,
+            role: "shop",
             base,
-            credentials: (HeaderName::from_static("x-shopify-access-token"), value),
+            credentials: Some((HeaderName::from_static("x-shopify-access-token"), value)),
             timeout: Duration::from_secs(config.timeout_s.max(1)),
+            spacing: Duration::ZERO,
         })?;
         Ok(Self {
             name: settings.name.clone(),

@@ -2,7 +2,7 @@ use doorstep_core::{
     Money,
     event::{CommerceEvent, CommerceEventKind},
     order::{OrderRef, OrderStatus},
-    shipment::TrackingStatus,
+    shipment::{ParcelFacts, TrackingStatus},
     webhook::WebhookRejection,
 };
 use serde_json::{Value, json};
@@ -172,6 +172,23 @@ fn a_fulfilment_without_a_number_is_a_parcel_too() {
         panic!("not fulfilled");
     };
     assert_eq!(tracking_number, None);
+}
+
+#[test]
+fn a_fulfilment_says_where_its_parcel_comes_from_and_what_it_weighs() {
+    let mut body = fixture!("fulfillments.create");
+    body["origin_address"] = json!({"city": "Madrid", "zip": "28012", "country_code": "ES"});
+    body["line_items"] = json!([{"quantity": 2, "grams": 200}, {"quantity": 1, "grams": 350}]);
+    let parcel = |body: &Value| news(&take("fulfillments/create", body)[0]).parcel.clone();
+    let two = parcel(&body);
+    assert_eq!((two.origin.as_deref(), two.weight_g), (Some("ES 28"), None));
+    body["tracking_numbers"] = json!(["PQ573186429ES"]);
+    assert_eq!(parcel(&body).weight_g, Some(750));
+    body["line_items"][0]["grams"] = json!(0);
+    assert_eq!(parcel(&body).weight_g, None, "nobody weighed it all");
+    body["origin_address"] = json!("Madrid");
+    body["line_items"] = json!({});
+    assert_eq!(parcel(&body), ParcelFacts::default());
 }
 
 #[test]

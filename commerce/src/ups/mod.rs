@@ -1,11 +1,15 @@
-//! UPS Track Alert's tracking events (<https://developer.ups.com/api/reference/trackalert>).
+//! UPS Track Alert's tracking events (<https://developer.ups.com/api/reference/trackalert>), and the Track API for parcels
+//! that nobody subscribed.
 
+mod lookup;
 mod parse;
 mod signature;
 
 use doorstep_core::webhook::{WebhookRejection, WebhookRequest};
 use http::HeaderMap;
 use secrecy::SecretString;
+
+pub(crate) use lookup::UpsLookup;
 
 use crate::{
     BuildError, SourceConfig,
@@ -35,5 +39,7 @@ impl Webhooks for Ups {
     }
 }
 
+#[cfg(test)]
+mod lookup_tests;
 #[cfg(test)]
 mod tests;

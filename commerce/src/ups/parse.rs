@@ -1,9 +1,9 @@
 //! A UPS tracking event → news of a parcel.
 
 use doorstep_core::{
-    Timestamp,
+    Timestamp, TrackingNumber,
     order::DateWindow,
-    shipment::TrackingStatus as Status,
+    shipment::{ParcelFacts, TrackingStatus as Status},
     webhook::{WebhookRejection, WebhookRequest},
 };
 use serde::Deserialize;
@@ -69,43 +69,58 @@ const CODES: Vocabulary = &[
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Event {
-    tracking_number: String,
-    local_activity_date: Option<String>,
-    local_activity_time: Option<String>,
-    gmt_activity_date: Option<String>,
-    gmt_activity_time: Option<String>,
-    activity_location: Option<Location>,
-    activity_status: Activity,
-    scheduled_delivery_date: Option<String>,
-    actual_delivery_date: Option<String>,
+pub(super) struct Event {
+    pub(super) tracking_number: String,
+    pub(super) local_activity_date: Option<String>,
+    pub(super) local_activity_time: Option<String>,
+    pub(super) gmt_activity_date: Option<String>,
+    pub(super) gmt_activity_time: Option<String>,
+    pub(super) activity_location: Option<Location>,
+    pub(super) activity_status: Activity,
+    pub(super) scheduled_delivery_date: Option<String>,
+    pub(super) actual_delivery_date: Option<String>,
+    /// Track Alert does not say it, the Track API does.
+    #[serde(skip)]
+    pub(super) parcel: ParcelFacts,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Location {
-    city: Option<String>,
-    state_province: Option<String>,
-    country: Option<String>,
+pub(super) struct Location {
+    pub(super) city: Option<String>,
+    pub(super) state_province: Option<String>,
+    pub(super) country: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Activity {
+pub(super) struct Activity {
     #[serde(rename = "type")]
-    kind: Option<String>,
-    code: Option<String>,
-    description: Option<String>,
+    pub(super) kind: Option<String>,
+    pub(super) code: Option<String>,
+    pub(super) description: Option<String>,
 }
 
 /// Reads a verified body; nothing when the event says nothing of where the parcel is.
 pub(super) fn parse(request: &WebhookRequest) -> Result<Option<Told>, WebhookRejection> {
     let event: Event = parse_json(&request.body)?;
-    let occurred_at = happened(&event)?.unwrap_or(request.received_at);
-    let meaning = read(&event);
+    tell(&event, request.received_at)
+}
+
+/// What an activity says, wherever it comes from.
+pub(super) fn tell(
+    event: &Event,
+    received_at: Timestamp,
+) -> Result<Option<Told>, WebhookRejection> {
+    let happened_at = happened(event)?;
+    let occurred_at = happened_at.unwrap_or(received_at);
+    let meaning = read(event);
+    let tracking_number = tracking_number("trackingNumber", &event.tracking_number)?;
+    let estimated = estimated(event, meaning)?;
+    let external_id = external_id(event, &tracking_number, happened_at, estimated);
     let report = Report {
         order: None,
         carrier: Some("UPS".to_owned()),
-        tracking_number: tracking_number("trackingNumber", &event.tracking_number)?,
+        tracking_number,
         meaning,
         word: event.activity_status.kind.clone().unwrap_or_default(),
         occurred_at,
@@ -114,14 +129,19 @@ pub(super) fn parse(request: &WebhookRequest) -> Result<Option<Told>, WebhookRej
             .activity_location
             .as_ref()
             .and_then(|at| place(&[&at.city, &at.state_province, &at.country])),
-        estimated: estimated(&event, meaning)?,
+        estimated,
+        parcel: event.parcel.clone(),
     };
-    let external_id = external_id(&event);
     Ok(report.into_kind().map(|kind| Told {
         external_id,
         occurred_at,
         kind,
     }))
+}
+
+/// Whether it says where the parcel is.
+pub(super) fn is_news(event: &Event) -> bool {
+    matches!(read(event), Meaning::Status(_))
 }
 
 fn read(event: &Event) -> Meaning {
@@ -151,26 +171,30 @@ fn read(event: &Event) -> Meaning {
     }
 }
 
-/// UPS tells days and times without separators: `20240423` and `091519`. GMT first; the local ones alone are taken as GMT.
-fn happened(event: &Event) -> Result<Option<Timestamp>, WebhookRejection> {
+/// UPS tells days and times without separators: `20240423` and `091519`; the Track API also leaves out a leading zero (`91519`).
+/// GMT first; the local ones alone are taken as GMT.
+pub(super) fn happened(event: &Event) -> Result<Option<Timestamp>, WebhookRejection> {
     let pairs = [
         (&event.gmt_activity_date, &event.gmt_activity_time),
         (&event.local_activity_date, &event.local_activity_time),
     ];
-    let Some((date, time)) = pairs.into_iter().find(|(date, _)| date.is_some()) else {
+    let Some((date, time)) = pairs
+        .into_iter()
+        .find(|(date, _)| date.as_deref().is_some_and(|date| !date.trim().is_empty()))
+    else {
         return Ok(None);
     };
     let date = spelled_day(date.as_deref().unwrap_or_default());
-    let time = time.as_deref().unwrap_or("000000");
+    let time = format!("{:0>6}", time.as_deref().unwrap_or_default().trim());
     let time = match (time.get(..2), time.get(2..4), time.get(4..6)) {
         (Some(hour), Some(minute), Some(second)) => format!("{hour}:{minute}:{second}"),
-        _ => time.to_owned(),
+        _ => time,
     };
     local_instant("gmtActivityDate", &format!("{date}T{time}")).map(Some)
 }
 
 /// `20240423` as `2024-04-23`; anything else as it stands, for the error to show.
-fn spelled_day(text: &str) -> String {
+pub(super) fn spelled_day(text: &str) -> String {
     match (text.get(..4), text.get(4..6), text.get(6..)) {
         (Some(year), Some(month), Some(day)) if day.len() == 2 => format!("{year}-{month}-{day}"),
         _ => text.to_owned(),
@@ -189,19 +213,29 @@ fn estimated(event: &Event, meaning: Meaning) -> Result<Option<DateWindow>, Webh
     window("scheduledDeliveryDate", day, day).map(Some)
 }
 
-/// UPS names no event. The parcel, what happened and when name it.
-fn external_id(event: &Event) -> String {
+/// UPS names no event. The parcel, what happened, when, and the estimate name it: the same whether UPS tells it or is asked.
+/// The two write capitals and blanks of their sentences as they like, so a sentence counts only where there is no code.
+fn external_id(
+    event: &Event,
+    tracking_number: &TrackingNumber,
+    at: Option<Timestamp>,
+    estimated: Option<DateWindow>,
+) -> String {
     let activity = &event.activity_status;
+    let trimmed = |part: &Option<String>| part.as_deref().unwrap_or_default().trim().to_owned();
+    let code = trimmed(&activity.code);
+    let said = match code.is_empty() {
+        true => trimmed(&activity.description).to_lowercase(),
+        false => code,
+    };
     let parts = [
-        Some(&event.tracking_number),
-        activity.kind.as_ref(),
-        activity.code.as_ref(),
-        activity.description.as_ref(),
-        event.gmt_activity_date.as_ref(),
-        event.gmt_activity_time.as_ref(),
-        event.local_activity_date.as_ref(),
-        event.local_activity_time.as_ref(),
-        event.scheduled_delivery_date.as_ref(),
+        tracking_number.as_str(),
+        &trimmed(&activity.kind),
+        &said,
+        &at.map(|at| at.timestamp().to_string()).unwrap_or_default(),
+        &estimated
+            .map(|days| days.from.to_string())
+            .unwrap_or_default(),
     ];
-    identity(&parts.map(|part| part.map(String::as_bytes).unwrap_or_default()))
+    identity(&parts.map(str::as_bytes))
 }

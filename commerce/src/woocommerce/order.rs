@@ -141,6 +141,7 @@ impl OrderBody {
                         message: None,
                         location: None,
                         estimated: None,
+                        parcel: Default::default(),
                     },
                 },
             });

@@ -108,9 +108,11 @@ impl WooCommerceShop {
         let base = format!("{}/wp-json/wc/v3", config.url.trim().trim_end_matches('/'));
         let api = Api::new(&Endpoint {
             name: &settings.name,
+            role: "shop",
             base: &base,
-            credentials: (AUTHORIZATION, value),
+            credentials: Some((AUTHORIZATION, value)),
             timeout: Duration::from_secs(config.timeout_s.max(1)),
+            spacing: Duration::ZERO,
         })?;
         Ok(Self {
             name: settings.name.clone(),

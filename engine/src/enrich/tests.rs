@@ -51,6 +51,7 @@ fn news() -> impl Strategy<Value = (TrackingEvent, Option<&'static str>)> {
                 message: None,
                 location: None,
                 estimated: day.map(|day| DateWindow { from: day, to: day }),
+                parcel: Default::default(),
             };
             (event, carrier)
         })
@@ -194,6 +195,7 @@ fn event_of(telling: &Telling, story: u32, id: usize) -> Option<CommerceEvent> {
         message: None,
         location: None,
         estimated: None,
+        parcel: Default::default(),
     };
     let carrier = (telling.minute % 2 == 0).then(|| "DHL".to_owned());
     let kind = match telling.what {
@@ -318,6 +320,7 @@ async fn news_of_an_order_alone_are_its_only_parcels_and_of_two_nobodys() {
                 message: None,
                 location: None,
                 estimated: None,
+                parcel: Default::default(),
             },
         };
         let mut scan = tracking("e1", Some("1001"), "", TrackingStatus::Delivered);

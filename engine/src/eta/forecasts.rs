@@ -8,7 +8,12 @@ use std::{
 use async_trait::async_trait;
 use chrono::{Days, NaiveTime, TimeDelta};
 use chrono_tz::Tz;
-use doorstep_core::{OrderNumber, Timestamp, health::PortError, order::Order, shipment::Shipment};
+use doorstep_core::{
+    OrderNumber, Timestamp,
+    health::PortError,
+    order::Order,
+    shipment::{ParcelFacts, Shipment, region},
+};
 
 use super::{Authority, Estimates, Eta, Model, Parcel, told};
 use crate::{
@@ -123,6 +128,7 @@ impl Forecasts {
             .map(|past| {
                 let told = Told {
                     carrier: &past.carrier,
+                    facts: &past.facts,
                     order: past.order.as_ref(),
                     handed_over_at: past.handed_over_at,
                     delivered_at: past.delivered_at,
@@ -197,11 +203,12 @@ impl Forecasts {
             return Ok(None);
         };
         let number = &shipment.tracking_number;
-        let Some(handed_over_at) = self.store.on_its_way_since(number).await? else {
+        let Some((handed_over_at, facts)) = self.store.on_its_way_since(number).await? else {
             return Ok(None);
         };
         let told = Told {
             carrier: &shipment.carrier,
+            facts: &facts,
             order: order.map(|record| &record.order),
             handed_over_at,
             delivered_at: None,
@@ -246,6 +253,7 @@ impl ParcelNews for Forecasts {
 /// What was told of a parcel.
 struct Told<'a> {
     carrier: &'a str,
+    facts: &'a ParcelFacts,
     order: Option<&'a Order>,
     handed_over_at: Timestamp,
     delivered_at: Option<Timestamp>,
@@ -270,6 +278,10 @@ impl Told<'_> {
             delivered: self.delivered_at.map(local),
             destination: self.order.and_then(destination),
             carrier: (!self.carrier.is_empty()).then(|| self.carrier.to_lowercase()),
+            origin: self.facts.origin.clone(),
+            service: self.facts.service.as_deref().map(str::to_lowercase),
+            // Exact up to 16 t.
+            weight_g: self.facts.weight_g.map(|grams| grams as f32),
             ..Parcel::handed_over(local(self.handed_over_at))
         }
     }
@@ -278,13 +290,7 @@ impl Told<'_> {
 /// The country, and the first two characters of the postcode: a region in most countries.
 fn destination(order: &Order) -> Option<String> {
     let country = order.country.as_deref()?;
-    let area: String = order
-        .postcode
-        .iter()
-        .flat_map(|code| code.chars())
-        .take(2)
-        .collect();
-    Some(format!("{country} {area}").trim_end().to_uppercase())
+    Some(region(country, order.postcode.as_deref()))
 }
 
 #[cfg(test)]

@@ -212,6 +212,7 @@ fn sample_event(event: &str, location: Option<String>, amount: Option<Money>) ->
                 message: None,
                 location,
                 estimated: None,
+                parcel: Default::default(),
             },
         },
     }

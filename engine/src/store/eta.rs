@@ -1,10 +1,10 @@
 //! What is learnt from: parcels that were on their way; and what was learnt, shared by all instances.
 
 use async_trait::async_trait;
-use doorstep_core::{Timestamp, TrackingNumber, order::Order};
+use doorstep_core::{Timestamp, TrackingNumber, order::Order, shipment::ParcelFacts};
 use sea_orm::DbErr;
 
-use super::{Store, StoreError, Transaction, execute, row::at, write::Write};
+use super::{Row, Store, StoreError, Transaction, execute, row::at, write::Write};
 
 /// The one model there is.
 const NAME: &str = "shop";
@@ -14,6 +14,8 @@ const NAME: &str = "shop";
 pub struct PastParcel {
     /// Its carrier; empty when nobody told.
     pub carrier: String,
+    /// What was told of itself.
+    pub facts: ParcelFacts,
     /// Its order, if we know it.
     pub order: Option<Order>,
     /// When the carrier got it.
@@ -40,7 +42,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<PastParcel>, StoreError> {
         let sql = format!(
-            "SELECT s.carrier, o.body, t.handed_over_at, t.delivered_at
+            "SELECT s.carrier, s.origin, s.service, s.weight_g, o.body, t.handed_over_at, t.delivered_at
                 FROM (SELECT tracking_number,
                         MIN(CASE WHEN status IN ({HANDED_OVER}) THEN occurred_at END) AS handed_over_at,
                         MIN(CASE WHEN status = 'delivered' THEN occurred_at END) AS delivered_at
@@ -56,6 +58,7 @@ impl Store {
         let read = rows.iter().map(|row| {
             Ok::<_, DbErr>(PastParcel {
                 carrier: row.get("carrier")?,
+                facts: read_facts(row)?,
                 order: row.optional_json("body")?,
                 handed_over_at: row.time("handed_over_at")?,
                 delivered_at: row.optional_time("delivered_at")?,
@@ -64,25 +67,28 @@ impl Store {
         Ok(read.collect::<Result<_, _>>()?)
     }
 
-    /// When the carrier got a parcel, if it told and has told of no problem since: how parcels fare that had one is not
-    /// learnt.
+    /// When the carrier got a parcel and what was told of itself, if it told and has told of no problem since: how parcels fare
+    /// that had one is not learnt.
     ///
     /// # Errors
     /// The store could not be read.
     pub async fn on_its_way_since(
         &self,
         parcel: &TrackingNumber,
-    ) -> Result<Option<Timestamp>, StoreError> {
+    ) -> Result<Option<(Timestamp, ParcelFacts)>, StoreError> {
         let sql = format!(
-            "SELECT CASE WHEN SUM(CASE WHEN status IN ({PROBLEMS}) THEN 1 ELSE 0 END) = 0
-                    THEN MIN(CASE WHEN status IN ({HANDED_OVER}) THEN occurred_at END) END AS since
-                FROM tracking_events WHERE tracking_number = $1"
+            "SELECT s.origin, s.service, s.weight_g, (
+                SELECT CASE WHEN SUM(CASE WHEN status IN ({PROBLEMS}) THEN 1 ELSE 0 END) = 0
+                    THEN MIN(CASE WHEN status IN ({HANDED_OVER}) THEN occurred_at END) END
+                FROM tracking_events t WHERE t.tracking_number = s.tracking_number) AS since
+            FROM shipments s WHERE s.tracking_number = $1"
         );
         let rows = self.query(&sql, [parcel.as_str().into()]).await?;
-        match rows.first() {
-            Some(row) => Ok(row.optional_time("since")?),
-            None => Ok(None),
-        }
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        let facts = read_facts(row)?;
+        Ok(row.optional_time("since")?.map(|since| (since, facts)))
     }
 
     /// What was learnt last, and when, if that is after `known`.
@@ -131,6 +137,15 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.write(KeepEtaModel { learned_at, body }).await
     }
+}
+
+fn read_facts(row: &Row) -> Result<ParcelFacts, DbErr> {
+    let weight_g: Option<i64> = row.get("weight_g")?;
+    Ok(ParcelFacts {
+        origin: row.get("origin")?,
+        service: row.get("service")?,
+        weight_g: weight_g.and_then(|grams| u32::try_from(grams).ok()),
+    })
 }
 
 struct ClaimLearning {

@@ -127,6 +127,34 @@ impl Store {
         Ok(rows.first().map(|row| read_event(row, id)).transpose()?)
     }
 
+    /// Which of these external ids of a source were admitted before.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn known_events(
+        &self,
+        source: &SourceName,
+        external_ids: &[&str],
+    ) -> Result<HashSet<String>, StoreError> {
+        if external_ids.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let mut sql = String::from(
+            "SELECT external_id FROM commerce_events WHERE source = $1 AND external_id IN (",
+        );
+        for place in 2..external_ids.len() + 2 {
+            let comma = if place == 2 { "" } else { ", " };
+            sql.push_str(&format!("{comma}${place}"));
+        }
+        sql.push(')');
+        let ids = external_ids.iter().map(|&id| Value::from(id));
+        let rows = self
+            .query(&sql, std::iter::once(source.as_str().into()).chain(ids))
+            .await?;
+        let known = rows.iter().map(|row| row.get("external_id"));
+        Ok(known.collect::<Result<_, _>>()?)
+    }
+
     /// The raw body that brought an event, as it was admitted.
     ///
     /// # Errors

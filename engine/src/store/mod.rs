@@ -26,6 +26,7 @@ mod orders;
 mod outbound;
 mod pace;
 mod people;
+mod polls;
 mod preferences;
 mod privacy;
 mod reach;
@@ -60,7 +61,9 @@ pub use mailbox::Bus;
 pub use notifications::{
     AtMost, Audience, Decided, Decision, News, Recipient, Subject, Verdict, Wait,
 };
+pub(crate) use orders::rank;
 pub use orders::{Enrichment, OrderRecord, ParcelUpdate, customer_key};
+pub use polls::{AskedParcel, DueParcel, PollPlan, PollTurn};
 pub use preferences::Preference;
 pub use privacy::{PrivacyRecord, PrivacyRequest};
 pub use rehearsal::{PastEvent, People};

@@ -464,12 +464,20 @@ async fn keep_parcel(
     news: &ParcelUpdate,
 ) -> Result<(), DbErr> {
     let number = news.tracking_number.as_str();
+    let facts = &news.event.parcel;
     // Locks the parcel's row on PostgreSQL, so that the state below is computed over every committed event.
     execute(
         transaction,
-        "INSERT INTO shipments (tracking_number, order_number, carrier, status, status_at, order_shop_id)
-            VALUES ($1, $2, $3, $4, $5, $6)
+        // Of two that contradict each other the smaller counts, whichever came first.
+        "INSERT INTO shipments (tracking_number, order_number, carrier, status, status_at, order_shop_id, origin, service, weight_g)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
             ON CONFLICT (tracking_number) DO UPDATE SET
+                origin = CASE WHEN excluded.origin < shipments.origin
+                    THEN excluded.origin ELSE COALESCE(shipments.origin, excluded.origin) END,
+                service = CASE WHEN excluded.service < shipments.service
+                    THEN excluded.service ELSE COALESCE(shipments.service, excluded.service) END,
+                weight_g = CASE WHEN excluded.weight_g < shipments.weight_g
+                    THEN excluded.weight_g ELSE COALESCE(shipments.weight_g, excluded.weight_g) END,
                 order_shop_id = CASE WHEN excluded.order_shop_id < shipments.order_shop_id
                     THEN excluded.order_shop_id ELSE COALESCE(shipments.order_shop_id, excluded.order_shop_id) END,
                 order_number = CASE WHEN excluded.order_number < shipments.order_number
@@ -484,6 +492,9 @@ async fn keep_parcel(
             news.event.status.as_str().into(),
             at(news.event.occurred_at),
             optional_text(news.order_shop_id.as_ref()),
+            optional_text(facts.origin.as_ref()),
+            optional_text(facts.service.as_ref()),
+            facts.weight_g.map(i64::from).into(),
         ],
     )
     .await?;

@@ -366,6 +366,7 @@ impl World {
                 DeliveryConfig::default(),
             )),
             forecasts: Arc::new(Forecasts::new(store.clone(), EtaConfig::default())),
+            pollers: Vec::new(),
             inbound: None,
             config: WorkersConfig::default(),
         };

@@ -11,12 +11,24 @@ use crate::testing::{TestStore, stores, tracking};
 
 /// A carrier told that a parcel of its own order is somewhere.
 async fn tell(store: &TestStore, parcel: &str, status: TrackingStatus, at: Timestamp) {
+    tell_with(store, parcel, status, at, ParcelFacts::default()).await;
+}
+
+/// The same, and something of the parcel itself.
+async fn tell_with(
+    store: &TestStore,
+    parcel: &str,
+    status: TrackingStatus,
+    at: Timestamp,
+    facts: ParcelFacts,
+) {
     let order = format!("O-{parcel}");
     let id = format!("{parcel} {} {at}", status.as_str());
     let mut event = tracking(&id, Some(&order), parcel, status);
     event.occurred_at = at;
     if let CommerceEventKind::Tracking { event, .. } = &mut event.kind {
         event.occurred_at = at;
+        event.parcel = facts;
     }
     let source = "test".into();
     let admitted = store.store.admit_events(&source, b"{}", vec![event]).await;
@@ -148,4 +160,51 @@ async fn the_order_of_trust_is_the_shops_and_all_words_are_kept() {
         .await
         .unwrap();
     assert_eq!(told, all.learned);
+}
+
+#[tokio::test]
+async fn what_is_told_of_a_parcel_itself_is_learnt_from_whatever_came_first() {
+    let facts = |origin: Option<&str>, service: Option<&str>, weight_g| ParcelFacts {
+        origin: origin.map(str::to_owned),
+        service: service.map(str::to_owned),
+        weight_g,
+    };
+    let morning = time("2026-11-20T08:00:00Z");
+    let noon = time("2026-11-20T12:00:00Z");
+    let one = (
+        TrackingStatus::PreTransit,
+        morning,
+        facts(Some("ES 28"), None, Some(500)),
+    );
+    let other = (InTransit, noon, facts(Some("ES 08"), Some("SEUR 24"), None));
+    for store in stores().await {
+        for (parcel, told) in [("P1", [&one, &other]), ("P2", [&other, &one])] {
+            for (status, at, facts) in told {
+                tell_with(&store, parcel, *status, *at, facts.clone()).await;
+            }
+            let known = store.store.on_its_way_since(&parcel.into()).await.unwrap();
+            let expected = facts(Some("ES 08"), Some("SEUR 24"), Some(500));
+            assert_eq!(known, Some((noon, expected)), "{parcel}");
+        }
+        let past = store.store.past_parcels(morning, 10).await.unwrap();
+        for past in &past {
+            let told = Told {
+                carrier: &past.carrier,
+                facts: &past.facts,
+                order: past.order.as_ref(),
+                handed_over_at: past.handed_over_at,
+                delivered_at: past.delivered_at,
+            };
+            let parcel = told.parcel(chrono_tz::Europe::London);
+            assert_eq!(
+                (
+                    parcel.origin.as_deref(),
+                    parcel.service.as_deref(),
+                    parcel.weight_g
+                ),
+                (Some("ES 08"), Some("seur 24"), Some(500.0))
+            );
+        }
+        assert_eq!(past.len(), 2);
+    }
 }
