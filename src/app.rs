@@ -206,6 +206,7 @@ impl App {
                 mailbox: Arc::new(store.clone()),
                 ambient: ambient.clone(),
                 data_dir: config.data_dir.clone(),
+                accent: config.shop.accent(),
             },
         )
         .map_err(part("channels"))?;
