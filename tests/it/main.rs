@@ -24,6 +24,7 @@ mod merchant;
 mod pages;
 mod phrasing;
 mod platforms;
+mod rules;
 mod search;
 mod sentences;
 mod support;
