@@ -193,7 +193,6 @@ impl App {
             facts: forecasts.clone(),
             phrasing: open_phrasing(&config, &store)?,
         }));
-        let page_key = PageKey::new(config.links.secret.clone());
         let links = LinkKey::new(config.links.secret.clone());
         let attachments = Attachments::open(
             &AttachmentsConfig {
@@ -212,6 +211,7 @@ impl App {
                 mailbox: Arc::new(store.clone()),
                 ambient: ambient.clone(),
                 data_dir: config.data_dir.clone(),
+                accent: config.shop.accent(),
             },
         )
         .map_err(part("channels"))?;
@@ -244,7 +244,7 @@ impl App {
                 notify_config(&config),
             )
             .with_forecasts(forecasts.clone())
-            .with_pages(PageLinks::new(config.public_url(), page_key.clone())),
+            .with_pages(page_links(&config)),
         );
         let workers = match role {
             Role::Web => {
@@ -297,11 +297,11 @@ impl App {
             demo: demo_shop
                 .filter(|_| demo)
                 .map(|shop| Demo::new(shop, mails)),
+            page_key: page_key(&config),
             config,
             ambient,
             store,
             forecasts,
-            page_key,
             html: Html::new().map_err(part("the customers' pages"))?,
             page_limits: PageLimits::default(),
             channels,
@@ -587,7 +587,7 @@ pub(crate) fn email_channel(config: &Config) -> Option<ChannelName> {
         .map(|_| doorstep_channels::email::NAME.into())
 }
 
-fn eta_config(config: &Config) -> EtaConfig {
+pub(crate) fn eta_config(config: &Config) -> EtaConfig {
     EtaConfig {
         trust: config.eta.trust.clone(),
         probability: config.eta.probability,
@@ -595,4 +595,13 @@ fn eta_config(config: &Config) -> EtaConfig {
         learn_every: Duration::from_hours(u64::from(config.eta.learn_every_h)),
         time_zone: config.shop.time_zone,
     }
+}
+
+fn page_key(config: &Config) -> PageKey {
+    PageKey::new(config.links.secret.clone())
+}
+
+/// The customers' pages that messages name.
+pub(crate) fn page_links(config: &Config) -> PageLinks {
+    PageLinks::new(config.public_url(), page_key(config))
 }

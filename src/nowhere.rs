@@ -27,6 +27,7 @@ pub(crate) fn open_channels(
         mailbox: nowhere,
         ambient: ambient.clone(),
         data_dir: config.data_dir.clone(),
+        accent: config.shop.accent(),
     };
     doorstep_channels::open(config.channels.clone(), &surroundings)
 }

@@ -27,6 +27,7 @@ use std::{
 
 use doorstep_core::{
     Ambient, ChannelName,
+    accent::Accent,
     channel::{Channel, Inbox, Mailbox},
 };
 
@@ -145,6 +146,8 @@ pub struct Surroundings {
     pub ambient: Ambient,
     /// Where relative paths of the configuration begin.
     pub data_dir: PathBuf,
+    /// The shop's colour, for channels with a look; their own without.
+    pub accent: Option<Accent>,
 }
 
 /// The opened channels.

@@ -10,9 +10,11 @@
 //! | orders, parcels, what a shop tells us | [`order`], [`shipment`], [`event`], [`shop`] |
 //! | catalog and knowledge | [`product`], [`search`] |
 //! | what we tell a customer unasked | [`notification`] |
+//! | in which colour | [`accent`] |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod accent;
 pub mod attachment;
 pub mod channel;
 pub mod customer;

@@ -29,6 +29,7 @@ use secrecy::SecretString;
 use crate::{
     Store,
     enrich::Enricher,
+    eta::EtaConfig,
     notify::{Notifier, NotifyConfig, rehearsal::Setting},
     queue::{Job, JobQueue, QueueName},
     store::{Database, DatabaseConfig, OrderRecord, Transaction},
@@ -315,6 +316,8 @@ impl TestStore {
                 time_zone: chrono_tz::UTC,
             },
             email: Some("email".into()),
+            eta: EtaConfig::default(),
+            pages: None,
         }
     }
 

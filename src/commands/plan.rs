@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{Failure, load_config, open_store, print};
 use crate::{
     ambient,
-    app::{email_channel, notify_config, with_kept_secrets},
+    app::{email_channel, eta_config, notify_config, page_links, with_kept_secrets},
     cli::{Cli, Plan},
     config::Config,
     merchant::MerchantFiles,
@@ -66,6 +66,8 @@ fn setting(config: &Config) -> Result<Setting, Failure> {
             .collect(),
         config: notify_config(&config),
         email: email_channel(&config),
+        eta: eta_config(&config),
+        pages: Some(page_links(&config)),
     })
 }
 

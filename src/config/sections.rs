@@ -6,7 +6,10 @@ use chrono_tz::Tz;
 use doorstep_commerce::{
     lookup::PollConfig, shopify::ShopifyConfig, woocommerce::WooCommerceConfig,
 };
-use doorstep_core::Language;
+use doorstep_core::{
+    Language,
+    accent::{Accent, Colour},
+};
 use doorstep_engine::eta::Authority;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -23,6 +26,15 @@ pub struct ShopConfig {
     pub default_language: Language,
     pub time_zone: Tz,
     pub currency: iso_currency::Currency,
+    pub accent: String,
+}
+
+impl ShopConfig {
+    /// The shop's colour; none where it has not chosen one.
+    pub fn accent(&self) -> Option<Accent> {
+        let colour: Colour = self.accent.parse().ok()?;
+        Accent::of(colour).ok()
+    }
 }
 
 /// Where orders and products are looked up.

@@ -1,6 +1,9 @@
 //! What only makes sense across fields, or needs a look at the world.
 
-use doorstep_core::Problem;
+use doorstep_core::{
+    Problem,
+    accent::{Accent, Colour, LEAST_CONTRAST},
+};
 use secrecy::ExposeSecret;
 
 use super::{Config, DatabaseKind, Located, NluBackend, SearchKind, ShopKind, locate::line_of_key};
@@ -129,8 +132,31 @@ fn polls(config: &Config, found: &mut Found<'_>) {
     }
 }
 
+/// The shop's colour, if it chose one: whether it is one, and whether white can be read on it.
+fn accent(chosen: &str, found: &mut Found<'_>) {
+    if chosen.is_empty() {
+        return;
+    }
+    let colour: Colour = match chosen.parse() {
+        Ok(colour) => colour,
+        Err(error) => {
+            let fix = "write its red, green and blue as on the web, or leave it empty";
+            return found.add("shop.accent", error.to_string(), fix);
+        }
+    };
+    if let Err(nearest) = Accent::of(colour) {
+        let contrast = colour.contrast(Colour::WHITE);
+        found.add(
+            "shop.accent",
+            format!("white on `{chosen}` has a contrast of {contrast:.2}:1, and {LEAST_CONTRAST}:1 is needed to be read"),
+            format!("the nearest colour with enough is \"{nearest}\""),
+        );
+    }
+}
+
 fn shop(config: &Config, found: &mut Found<'_>) {
     let shop = &config.shop;
+    accent(&shop.accent, found);
     match shop.kind {
         ShopKind::Demo => {}
         ShopKind::Shopify => match &shop.shopify {

@@ -11,7 +11,8 @@ use doorstep_core::Language;
 use minijinja::{Environment, UndefinedBehavior, value::Serde};
 use serde::{Deserialize, Serialize};
 
-use super::{ApiError, Shared};
+use super::ApiError;
+use crate::config::ShopConfig;
 
 const TEMPLATES: [(&str, &str); 4] = [
     ("layout.html", include_str!("../../web/pages/layout.html")),
@@ -131,6 +132,19 @@ pub(super) struct Page<'a, T> {
     pub(super) facts: T,
 }
 
+impl<'a> Page<'a, BTreeMap<String, String>> {
+    /// The page of a link that opens nothing.
+    pub(super) fn missing(speech: Speech<'a>) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            template: "missing.html",
+            title: &speech.words.missing,
+            scripts: &[],
+            facts: BTreeMap::new(),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Body<'a, T> {
     language: &'static str,
@@ -144,6 +158,8 @@ struct Layout<'a> {
     title: &'a str,
     shop: &'a str,
     scripts: &'a [&'static str],
+    /// Whether the shop has a colour of its own.
+    accent: bool,
     languages: Vec<Other<'a>>,
     body: String,
 }
@@ -211,7 +227,7 @@ impl Html {
     /// It cannot be filled in, which the tests rule out for what is built in.
     pub(super) fn render<T: Serialize>(
         &self,
-        app: &Shared,
+        shop: &ShopConfig,
         speech: Speech<'_>,
         page: Page<'_, T>,
     ) -> Result<Response, ApiError> {
@@ -224,8 +240,9 @@ impl Html {
         let body = self.fill_in(page.template, &body)?;
         let layout = Layout {
             title: page.title,
-            shop: &app.config.shop.name,
+            shop: &shop.name,
             scripts: page.scripts,
+            accent: shop.accent().is_some(),
             languages: self
                 .words
                 .iter()
@@ -256,39 +273,12 @@ impl Html {
             .and_then(|template| template.render(Serde(facts)))
             .map_err(|error| ApiError::internal("the page could not be made", &error))
     }
-
-    /// The one answer to every link that opens nothing: wrong, expired, or of somebody who is gone.
-    pub(super) fn missing(
-        &self,
-        app: &Shared,
-        asked: Option<&str>,
-        headers: &HeaderMap,
-    ) -> Result<Response, ApiError> {
-        let speech = self.speak(asked, headers, &[Some(&app.config.shop.default_language)]);
-        let page = Page {
-            status: StatusCode::NOT_FOUND,
-            template: "missing.html",
-            title: &speech.words.missing,
-            scripts: &[],
-            facts: BTreeMap::<String, String>::new(),
-        };
-        self.render(app, speech, page)
-    }
 }
 
 /// The language of a tag without its region; `None` for what is no tag.
 fn primary(tag: &str) -> Option<String> {
     let language: Language = tag.trim().parse().ok()?;
     Some(language.primary().to_owned())
-}
-
-/// The query that all pages take.
-#[derive(Deserialize)]
-pub(super) struct Asked {
-    /// The language.
-    pub(super) lang: Option<String>,
-    /// What a one-click POST is about; marketing unless it says `order`.
-    pub(super) topic: Option<String>,
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod preferences;
 mod status;
 mod suggest;
 mod track;
+mod visit;
 mod webhooks;
 
 use std::{future::IntoFuture, net::SocketAddr, sync::Arc, time::Duration};

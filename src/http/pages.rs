@@ -1,17 +1,33 @@
 //! Embedded files for the browser.
 
 use axum::{
-    extract::Path,
+    body::Bytes,
+    extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use doorstep_core::accent::{Accent, Colour};
 
-use super::ApiError;
+use super::{ApiError, Shared};
 use crate::assets;
 
-/// `/widget.js`: any page may load it.
-pub(super) async fn widget(headers: HeaderMap) -> Response {
-    let mut response = file("widget.js", &headers).into_response();
+/// What the widget falls back to where a page sets no `--doorstep-accent`, by day and by night.
+const WIDGET_ACCENTS: [&str; 2] = [
+    "var(--doorstep-accent, #1f5c46)",
+    "var(--doorstep-accent, #86cfae)",
+];
+/// What a tinted ground is mixed into on customers' pages, by day and by night: `--sheet` in `pages.css`.
+const SHEETS: [&str; 2] = ["#fffcf4", "#19211d"];
+/// How much of the accent is in the tint.
+const TINT: f64 = 0.12;
+
+/// `/widget.js`: any page may load it. In the shop's colour, where it has chosen one.
+pub(super) async fn widget(State(app): State<Shared>, headers: HeaderMap) -> Response {
+    let widget = match app.config.shop.accent() {
+        None => file("widget.js", &headers),
+        Some(accent) => coloured_widget(accent, &headers),
+    };
+    let mut response = widget.into_response();
     response.headers_mut().insert(
         header::ACCESS_CONTROL_ALLOW_ORIGIN,
         header::HeaderValue::from_static("*"),
@@ -19,44 +35,90 @@ pub(super) async fn widget(headers: HeaderMap) -> Response {
     response
 }
 
+fn coloured_widget(accent: Accent, request: &HeaderMap) -> Result<Response, ApiError> {
+    let file = asset("widget.js")?;
+    let script = String::from_utf8_lossy(&file.data);
+    let colours = WIDGET_ACCENTS.into_iter().zip([accent.day, accent.night]);
+    let script = colours.fold(script.into_owned(), |script, (ours, colour)| {
+        script.replace(ours, &format!("var(--doorstep-accent, {colour})"))
+    });
+    let tag = format!("\"{}{}\"", hash(&file), &accent.day.to_string()[1..]);
+    Ok(revalidated(script, tag, content_type("widget.js"), request))
+}
+
 /// `/pages/{file}`: what customers' pages load.
 pub(super) async fn of_customers(
+    State(app): State<Shared>,
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    match name.as_str() {
-        "pages.css" => file("pages/pages.css", &headers),
-        "track.js" => file("pages/track.js", &headers),
-        _ => Err(ApiError::not_found("there is no such file")),
+    match (name.as_str(), app.config.shop.accent()) {
+        ("pages.css", _) => file("pages/pages.css", &headers),
+        ("track.js", _) => file("pages/track.js", &headers),
+        ("accent.css", Some(accent)) => {
+            let tag = format!("\"{}\"", &accent.day.to_string()[1..]);
+            let kind = content_type("accent.css");
+            Ok(revalidated(accent_css(accent), tag, kind, &headers))
+        }
+        _ => Err(no_such_file()),
     }
+}
+
+/// The shop's colour in the place of ours, after `pages.css`.
+fn accent_css(accent: Accent) -> String {
+    let colours = |accent: Colour, on_accent: &str, sheet: &str| {
+        let sheet: Colour = sheet.parse().unwrap_or(Colour::WHITE);
+        let tint = accent.mixed(TINT, sheet);
+        format!(":root {{ --accent: {accent}; --on-accent: {on_accent}; --tint: {tint}; }}")
+    };
+    let day = colours(accent.day, "#ffffff", SHEETS[0]);
+    let night = colours(accent.night, "#000000", SHEETS[1]);
+    format!("{day}\n@media (prefers-color-scheme: dark) {{ {night} }}\n")
+}
+
+fn no_such_file() -> ApiError {
+    ApiError::not_found("there is no such file")
+}
+
+fn asset(path: &str) -> Result<rust_embed::EmbeddedFile, ApiError> {
+    assets::web(path).ok_or_else(no_such_file)
+}
+
+fn hash(file: &rust_embed::EmbeddedFile) -> String {
+    let hash = file.metadata.sha256_hash();
+    hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A file of `web/`, revalidated by its hash.
 pub(super) fn file(path: &str, request: &HeaderMap) -> Result<Response, ApiError> {
-    let file = assets::web(path).ok_or_else(|| ApiError::not_found("there is no such file"))?;
-    let hash = file.metadata.sha256_hash();
-    let tag = format!(
-        "\"{}\"",
-        hash[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    );
+    let file = asset(path)?;
+    let tag = format!("\"{}\"", hash(&file));
+    let body = file.data.into_owned();
+    Ok(revalidated(body, tag, content_type(path), request))
+}
+
+/// What is sent again only when its tag changed.
+fn revalidated(
+    body: impl Into<Bytes>,
+    tag: String,
+    content_type: &'static str,
+    request: &HeaderMap,
+) -> Response {
+    let known = request
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|value| value.as_bytes() == tag.as_bytes());
     let headers = [
-        (header::ETAG, tag.clone()),
+        (header::ETAG, tag),
         (
             header::CACHE_CONTROL,
             "public, max-age=0, must-revalidate".to_owned(),
         ),
-        (header::CONTENT_TYPE, content_type(path).to_owned()),
+        (header::CONTENT_TYPE, content_type.to_owned()),
     ];
-    let known = request
-        .get(header::IF_NONE_MATCH)
-        .is_some_and(|value| value.as_bytes() == tag.as_bytes());
     if known {
-        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
-    Ok((headers, file.data.into_owned()).into_response())
+    (headers, body.into()).into_response()
 }
 
 fn content_type(path: &str) -> &'static str {
@@ -68,5 +130,24 @@ fn content_type(path: &str) -> &'static str {
         Some("png") => "image/png",
         Some("json") => "application/json",
         _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_colours_that_are_replaced_are_there() {
+        let widget = asset("widget.js").unwrap().data;
+        let widget = String::from_utf8_lossy(&widget);
+        for ours in WIDGET_ACCENTS {
+            assert_eq!(widget.matches(ours).count(), 1, "{ours}");
+        }
+        let css = asset("pages/pages.css").unwrap().data;
+        let css = String::from_utf8_lossy(&css);
+        for sheet in SHEETS {
+            assert!(css.contains(&format!("--sheet: {sheet};")), "{sheet}");
+        }
     }
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use axum::{
     body::Bytes,
-    extract::{Path, Query, State},
     http::{HeaderMap, StatusCode, header},
     response::Response,
 };
@@ -16,8 +15,8 @@ use url::form_urlencoded;
 
 use super::{
     ApiError, Shared,
-    chat::Caller,
-    html::{Asked, Page, Words},
+    html::{Page, Words},
+    visit::Visit,
 };
 
 const TOPICS: [Topic; 2] = [Topic::Order, Topic::Marketing];
@@ -52,53 +51,39 @@ struct ChannelFacts<'a> {
 }
 
 /// `GET /preferences/{token}`
-pub(super) async fn show(
-    State(app): State<Shared>,
-    caller: Caller,
-    headers: HeaderMap,
-    Path(token): Path<String>,
-    Query(asked): Query<Asked>,
-) -> Result<Response, ApiError> {
-    app.take_page_visit(caller.ip)?;
-    match open(&app, &token).await? {
-        Some(customer) => page(&app, &asked, &headers, &customer, Done::Nothing).await,
-        None => app.html.missing(&app, asked.lang.as_deref(), &headers),
+pub(super) async fn show(visit: Visit) -> Result<Response, ApiError> {
+    match open(&visit).await? {
+        Some(customer) => page(&visit, &customer, Done::Nothing).await,
+        None => visit.missing(),
     }
 }
 
 /// `POST /preferences/{token}`: the page's form, or one click.
-pub(super) async fn change(
-    State(app): State<Shared>,
-    caller: Caller,
-    headers: HeaderMap,
-    Path(token): Path<String>,
-    Query(asked): Query<Asked>,
-    body: Bytes,
-) -> Result<Response, ApiError> {
-    app.take_page_visit(caller.ip)?;
-    let lang = asked.lang.as_deref();
-    let Some(customer) = open(&app, &token).await? else {
-        return app.html.missing(&app, lang, &headers);
+pub(super) async fn change(visit: Visit, body: Bytes) -> Result<Response, ApiError> {
+    let Some(customer) = open(&visit).await? else {
+        return visit.missing();
     };
-    let (wanted, how, done) = if is_one_click(&headers, &body) {
-        let topic = match asked.topic.as_deref() {
+    let app = &visit.app;
+    let (wanted, how, done) = if is_one_click(&visit.headers, &body) {
+        let topic = match visit.asked.topic.as_deref() {
             Some("order") => Topic::Order,
             _ => Topic::Marketing,
         };
-        let stopped = stop_everywhere(&app, customer.id, topic).await?;
+        let stopped = stop_everywhere(app, customer.id, topic).await?;
         (stopped, "one click", Done::Stopped(topic))
     } else {
-        let chosen = chosen_in(&app, customer.id, &body).await?;
+        let chosen = chosen_in(app, customer.id, &body).await?;
         (chosen, "preference page", Done::Saved)
     };
     if !app.store.set_preferences(customer.id, wanted, how).await? {
-        return app.html.missing(&app, lang, &headers);
+        return visit.missing();
     }
-    page(&app, &asked, &headers, &customer, done).await
+    page(&visit, &customer, done).await
 }
 
-async fn open(app: &Shared, token: &str) -> Result<Option<Customer>, ApiError> {
-    match app.page_key.open_preferences(token, app.ambient.now()) {
+async fn open(visit: &Visit) -> Result<Option<Customer>, ApiError> {
+    let app = &visit.app;
+    match app.page_key.open_preferences(&visit.token, visit.now()) {
         Some(customer) => Ok(app.store.find_customer(customer).await?),
         None => Ok(None),
     }
@@ -191,20 +176,10 @@ fn field(preference: &Preference) -> String {
     format!("{}.{}", preference.topic.as_str(), preference.channel)
 }
 
-async fn page(
-    app: &Shared,
-    asked: &Asked,
-    headers: &HeaderMap,
-    customer: &Customer,
-    done: Done,
-) -> Result<Response, ApiError> {
-    let languages = [
-        customer.language.as_ref(),
-        Some(&app.config.shop.default_language),
-    ];
-    let speech = app.html.speak(asked.lang.as_deref(), headers, &languages);
+async fn page(visit: &Visit, customer: &Customer, done: Done) -> Result<Response, ApiError> {
+    let speech = visit.speech(Some(customer));
     let words = speech.words;
-    let offered = offered(app, customer.id).await?;
+    let offered = offered(&visit.app, customer.id).await?;
     let facts = PreferenceFacts {
         said: match done {
             Done::Nothing => None,
@@ -224,7 +199,7 @@ async fn page(
         scripts: &[],
         facts,
     };
-    app.html.render(app, speech, page)
+    visit.render(speech, page)
 }
 
 fn topic_facts<'a>(topic: Topic, offered: &'a [Preference], words: &'a Words) -> TopicFacts<'a> {

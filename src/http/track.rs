@@ -1,12 +1,7 @@
 //! `/track/{token}`: where an order's parcels are. Whoever has the link sees states and days; what was ordered is shown
 //! only to those who also name the postcode or the e-mail address of the order (G5).
 
-use axum::{
-    body::Bytes,
-    extract::{Path, Query, State},
-    http::{HeaderMap, StatusCode},
-    response::Response,
-};
+use axum::{body::Bytes, http::StatusCode, response::Response};
 use chrono_tz::Tz;
 use doorstep_core::{
     Timestamp,
@@ -24,8 +19,8 @@ use url::form_urlencoded;
 
 use super::{
     ApiError, Shared,
-    chat::Caller,
-    html::{Asked, Page, Speech, fill},
+    html::{Page, Speech, fill},
+    visit::Visit,
 };
 use crate::limit::Try;
 
@@ -100,48 +95,29 @@ struct ItemFacts {
 }
 
 /// `GET /track/{token}`
-pub(super) async fn show(
-    State(app): State<Shared>,
-    caller: Caller,
-    headers: HeaderMap,
-    Path(token): Path<String>,
-    Query(asked): Query<Asked>,
-) -> Result<Response, ApiError> {
-    app.take_page_visit(caller.ip)?;
-    let asked = asked.lang.as_deref();
-    match open(&app, &token).await? {
-        Some(opened) => {
-            // The page stands without the statistic.
-            if let Err(error) = app.store.note_followed(&opened.scope).await {
-                tracing::warn!(%error, "an opened tracking page was not counted");
-            }
-            page(&app, asked, &headers, &opened, Contents::Closed).await
-        }
-        None => app.html.missing(&app, asked, &headers),
+pub(super) async fn show(visit: Visit) -> Result<Response, ApiError> {
+    let Some(opened) = open(&visit).await? else {
+        return visit.missing();
+    };
+    // The page stands without the statistic.
+    if let Err(error) = visit.app.store.note_followed(&opened.scope).await {
+        tracing::warn!(%error, "an opened tracking page was not counted");
     }
+    page(&visit, &opened, Contents::Closed).await
 }
 
 /// `POST /track/{token}`: the second factor.
-pub(super) async fn show_contents(
-    State(app): State<Shared>,
-    caller: Caller,
-    headers: HeaderMap,
-    Path(token): Path<String>,
-    Query(asked): Query<Asked>,
-    body: Bytes,
-) -> Result<Response, ApiError> {
-    app.take_page_visit(caller.ip)?;
-    let asked = asked.lang.as_deref();
-    let Some(opened) = open(&app, &token).await? else {
-        return app.html.missing(&app, asked, &headers);
+pub(super) async fn show_contents(visit: Visit, body: Bytes) -> Result<Response, ApiError> {
+    let Some(opened) = open(&visit).await? else {
+        return visit.missing();
     };
     let factor = form_urlencoded::parse(&body)
         .find(|(name, _)| name == "factor")
         .map(|(_, value)| value.into_owned())
         .filter(|value| value.len() <= MAX_FACTOR)
         .unwrap_or_default();
-    let contents = try_factor(&app, &opened, &factor);
-    page(&app, asked, &headers, &opened, contents).await
+    let contents = try_factor(&visit.app, &opened, &factor);
+    page(&visit, &opened, contents).await
 }
 
 /// Counts the try before it is looked at, so that tries at once count as tries one after the other.
@@ -161,8 +137,9 @@ fn try_factor(app: &Shared, opened: &Opened, factor: &str) -> Contents {
 }
 
 /// The order of a token, if it is (still) that customer's.
-async fn open(app: &Shared, token: &str) -> Result<Option<Opened>, ApiError> {
-    let Some(scope) = app.page_key.open_tracking(token, app.ambient.now()) else {
+async fn open(visit: &Visit) -> Result<Option<Opened>, ApiError> {
+    let app = &visit.app;
+    let Some(scope) = app.page_key.open_tracking(&visit.token, visit.now()) else {
         return Ok(None);
     };
     let record = app.store.find_order(&scope.order).await?;
@@ -171,25 +148,15 @@ async fn open(app: &Shared, token: &str) -> Result<Option<Opened>, ApiError> {
         .map(|record| Opened { scope, record }))
 }
 
-async fn page(
-    app: &Shared,
-    asked: Option<&str>,
-    headers: &HeaderMap,
-    opened: &Opened,
-    contents: Contents,
-) -> Result<Response, ApiError> {
-    let record = &opened.record;
+async fn page(visit: &Visit, opened: &Opened, contents: Contents) -> Result<Response, ApiError> {
+    let (app, record) = (&visit.app, &opened.record);
     let customer = app.store.find_customer(opened.scope.customer).await?;
-    let language = customer
-        .as_ref()
-        .and_then(|customer| customer.language.as_ref());
     let time_zone = customer
         .as_ref()
         .and_then(|customer| customer.time_zone)
         .or(record.order.customer.time_zone)
         .unwrap_or(app.config.shop.time_zone);
-    let shops = Some(&app.config.shop.default_language);
-    let speech = app.html.speak(asked, headers, &[language, shops]);
+    let speech = visit.speech(customer.as_ref());
     let number = record.order.number.as_str();
     let words = speech.words;
     let sentence = |sentence: &str| fill(sentence, &[("order", number)]);
@@ -227,7 +194,7 @@ async fn page(
         scripts,
         facts,
     };
-    app.html.render(app, speech, page)
+    visit.render(speech, page)
 }
 
 /// What the order's own status adds to its parcels'.

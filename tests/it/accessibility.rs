@@ -1,15 +1,18 @@
 //! The customers' pages as everybody meets them: on a phone and at a desk, in three languages, by day and by night, with
 //! JavaScript and without. Each is held against axe-core's rules, and its picture is kept for people to look at.
 
+use std::net::SocketAddr;
+
 use chrono::TimeDelta;
-use doorstep_core::OrderNumber;
-use doorstep_engine::page_token::TrackingScope;
+use doorstep_core::{CustomerId, OrderNumber};
+use doorstep_engine::page_token::{PageKey, TrackingScope};
 use serde_json::json;
 
 use crate::support::{
     browser::{Browser, DESKTOP, PHONE, Screen},
+    database::Database,
     hooks::{Hook, now, parcel_news},
-    server::Shared,
+    merchant::Shop,
     skip::skip,
     wait::eventually,
     webdriver::ENTER,
@@ -25,9 +28,9 @@ struct Pages {
 }
 
 impl Pages {
-    async fn of(shared: &Shared, order: &str) -> Self {
+    async fn of(server: SocketAddr, database: &Database, key: &PageKey, order: &str) -> Self {
         let (late, near) = (format!("L{order}"), format!("N{order}"));
-        place_order(shared, order, [&late, &near]).await;
+        place_order(server, order, [&late, &near]).await;
         let news = [
             ("shipment.picked_up", &near, 3000, "Zaragoza"),
             (
@@ -46,35 +49,39 @@ impl Pages {
             let expected = now() + TimeDelta::days(i64::from(parcel == &late) * 3);
             told["payload"]["estimated_delivery"] = json!(expected.date_naive());
             let hook = Hook::generic(&format!("news-{order}-{at}"), &told);
-            hook.deliver(shared.address).await;
+            hook.deliver(server).await;
         }
-        let database = shared.database().await;
         eventually("the news to be told", async || {
             let open = "SELECT COUNT(*) FROM commerce_events WHERE notified_at IS NULL";
             (database.number(open).await == 0).then_some(())
         })
         .await;
+        let theirs = format!(
+            "SELECT lower(hex(id)) FROM customers WHERE email = '{}'",
+            email_of(order)
+        );
+        let ids = database.texts(&theirs).await;
+        let customer: CustomerId = serde_json::from_value(json!(ids[0])).unwrap();
         let order: OrderNumber = order.into();
-        let record = shared.app.store.find_order(&order).await.unwrap().unwrap();
-        let customer = record.customer.unwrap();
-        let key = &shared.app.page_key;
         let scope = TrackingScope { customer, order };
         Self {
             track: format!(
-                "{}/track/{}",
-                shared.url(),
+                "http://{server}/track/{}",
                 key.tracking_token(&scope, now())
             ),
             preferences: format!(
-                "{}/preferences/{}",
-                shared.url(),
+                "http://{server}/preferences/{}",
                 key.preference_token(customer, now())
             ),
         }
     }
 }
 
-async fn place_order(shared: &Shared, order: &str, parcels: [&str; 2]) {
+fn email_of(order: &str) -> String {
+    format!("noa{order}@followers.example")
+}
+
+async fn place_order(server: SocketAddr, order: &str, parcels: [&str; 2]) {
     let at = now() - TimeDelta::days(3);
     let placed = json!({
         "schema_version": 1,
@@ -84,7 +91,7 @@ async fn place_order(shared: &Shared, order: &str, parcels: [&str; 2]) {
         "timestamp": at,
         "payload": {
             "placed_at": at,
-            "customer": { "name": "Noa Test", "email": format!("noa{order}@followers.example"), "time_zone": "Europe/Madrid" },
+            "customer": { "name": "Noa Test", "email": email_of(order), "time_zone": "Europe/Madrid" },
             "currency": "EUR",
             "lines": [
                 { "sku": "JKT-101-M-PIN", "title": "Kolmar Rain Jacket (M, pine)", "quantity": 1, "price": "129.90" },
@@ -95,7 +102,7 @@ async fn place_order(shared: &Shared, order: &str, parcels: [&str; 2]) {
         },
     });
     let hook = Hook::generic(&format!("placed-{order}"), &placed);
-    hook.deliver(shared.address).await;
+    hook.deliver(server).await;
 }
 
 /// A browser that looks at the pages.
@@ -250,7 +257,9 @@ async fn everybody_reads_the_pages(screen: Screen, order: &str) {
     let Some(reader) = Reader::open(screen).await else {
         return;
     };
-    let pages = Pages::of(reader.browser.shared, order).await;
+    let shared = reader.browser.shared;
+    let (database, key) = (shared.database().await, &shared.app.page_key);
+    let pages = Pages::of(shared.address, &database, key, order).await;
     for language in LANGUAGES {
         for scripts in [true, false] {
             reader.read(&pages, language, scripts).await;
@@ -279,4 +288,23 @@ async fn everybody_can_read_the_pages_on_a_phone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_can_read_the_pages_at_a_desk() {
     everybody_reads_the_pages(DESKTOP, "64202").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shops_own_colour_can_be_read_by_day_and_by_night() {
+    const SECRET: &str = "signs the links of the shop with a colour";
+    let Some(reader) = Reader::open(PHONE).await else {
+        return;
+    };
+    let reader = Reader {
+        screen: "phone-own-colour",
+        ..reader
+    };
+    // As bright as `doorstep check` lets a colour be.
+    let shop = Shop::with(&[("shop.accent", "#008852"), ("links.secret", SECRET)]).await;
+    let (server, database) = (shop.process.address(), shop.database().await);
+    let key = PageKey::new(SECRET.into());
+    let pages = Pages::of(server, &database, &key, "64203").await;
+    reader.read(&pages, "en", true).await;
+    reader.browser.close().await;
 }

@@ -140,6 +140,20 @@ fn a_shop_that_cannot_be_asked_is_named_with_what_is_missing() {
 }
 
 #[test]
+fn a_colour_that_nobody_could_read_is_named_with_the_nearest_that_can_be() {
+    Broken {
+        files: &[("doorstep.toml", "[shop]\naccent = \"#0a6\"\n")],
+        said: &["doorstep.toml:2: shop.accent: white on `#0a6` has a contrast of 3.03:1, and 4.5:1 is needed to be read; the nearest colour with enough is \"#008852\""],
+    }
+    .check();
+    Broken {
+        files: &[("doorstep.toml", "[shop]\naccent = \"green\"\n")],
+        said: &["doorstep.toml:2: shop.accent: `green` is no colour like \"#0a6647\" or \"#064\"; write its red, green and blue as on the web, or leave it empty"],
+    }
+    .check();
+}
+
+#[test]
 fn a_secret_that_only_the_provider_can_make_is_asked_for() {
     Broken {
         files: &[("doorstep.toml", "[commerce.shopify]\nkind = \"shopify\"\n")],

@@ -1,5 +1,5 @@
 //! What a customer says and hears, over the real model and the demo shop: product questions, orders behind a second
-//! factor, a person when one is needed; in English and Spanish.
+//! factor, a person when one is needed; in English and Spanish, and where it matters in German and Russian.
 
 use doorstep_core::Sku;
 
@@ -221,6 +221,83 @@ async fn the_same_conversation_is_held_in_spanish() {
             .iter()
             .all(|message| message["language"].as_str().unwrap().starts_with("es"))
     );
+}
+
+/// A customer who is asked for an order's number and its second factor, and asks something else each time.
+struct Digression {
+    locale: &'static str,
+    order: &'static str,
+    product: &'static str,
+    /// Nothing a shop knows.
+    parking: &'static str,
+    payment: &'static str,
+    /// How the question comes back when the answer was none.
+    retry: &'static str,
+}
+
+const DIGRESSIONS: [Digression; 4] = [
+    Digression {
+        locale: "en",
+        order: "Where is my order?",
+        product: "Do you have rain jackets?",
+        parking: "Where can I park?",
+        payment: "Can I pay with PayPal?",
+        retry: "I need the order number for that",
+    },
+    Digression {
+        locale: "es",
+        order: "¿Dónde está mi pedido?",
+        product: "¿Tienen una chaqueta impermeable por menos de 150 €?",
+        parking: "¿Dónde puedo aparcar?",
+        payment: "¿Puedo pagar con PayPal?",
+        retry: "Para eso necesito el número de pedido",
+    },
+    Digression {
+        locale: "de",
+        order: "Wo ist meine Bestellung?",
+        product: "Haben Sie Regenjacken?",
+        parking: "Wo kann ich parken?",
+        payment: "Kann ich mit PayPal zahlen?",
+        retry: "Dafür brauche ich die Bestellnummer",
+    },
+    Digression {
+        locale: "ru",
+        order: "Где мой заказ?",
+        product: "У вас есть дождевики?",
+        parking: "Где можно припарковаться?",
+        payment: "Можно заплатить через PayPal?",
+        retry: "Для этого мне нужен номер заказа",
+    },
+];
+
+#[tokio::test]
+async fn another_question_is_answered_while_one_of_ours_is_open_and_ours_comes_back() {
+    for digression in DIGRESSIONS {
+        let (_, mut conversation) = talk(digression.locale).await;
+        let asked = conversation.ask(digression.order).await.text();
+        let product = conversation.ask(digression.product).await;
+        assert!(!product.cards().is_empty(), "{}", product.text());
+        product.assert_says(&[&asked]);
+        // Not known, or asked what is meant: but no wrong number.
+        let parking = conversation.ask(digression.parking).await;
+        parking.assert_hides(&[digression.retry]);
+        let factor = conversation.ask(ORDER).await;
+        factor.assert_hides(&PRIVATE);
+        let payment = conversation.ask(digression.payment).await;
+        payment.assert_says(&["PayPal"]);
+        payment.assert_says(&[&factor.text()]);
+        conversation.ask("28012").await.assert_says(&["Correos"]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_question_and_no_number_is_asked_again() {
+    for (digression, vague) in DIGRESSIONS.iter().zip(["hm", "eh", "hm", "хм"]) {
+        let (_, mut conversation) = talk(digression.locale).await;
+        conversation.ask(digression.order).await;
+        let again = conversation.ask(vague).await;
+        again.assert_says(&[digression.retry]);
+    }
 }
 
 #[tokio::test]

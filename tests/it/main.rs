@@ -25,6 +25,7 @@ mod pages;
 mod phrasing;
 mod platforms;
 mod polling;
+mod rules;
 mod search;
 mod sentences;
 mod support;

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::support::{
     chat::http,
     hooks::{Hook, now, order_placed, parcel_news},
+    merchant::Shop,
     server::{Kind, Launch, Place, Shared, shared},
     wait::eventually,
 };
@@ -324,4 +325,33 @@ async fn one_click_in_an_offers_mail_stops_offers_once_and_for_all() {
     assert!(kept[0] > before, "the consent is revoked");
     assert_eq!(kept[0], kept[1], "and once");
     assert_eq!(deliver("6500004").await.len(), 2, "no offer any more");
+}
+
+#[tokio::test]
+async fn the_shops_colour_is_on_its_pages_in_its_chat_and_in_its_mails() {
+    let shop = Shop::with(&[("shop.accent", "#7a1f5c")]).await;
+    let server = shop.process.address();
+    let widget = shop.get("/widget.js").await;
+    assert!(widget.contains("var(--doorstep-accent, #7a1f5c)"));
+    assert!(!widget.contains("var(--doorstep-accent, #1f5c46)"));
+    let (status, page) = read(&format!("http://{server}/track/nothing"), "en").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let own = "<link rel=\"stylesheet\" href=\"/pages/accent.css\">";
+    assert!(page.contains(own), "{page}");
+    let colours = shop.get("/pages/accent.css").await;
+    assert!(colours.contains("--accent: #7a1f5c;"), "{colours}");
+    assert!(colours.contains("prefers-color-scheme: dark"), "{colours}");
+    let placed = order_placed("6600001", "C-colour", "iris@pages.example", "P6600001");
+    Hook::generic("placed-6600001", &placed)
+        .deliver(server)
+        .await;
+    let news = parcel_news("shipment.out_for_delivery", "6600001", "P6600001", 1);
+    Hook::generic("van-6600001", &news).deliver(server).await;
+    shop.told_everything().await;
+    let mails = shop.mails().await;
+    assert!(mails[0].html.contains("color:#7a1f5c"), "{}", mails[0].html);
+
+    let shared = shared().await;
+    let (_, page) = read(&format!("{}/track/nothing", shared.url()), "en").await;
+    assert!(!page.contains("accent.css"), "{page}");
 }

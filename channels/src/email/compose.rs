@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use doorstep_core::{
     Timestamp,
+    accent::Accent,
     channel::SendError,
     message::{Address, OutboundMessage},
 };
@@ -22,7 +23,8 @@ use super::{
     config::Config,
     dkim::Signer,
     ids::{self, ReplyTokens},
-    layout, subject,
+    layout::{self, Look},
+    subject,
 };
 use crate::InvalidSetting;
 
@@ -39,6 +41,7 @@ pub(super) struct Composer {
     tokens: Option<ReplyTokens>,
     domain: String,
     signer: Option<Signer>,
+    accent: Option<Accent>,
 }
 
 /// A finished mail.
@@ -92,7 +95,13 @@ impl Composer {
             reply_to: reply_to.map(|address| Mailbox::new(None, address)),
             tokens: tokens(config),
             signer,
+            accent: None,
         })
+    }
+
+    /// In the shop's colour.
+    pub(super) fn with_accent(self, accent: Option<Accent>) -> Self {
+        Self { accent, ..self }
     }
 
     pub(super) fn domain(&self) -> &str {
@@ -157,7 +166,10 @@ impl Composer {
         }
         let html = match &content.html {
             Some(html) => html.clone(),
-            None => layout::html(self.shop_name(), &message.language, content),
+            None => {
+                let look = Look::new(self.shop_name(), self.accent);
+                look.html(&message.language, content)
+            }
         };
         let text = layout::plain(&message.language, content);
         let parts = MultiPart::alternative()

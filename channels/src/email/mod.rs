@@ -30,6 +30,7 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use doorstep_core::{
     Ambient, ChannelName, Health,
+    accent::Accent,
     channel::{
         Capabilities, Channel, Diagnosis, Inbox, Preview, Receipt, SendError, WebhookOutcome,
     },
@@ -103,6 +104,13 @@ impl Email {
             listener,
             ambient,
         })
+    }
+
+    /// With links and buttons in the shop's colour.
+    #[must_use]
+    pub fn with_accent(mut self, accent: Option<Accent>) -> Self {
+        self.composer = self.composer.with_accent(accent);
+        self
     }
 
     async fn sending(&self) -> Health {
@@ -241,6 +249,6 @@ pub(crate) fn open(
     channels: &mut Channels,
 ) -> Result<(), InvalidSetting> {
     let email = Email::new(config, &surroundings.data_dir, surroundings.ambient.clone())?;
-    channels.add(Arc::new(email));
+    channels.add(Arc::new(email.with_accent(surroundings.accent)));
     Ok(())
 }

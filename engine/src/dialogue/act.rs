@@ -125,7 +125,10 @@ impl<'a> Answer<'a> {
     async fn act(&mut self, intention: Intention) {
         let unclear = matches!(
             intention,
-            Intention::AskAgain | Intention::Clarify(_) | Intention::NotUnderstood
+            Intention::AskAgain
+                | Intention::Aside
+                | Intention::Clarify(_)
+                | Intention::NotUnderstood
         );
         if unclear && self.scene.needs_a_person() {
             return;
@@ -136,6 +139,7 @@ impl<'a> Answer<'a> {
             Intention::Fill(slot, value) => self.fill(slot, value).await,
             Intention::Correct(slot, value) => self.correct(slot, value).await,
             Intention::AskAgain => self.ask_again(),
+            Intention::Aside => self.answer_aside(),
             Intention::Decline => self.decline().await,
             Intention::GoOn => self.say(replies::GO_ON),
             Intention::Expired => self.say(replies::EXPIRED),
@@ -312,18 +316,19 @@ impl<'a> Answer<'a> {
         Ended::Asked(frame, Box::new(content))
     }
 
-    /// An interrupted question is asked again once the interruption is dealt with.
+    /// An interrupted question is asked again once the interruption is dealt with, unless its flow lets it go.
     fn resume(&mut self) {
         let Some((frame, asked)) = self.memory.asking() else {
             return;
         };
-        let slot = self
-            .scene
-            .parts
-            .flows
-            .get(&frame.flow)
-            .and_then(|flow| flow.slot(asked));
-        let Some(slot) = slot else { return };
+        let Some(flow) = self.scene.parts.flows.get(&frame.flow) else {
+            return;
+        };
+        if !flow.resume {
+            self.memory.frames.pop();
+            return;
+        }
+        let Some(slot) = flow.slot(asked) else { return };
         let facts = self.scene.session_facts();
         let question = self.question(slot, &facts);
         let text = self.reply(replies::RESUME, &facts.with("question", question));
@@ -357,6 +362,17 @@ impl<'a> Answer<'a> {
             Some(reply) => self.say_beside_person(reply),
             None => self.fall_back(),
         }
+    }
+
+    /// A question of which nothing is known: that is said once, and a person offered when it happens again.
+    fn answer_aside(&mut self) {
+        metrics::counter!("doorstep_fallbacks_total").increment(1);
+        self.memory.fallbacks += 1;
+        if self.memory.fallbacks > 1 {
+            return self.offer_person();
+        }
+        self.say(replies::NOT_KNOWN);
+        self.resume();
     }
 
     /// What is declined is let go, and not what was asked for besides.

@@ -166,6 +166,11 @@ pub(crate) fn speaks_of_an_order(text: &str) -> bool {
             .any(|word| ORDER.iter().any(|cue| word.starts_with(cue)))
 }
 
+/// Whether somebody asks, as far as punctuation tells.
+pub(crate) fn is_question(text: &str) -> bool {
+    text.contains(['?', '？', '؟'])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -29,6 +29,8 @@ pub(crate) enum Intention {
     Correct(String, String),
     /// No answer to the question in hand.
     AskAgain,
+    /// A question of the customer's own of which nothing is known, instead of an answer to the one in hand.
+    Aside,
     /// "No" to a question or an offer.
     Decline,
     /// "Yes" to nothing in particular.
@@ -69,6 +71,7 @@ pub(super) enum Guess<'a> {
     Sure(&'a Flow, &'a str),
     /// As [`Guess::Sure`], more than once and in order; the flows differ.
     Several(Vec<(&'a Flow, &'a str)>),
+    /// Perhaps these, most likely first; at least one.
     Unsure(Vec<&'a Flow>),
     Unknown,
 }
@@ -149,23 +152,26 @@ fn of_slot_press(scene: &Scene<'_>, memory: &Memory, name: &str, value: &str) ->
     })
 }
 
-/// While a question is open, its answer is looked for first; a message that plainly wishes something else is let go.
+/// While a question is open, its answer is looked for first. A message that surely wishes something else and holds no
+/// answer is left to that wish; a customer's own question that is not so sure is no failed answer either.
 fn answer_to_question(scene: &Scene<'_>, memory: &Memory) -> Option<Intention> {
     let (frame, asked) = memory.asking()?;
     let flow = scene.parts.flows.get(&frame.flow)?;
     let slot = flow.slot(asked)?;
     let reading = scene.reading();
-    let other = guess(scene).other_than(flow);
+    let guess = guess(scene);
+    let other = guess.other_than(flow);
     if let Some(value) = reading.volunteered(slot.kind) {
         let wants_it_elsewhere =
             other.is_some_and(|other| other.slot_of(slot.kind).is_some()) && !reading.is_bare();
         return (!wants_it_elsewhere).then(|| Intention::Fill(slot.name.clone(), value));
     }
     let takes_anything = matches!(slot.kind, SlotKind::Text | SlotKind::Product);
-    if other.is_some() && (takes_anything || !reading.is_bare()) {
+    let answer = reading.answer(slot.kind);
+    if other.is_some() && (takes_anything || answer.is_none() || !reading.is_bare()) {
         return None;
     }
-    if let Some(value) = reading.answer(slot.kind) {
+    if let Some(value) = answer {
         return Some(Intention::Fill(slot.name.clone(), value));
     }
     if let Some(correction) = correction(scene, memory) {
@@ -174,7 +180,29 @@ fn answer_to_question(scene: &Scene<'_>, memory: &Memory) -> Option<Intention> {
     if says(scene, "no") {
         return Some(Intention::Decline);
     }
-    Some(Intention::AskAgain)
+    if says(scene, "yes") && offers_something_else(memory) {
+        return None;
+    }
+    if !cues::is_question(&scene.waiting.text) {
+        return Some(Intention::AskAgain);
+    }
+    Some(match guess {
+        Guess::Unsure(flows) if flows[0].name != flow.name => clarify(flows),
+        Guess::Unknown => Intention::Aside,
+        Guess::Sure(..) | Guess::Several(_) | Guess::Unsure(_) => Intention::AskAgain,
+    })
+}
+
+/// Whether the last answer offered another matter or a person beside the question in hand.
+fn offers_something_else(memory: &Memory) -> bool {
+    let first = memory.offered.first();
+    first
+        .and_then(|button| Press::parse(&button.value))
+        .is_some_and(|press| matches!(press, Press::Flow { .. } | Press::HandOff))
+}
+
+fn clarify(flows: Vec<&Flow>) -> Intention {
+    Intention::Clarify(flows.into_iter().map(|flow| flow.name.clone()).collect())
 }
 
 /// "Yes" presses the first button offered, "no" none.
@@ -262,9 +290,7 @@ fn of_guess(scene: &Scene<'_>) -> Intention {
                 .map(|(flow, intent)| Start::new(flow, intent))
                 .collect(),
         ),
-        Guess::Unsure(flows) => {
-            Intention::Clarify(flows.into_iter().map(|flow| flow.name.clone()).collect())
-        }
+        Guess::Unsure(flows) => clarify(flows),
         Guess::Unknown => Intention::NotUnderstood,
     }
 }

@@ -10,6 +10,8 @@ pub(crate) const RESUME: &str = "resume";
 pub(crate) const NEXT_WISH: &str = "next_wish";
 /// Two intents are likely.
 pub(crate) const DID_YOU_MEAN: &str = "did_you_mean";
+/// A question in between of which nothing is known.
+pub(crate) const NOT_KNOWN: &str = "not_known";
 /// Not understood for the first time: examples.
 pub(crate) const REPHRASE: &str = "fallback_rephrase";
 /// Not understood again: a person is offered.
@@ -41,6 +43,7 @@ pub(crate) const BUTTON_PERSON: &str = "button_person";
 pub(crate) fn samples() -> Vec<(&'static str, Vec<FactMap>)> {
     let bare = [
         DID_YOU_MEAN,
+        NOT_KNOWN,
         REPHRASE,
         OFFER_PERSON,
         GIVE_UP,

@@ -89,8 +89,16 @@ impl Forecasts {
     /// # Errors
     /// The store could not be read; what was known stays.
     pub async fn refresh(&self) -> Result<(), StoreError> {
+        self.refresh_from(&self.store).await
+    }
+
+    /// As [`Forecasts::refresh`], with what was learnt in another store: a rehearsal's own has learnt nothing.
+    ///
+    /// # Errors
+    /// That store could not be read; what was known stays.
+    pub(crate) async fn refresh_from(&self, store: &Store) -> Result<(), StoreError> {
         let known = self.learnt().map(|learnt| learnt.at);
-        let Some((at, body)) = self.store.eta_model(known).await? else {
+        let Some((at, body)) = store.eta_model(known).await? else {
             return Ok(());
         };
         let model = match body.is_empty() {

@@ -67,6 +67,7 @@ struct RawFlow {
     on_entity: Vec<Spanned<String>>,
     #[serde(default)]
     slots: Vec<RawSlot>,
+    resume: Option<bool>,
     #[serde(rename = "do")]
     steps: Vec<RawStep>,
 }
@@ -193,6 +194,7 @@ impl<'a> Reader<'a> {
             label,
             intents,
             slots,
+            resume: raw.resume.unwrap_or(true),
             steps,
         };
         Parsed {

@@ -11,6 +11,7 @@
 //!     required: false              # a required one is asked for before anything is done
 //!     ask: ask_order_number        # the reply that asks for it
 //!     retry: ask_order_number_again
+//! resume: true                     # whether a question of the flow is asked again after another matter came in between
 //! do:                              # actions, one after another
 //!   - action: find_order
 //!     with: {order_number: order_number, second_factor: second_factor}
@@ -69,6 +70,8 @@ pub(crate) struct Flow {
     pub(crate) label: String,
     pub(crate) intents: Vec<String>,
     pub(crate) slots: Vec<Slot>,
+    /// Whether its question is taken up again after another matter; else it is let go.
+    pub(crate) resume: bool,
     pub(crate) steps: Vec<Step>,
 }
 

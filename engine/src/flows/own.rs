@@ -23,6 +23,7 @@ pub(super) fn flow_of(intent: &OwnIntent) -> Option<Flow> {
         label: intent.label_reply(),
         intents: vec![intent.name.clone()],
         slots: Vec::new(),
+        resume: true,
         steps: vec![Step {
             action: actions::OWN_ANSWER,
             arguments: Arguments::from([(actions::OWN_SOURCE.to_owned(), source)]),

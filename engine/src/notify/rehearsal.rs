@@ -3,7 +3,8 @@
 //!
 //! It is the real road, not a copy of it: the same admission, enrichment and decisions, in the order and at the times of
 //! the past, with what waited decided again when it was due. What a rehearsal cannot know: what customers asked in
-//! chats, receipts (every message counts as arrived), and orders and wishes as they were then instead of as they are.
+//! chats, receipts (every message counts as arrived), and orders, wishes and learnt days as they were then instead of as
+//! they are.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -29,6 +30,8 @@ use serde::Serialize;
 use super::{Notifier, NotifyConfig, NotifyError, Rules};
 use crate::{
     enrich::{EnrichError, Enricher},
+    eta::{EtaConfig, Forecasts},
+    page_token::PageLinks,
     queue::{Job, JobQueue, QueueName},
     store::{Database, Explained, Store, StoreError, Transaction},
     templates::Templates,
@@ -46,6 +49,10 @@ pub struct Setting {
     pub config: NotifyConfig,
     /// Where an order's e-mail address is an address.
     pub email: Option<ChannelName>,
+    /// How expected days are told.
+    pub eta: EtaConfig,
+    /// The customers' pages that messages name; none are named without.
+    pub pages: Option<PageLinks>,
 }
 
 /// Which events.
@@ -165,15 +172,22 @@ pub async fn rehearse(
         name: "rehearsal".into(),
         store: real.clone(),
     });
+    let forecasts = Forecasts::new(store.clone(), setting.eta);
+    forecasts.refresh_from(real).await?;
+    let mut notifier = Notifier::new(
+        store.clone(),
+        setting.rules,
+        setting.templates,
+        setting.capabilities,
+        setting.config,
+    )
+    .with_forecasts(Arc::new(forecasts));
+    if let Some(pages) = setting.pages {
+        notifier = notifier.with_pages(pages);
+    }
     let stage = Stage {
         enricher: Enricher::new(store.clone(), shop, setting.email),
-        notifier: Notifier::new(
-            store.clone(),
-            setting.rules,
-            setting.templates,
-            setting.capabilities,
-            setting.config,
-        ),
+        notifier,
         clock,
         agenda,
     };

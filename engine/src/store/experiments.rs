@@ -37,7 +37,7 @@ pub struct Deeds {
     pub asked: u64,
     /// Whose conversation went to a person.
     pub handed_over: u64,
-    /// Who opened a message, on channels that tell.
+    /// Who opened a message, on channels that tell. The web chat tells how far somebody has read, and not when.
     pub opened: u64,
     /// Who opened the tracking page.
     pub followed: u64,
@@ -162,8 +162,10 @@ fn exposed() -> String {
             "opened",
             format!(
                 "notifications n JOIN outbound_messages o ON o.notification_id = n.id
-                    JOIN deliveries d ON d.outbound_id = o.id
-                    WHERE n.customer_id = t.customer_id AND n.experiment = t.experiment AND {}",
+                    JOIN conversations c ON c.id = o.conversation_id
+                    LEFT JOIN deliveries d ON d.outbound_id = o.id
+                    WHERE n.customer_id = t.customer_id AND n.experiment = t.experiment AND (({}) OR
+                        (o.created_at <= t.since + $2 AND o.position <= c.read_position))",
                 then("d.read_at")
             ),
         ),

@@ -1,13 +1,15 @@
 //! A server with a folder of the merchant's own files, which tests edit while it runs.
 
-use std::path::Path;
+use std::{path::Path, process::Stdio};
 
+use doorstep_channels::email::outbox::{self, OutboxMail};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
     chat::http,
-    server::{Kind, Launch, Place, Process},
+    database::Database,
+    server::{Kind, Launch, Place, Process, doorstep_command},
     wait::eventually,
 };
 
@@ -16,6 +18,7 @@ pub(crate) struct Shop {
     /// The merchant's files.
     pub(crate) folder: TempDir,
     place: Place,
+    settings: Vec<(String, String)>,
     /// The program.
     pub(crate) process: Process,
 }
@@ -28,17 +31,25 @@ impl Shop {
 
     /// Starts one with more settings.
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
+        Self::with_files(settings, &[]).await
+    }
+
+    /// Starts one with more settings over these files.
+    pub(crate) async fn with_files(settings: &[(&str, &str)], files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::new(Kind::Sqlite).await.expect("SQLite is built in");
-        let files = folder.path().display().to_string();
-        let mut launch = Launch::serve(&place).set("files_dir", &files);
-        for (key, value) in settings {
-            launch = launch.set(key, value);
+        for (path, text) in files {
+            write(folder.path(), path, text);
         }
-        let process = launch.start().await;
+        let place = Place::new(Kind::Sqlite).await.expect("SQLite is built in");
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let mut settings: Vec<_> = settings.iter().map(owned).collect();
+        let files_dir = folder.path().display().to_string();
+        settings.push(("files_dir".to_owned(), files_dir));
+        let process = launch(&place, &settings).start().await;
         Self {
             folder,
             place,
+            settings,
             process,
         }
     }
@@ -46,12 +57,50 @@ impl Shop {
     /// The same shop after an end and a new start.
     pub(crate) async fn restarted(self) -> Self {
         self.process.kill().await;
-        let files = self.folder.path().display().to_string();
-        let launch = Launch::serve(&self.place).set("files_dir", &files);
         Self {
-            process: launch.start().await,
+            process: launch(&self.place, &self.settings).start().await,
             ..self
         }
+    }
+
+    /// What a command of the program prints that looks at the same shop.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> String {
+        let mut command = doorstep_command();
+        let place = self.place.settings();
+        for (key, value) in place.iter().chain(&self.settings) {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
+        command.args(arguments).stdin(Stdio::null());
+        let ended = tokio::task::spawn_blocking(move || command.output()).await;
+        let output = ended.unwrap().expect("the program starts");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Its database, to look into.
+    pub(crate) async fn database(&self) -> Database {
+        self.place.database().await
+    }
+
+    /// Waits until everything that was heard of is decided, and told to whom it is to be told.
+    pub(crate) async fn told_everything(&self) {
+        let database = self.database().await;
+        for open in [
+            "SELECT COUNT(*) FROM commerce_events WHERE notified_at IS NULL",
+            "SELECT COUNT(*) FROM deliveries WHERE settled_at IS NULL",
+        ] {
+            eventually("the news to be told", async || {
+                (database.number(open).await == 0).then_some(())
+            })
+            .await;
+        }
+    }
+
+    /// E-mails that were written, newest first.
+    pub(crate) async fn mails(&self) -> Vec<OutboxMail> {
+        let mails = outbox::list(&self.place.outbox(), usize::MAX).await;
+        mails.unwrap()
     }
 
     /// Writes a file of the merchant's.
@@ -103,6 +152,12 @@ impl Shop {
         })
         .await;
     }
+}
+
+fn launch(place: &Place, settings: &[(String, String)]) -> Launch {
+    let launch = Launch::serve(place);
+    let settings = settings.iter();
+    settings.fold(launch, |launch, (key, value)| launch.set(key, value))
 }
 
 /// Writes a file below a folder.

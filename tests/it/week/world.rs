@@ -1,8 +1,10 @@
 //! The shop's surroundings, played by the test: a clock moved by hand, providers that can be away, bounce or die with us,
-//! and the shop's own books. Between them stands the program itself: its store, its jobs, its rules and words.
+//! and the shop's own books. Between them stands the program itself: its HTTP surface, where the shop's and the carriers'
+//! signed webhooks arrive, its store, its jobs, its rules and words.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    net::SocketAddr,
     path::Path,
     sync::{
         Arc, Mutex,
@@ -12,7 +14,11 @@ use std::{
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use doorstep_commerce::{SourceConfig, registry};
+use doorstep::{
+    app::App,
+    cli::Role,
+    config::{Config, Sources},
+};
 use doorstep_core::{
     Ambient, ChannelName, Clock, CommerceEventId, Entropy, Health, Language, OrderNumber,
     OutboundMessageId, ShopCustomerId, Sku, SourceName, Timestamp,
@@ -24,7 +30,7 @@ use doorstep_core::{
     message::{Address, OutboundMessage},
     order::Order,
     product::{Product, StockLevel},
-    shop::{EventSource, OrderLookup, Shop},
+    shop::{OrderLookup, Shop},
     webhook::{WebhookRejection, WebhookRequest},
 };
 use doorstep_engine::{
@@ -34,16 +40,19 @@ use doorstep_engine::{
     enrich::Enricher,
     eta::{EtaConfig, Forecasts},
     notify::{Notifier, NotifyConfig, Rules, rehearsal::Setting},
-    store::{Database, DatabaseConfig},
+    store::DatabaseConfig,
     templates::Templates,
 };
 use doorstep_jobs::{ByHand, Parts, Queue, WorkersConfig};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::support::{chat::http, hooks::Hook, server::GENERIC_SECRET};
 
 /// How often the program looks for what was left behind and for what nobody tells.
 const SWEEP: TimeDelta = TimeDelta::hours(1);
-const SECRET: &str = "whsec_YSB3ZWVrIGluIHRoZSBsaWZlIG9mIGEgc2hvcA==";
 
 /// A clock moved by hand.
 pub(crate) struct HandClock(Mutex<Timestamp>);
@@ -204,25 +213,28 @@ impl Shop for Books {
 pub(crate) struct World {
     pub(crate) clock: Arc<HandClock>,
     ambient: Ambient,
-    database: DatabaseConfig,
+    config: Config,
+    http: reqwest::Client,
     pub(crate) email: Arc<Provider>,
     pub(crate) whatsapp: Arc<Provider>,
     pub(crate) books: Arc<Books>,
     pub(crate) taken: Arc<Mutex<Vec<Taken>>>,
-    source: Arc<dyn EventSource>,
-    source_config: SourceConfig,
     died: Arc<Notify>,
     rules: String,
     webhooks: u64,
     next_sweep: Timestamp,
     receipts_given: usize,
     program: Option<Program>,
+    _folder: tempfile::TempDir,
 }
 
-/// The program in its process.
+/// The program in its process: what serves HTTP, and the workers' work, done by the hand clock.
 struct Program {
-    store: Store,
+    app: Arc<App>,
+    address: SocketAddr,
     jobs: ByHand,
+    /// What serves ends with the process.
+    _stop: DropGuard,
 }
 
 impl World {
@@ -264,18 +276,13 @@ impl World {
                 ..Capabilities::default()
             },
         );
-        let source_config = SourceConfig {
-            kind: "generic".to_owned(),
-            name: "shop".into(),
-            secret: SECRET.into(),
-            tolerance_s: None,
-        };
+        let folder = tempfile::tempdir().unwrap();
         let mut world = Self {
-            source: registry::build(&source_config).unwrap(),
-            source_config,
+            config: config(&database, folder.path()),
+            _folder: folder,
+            http: http(),
             clock,
             ambient,
-            database,
             email,
             whatsapp,
             books: Arc::new(Books {
@@ -300,7 +307,11 @@ impl World {
     }
 
     pub(crate) fn store(&self) -> &Store {
-        &self.program.as_ref().expect("the program runs").store
+        &self.running().app.store
+    }
+
+    fn running(&self) -> &Program {
+        self.program.as_ref().expect("the program runs")
     }
 
     /// What a rehearsal is given to play by these rules.
@@ -312,6 +323,11 @@ impl World {
             capabilities: self.capabilities(),
             config: notify_config(),
             email: Some("email".into()),
+            eta: EtaConfig {
+                time_zone: notify_config().time_zone,
+                ..EtaConfig::default()
+            },
+            pages: None,
         }
     }
 
@@ -330,12 +346,15 @@ impl World {
 
     /// Starts the program over whatever the last one left.
     async fn start(&mut self) {
-        let database = Database::open(&self.database).await.unwrap();
-        database.migrate().await.unwrap();
-        Queue::migrate(&database).await.unwrap();
-        let queue = Queue::new(self.ambient.clone());
-        let store = Store::new(database, Arc::new(queue.clone()), self.ambient.clone());
-        let store = store.await.unwrap();
+        let (config, ambient) = (self.config.clone(), self.ambient.clone());
+        let app = App::start(config, ambient, Role::Web, false).await;
+        let app = app.unwrap_or_else(|error| panic!("{error}"));
+        let listener = tokio::net::TcpListener::bind(self.config.http.listen);
+        let listener = listener.await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        tokio::spawn(doorstep::serve(app.clone(), listener, stop.clone()));
+        let store = app.store.clone();
         let setting = self.setting(&self.rules);
         let notifier = Notifier::new(
             store.clone(),
@@ -352,7 +371,7 @@ impl World {
         let attachments = Attachments::open(&storage, &std::env::temp_dir()).unwrap();
         let parts = Parts {
             store: store.clone(),
-            queue,
+            queue: Queue::new(self.ambient.clone()),
             enricher: Arc::new(Enricher::new(
                 store.clone(),
                 self.books.clone(),
@@ -372,7 +391,12 @@ impl World {
         };
         let jobs = ByHand::new(&parts).unwrap();
         jobs.begin().await;
-        self.program = Some(Program { store, jobs });
+        self.program = Some(Program {
+            app,
+            address,
+            jobs,
+            _stop: stop.drop_guard(),
+        });
     }
 
     /// Lets time go on until `end`, and everything happen that is due meanwhile, each at its time. If the program dies, all
@@ -395,21 +419,14 @@ impl World {
     async fn work_until(&mut self, end: Timestamp) {
         loop {
             self.work().await;
-            let next = self
-                .program
-                .as_ref()
-                .unwrap()
-                .jobs
-                .next_due()
-                .await
-                .unwrap();
+            let next = self.running().jobs.next_due().await.unwrap();
             let next = next.unwrap_or(end).min(self.next_sweep).min(end);
             if next > self.now() {
                 *self.clock.0.lock().unwrap() = next;
             }
             if self.now() >= self.next_sweep {
                 self.next_sweep += SWEEP;
-                self.program.as_ref().unwrap().jobs.sweep().await.unwrap();
+                self.running().jobs.sweep().await.unwrap();
             } else if next >= end {
                 self.work().await;
                 return;
@@ -420,8 +437,7 @@ impl World {
     /// Does what is due, and has devices tell what arrived.
     async fn work(&mut self) {
         loop {
-            let program = self.program.as_ref().unwrap();
-            program.jobs.run_due().await.unwrap();
+            self.running().jobs.run_due().await.unwrap();
             let new: Vec<Taken> = {
                 let taken = self.taken.lock().unwrap();
                 taken[self.receipts_given..].to_vec()
@@ -441,31 +457,60 @@ impl World {
                     status: ReceiptStatus::Delivered,
                     at: one.at,
                 };
-                let settled = program.store.settle_by_receipt(&one.channel, &receipt);
+                let settled = self.store().settle_by_receipt(&one.channel, &receipt);
                 settled.await.unwrap();
             }
         }
     }
 
-    /// A signed webhook of the shop, through the door of its source: the first event in it.
+    /// A signed webhook of the shop or a carrier, sent to the program: the first event in it.
     pub(crate) async fn webhook(&mut self, body: &Value) -> CommerceEventId {
         self.webhooks += 1;
-        let id = format!("hook-{}", self.webhooks);
-        let body = body.to_string().into_bytes();
-        let headers = registry::sign(&self.source_config, &id, self.now(), &body).unwrap();
-        let request = WebhookRequest {
-            method: http::Method::POST,
-            query: String::new(),
-            headers,
-            body: body.into(),
-            received_at: self.now(),
-        };
-        let events = self.source.receive_webhook(&request).unwrap();
-        let admitted = self
-            .store()
-            .admit_events(self.source.name(), &request.body, events);
-        admitted.await.unwrap()[0].id
+        let (id, now) = (format!("hook-{}", self.webhooks), self.now());
+        let hook = Hook::generic_at(&id, now, body.to_string().as_bytes());
+        let url = format!(
+            "http://{}/webhooks/commerce/generic",
+            self.running().address
+        );
+        let request = self.http.post(url).headers(hook.headers).body(hook.body);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{:?}", answer.text().await);
+        let after = now + TimeDelta::milliseconds(1);
+        let admitted = self.store().events_between(now, after).await.unwrap();
+        let mut admitted = admitted.into_iter();
+        let first = admitted.find(|past| past.event.external_id == id);
+        first.expect("it was admitted").id
     }
+}
+
+/// The program's configuration. Its own shop is away: nobody asks it here, and there is no catalog to index.
+fn config(database: &DatabaseConfig, folder: &Path) -> Config {
+    let mut flags = vec![
+        ("http.listen", "127.0.0.1:0".to_owned()),
+        ("nlu.backend", "tract".to_owned()),
+        ("nlu.threads", "1".to_owned()),
+        ("shop.kind", "woocommerce".to_owned()),
+        ("shop.woocommerce.url", "https://127.0.0.1:9".to_owned()),
+        ("shop.woocommerce.consumer_key", "nobody".to_owned()),
+        ("shop.woocommerce.consumer_secret", "nobody".to_owned()),
+        ("commerce.generic.secret", GENERIC_SECRET.to_owned()),
+    ];
+    let data_dir = match database {
+        DatabaseConfig::Sqlite { path } => path.parent().unwrap(),
+        DatabaseConfig::Postgres { url, .. } => {
+            flags.push(("database.kind", "postgres".to_owned()));
+            flags.push(("database.url", url.expose_secret().to_owned()));
+            folder
+        }
+    };
+    flags.push(("data_dir", data_dir.display().to_string()));
+    let flags = flags.into_iter();
+    let sources = Sources {
+        file: None,
+        flags: flags.map(|(key, value)| (key.to_owned(), value)).collect(),
+        environment: false,
+    };
+    Config::load(&sources).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
 fn notify_config() -> NotifyConfig {
