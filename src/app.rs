@@ -47,7 +47,7 @@ use crate::{
     knowledge::Knowledge,
     limit::{PageLimits, WebhookLimits},
     merchant::MerchantFiles,
-    opening::{open_index, open_phrasing, open_shop, open_sources},
+    opening::{OpenedIndex, open_index, open_phrasing, open_shop, open_sources},
     reload::{Files, Reloader, Seen},
 };
 
@@ -161,7 +161,8 @@ impl App {
         let queue = Queue::new(ambient.clone());
         let store = Store::new(database, Arc::new(queue.clone()), ambient.clone()).await?;
         let nlu = nlu.await.map_err(part("nlu"))?.map_err(part("nlu"))?;
-        let search = open_index(&config, &nlu, &merchant.synonyms).await?;
+        let OpenedIndex { search, engines } = open_index(&config, &nlu).await?;
+        engines.use_synonyms(merchant.synonyms.clone());
         let (shop, demo_shop) = open_shop(&config, &ambient)?;
 
         let knowledge = Knowledge::new(
@@ -276,6 +277,7 @@ impl App {
             nlu: nlu.clone(),
             router,
             knowledge: knowledge.clone(),
+            engines,
             notifier,
             ambient: ambient.clone(),
         };

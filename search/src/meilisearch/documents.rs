@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use doorstep_core::search::{DocumentKind, SearchDocument, SearchQuery};
+use doorstep_core::{
+    Language,
+    search::{DocumentKind, SearchDocument, SearchQuery},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -142,6 +145,11 @@ impl Stored {
     pub(super) fn analyser(&self) -> Option<Analyser> {
         let language = self.language.parse().ok()?;
         Some(Analyser::of(&language))
+    }
+
+    /// Its language; English where somebody else wrote what is none.
+    pub(super) fn language(&self) -> Language {
+        self.language.parse().unwrap_or(Language::ENGLISH)
     }
 }
 
