@@ -8,7 +8,6 @@ use doorstep_core::{
     health::PortError,
     message::FactSource,
     search::{DocumentKind, SearchFilters, SearchHit, SearchQuery},
-    understanding::ScoredIntent,
 };
 use serde::Serialize;
 
@@ -16,20 +15,26 @@ use super::{Action, ArgumentSpec, Call, FactMap, Outcome, OutcomeSpec, Takes, fa
 use crate::{dialogue::Scene, flows::SlotKind};
 
 /// What speaks for a passage: its similarity to the question and its share of the question's words, each times its weight;
-/// what speaks for none of them: a weight of its own, and how likely the message is out of scope. A passage's chance is then
-/// its share of all of them (a conditional logit: McFadden, "Conditional logit analysis of qualitative choice behavior",
-/// 1974). `training/answers.py` fits the weights to questions that nothing is measured by; see `docs/answers.md`.
-const SIMILARITY: f32 = 13.6;
-const WORDS: f32 = 5.5;
-const NONE: f32 = 9.7;
-const OUT_OF_SCOPE: f32 = 3.3;
+/// what speaks for none of them: a weight of its own, how likely the message is out of scope, and every word of the question
+/// that none of them holds. A passage's chance is then its share of all of these (a conditional logit: McFadden, "Conditional
+/// logit analysis of qualitative choice behavior", 1974). `training/answers.py` fits the weights, and the least chance, to
+/// questions that nothing is measured by; see `docs/answers.md`.
+const SIMILARITY: f32 = 12.1;
+const WORDS: f32 = 5.65;
+const NONE: f32 = 9.17;
+const OUT_OF_SCOPE: f32 = 2.4;
+const UNKNOWN: f32 = 0.47;
 /// The similarity that a passage is taken to have which no model compared with the question.
-const UNREAD: f32 = 0.5;
+const UNREAD: f32 = 0.6;
+/// A word is known by its first letters; shorter ones say nothing.
+const BEGINNING: usize = 5;
+const LEAST_LETTERS: usize = 4;
 
-/// The least chance of a passage that is quoted: 95 of 100 questions without an answer stay below it (`training/answers.py`).
-const SURE: f32 = 0.43;
-/// The same where no flow asked: the message may be about something else altogether.
-const SURE_UNASKED: f32 = 0.6;
+/// The least chance of a passage that is quoted.
+const SURE: f32 = 0.35;
+/// The same where there is reason for doubt: no flow asked, or the passage is in another language though the shop writes in the
+/// customer's too.
+const SURE_IN_DOUBT: f32 = 0.6;
 /// How many passages are compared.
 const MAX_HITS: usize = 128;
 /// How much of a passage is quoted, in characters; it ends with a sentence.
@@ -94,7 +99,7 @@ impl Action for AnswerPolicy {
 
 /// The passage that answers a message which no flow is for, if one surely does.
 pub(crate) async fn answer_unasked(scene: &Scene<'_>) -> Option<Outcome> {
-    let found = find(scene, &[], SURE_UNASKED).await;
+    let found = find(scene, &[], SURE_IN_DOUBT).await;
     let found = found.inspect_err(|error| {
         tracing::warn!(port = %error.port, reason = %error.reason, "the knowledge could not be asked");
     });
@@ -131,6 +136,7 @@ struct Found {
 async fn find(scene: &Scene<'_>, about: &[String], sure: f32) -> Result<Option<Found>, PortError> {
     let own: Option<Language> = scene.language.primary().parse().ok();
     let hits = search(scene, own.clone()).await?;
+    let is_spoken = !hits.is_empty();
     if let Some(hit) = best(scene, vec![hits], about, sure) {
         return Ok(Some(Found {
             hit,
@@ -145,6 +151,7 @@ async fn find(scene: &Scene<'_>, about: &[String], sure: f32) -> Result<Option<F
         }
     }
     let others = others.into_values().collect();
+    let sure = if is_spoken { SURE_IN_DOUBT } else { sure };
     Ok(best(scene, others, about, sure).map(|hit| Found {
         hit,
         own_language: false,
@@ -174,10 +181,10 @@ fn best(
     about: &[String],
     sure: f32,
 ) -> Option<SearchHit> {
-    let none = none(&scene.understanding.intents);
     let question = words(&scene.waiting.text);
     let mut best: Option<((bool, f32), SearchHit)> = None;
     for hits in languages {
+        let none = none(scene, &hits);
         let weights: Vec<f32> = hits.iter().map(|hit| (weight(hit) - none).exp()).collect();
         // Of none of them: e to the power of 0.
         let all = 1.0 + weights.iter().sum::<f32>();
@@ -198,9 +205,37 @@ fn weight(hit: &SearchHit) -> f32 {
     SIMILARITY * hit.similarity.unwrap_or(UNREAD) + WORDS * hit.word_share
 }
 
-fn none(intents: &[ScoredIntent]) -> f32 {
+/// What speaks for none of the passages of one language.
+fn none(scene: &Scene<'_>, hits: &[SearchHit]) -> f32 {
+    let intents = &scene.understanding.intents;
     let out_of_scope = intents.iter().find(|intent| intent.name == "out_of_scope");
-    NONE + OUT_OF_SCOPE * out_of_scope.map_or(0.0, |intent| intent.confidence)
+    let out_of_scope = out_of_scope.map_or(0.0, |intent| intent.confidence);
+    let is_own = hits
+        .first()
+        .is_some_and(|hit| hit.language.matches(scene.language));
+    let unknown = match is_own {
+        true => unknown(&scene.waiting.text, hits),
+        // Another language has other words for everything.
+        false => 0,
+    };
+    NONE + OUT_OF_SCOPE * out_of_scope + UNKNOWN * unknown as f32
+}
+
+/// How many words of the question no passage holds.
+fn unknown(question: &str, hits: &[SearchHit]) -> usize {
+    let texts = hits.iter().flat_map(|hit| [&hit.title, &hit.body]);
+    let held: BTreeSet<String> = texts.flat_map(|text| beginnings(text)).collect();
+    beginnings(question).difference(&held).count()
+}
+
+fn beginnings(text: &str) -> BTreeSet<String> {
+    let long = |word: &String| word.chars().count() >= LEAST_LETTERS;
+    let beginning = |word: String| word.chars().take(BEGINNING).collect();
+    words(text)
+        .into_iter()
+        .filter(long)
+        .map(beginning)
+        .collect()
 }
 
 fn words(text: &str) -> BTreeSet<String> {

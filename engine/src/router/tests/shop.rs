@@ -166,7 +166,7 @@ async fn two_passages_that_fit_alike_are_less_sure_than_one_and_neither_is_quote
 #[tokio::test]
 async fn what_no_flow_is_for_is_answered_where_the_shop_surely_wrote_about_it() {
     let mut chat = Chat::new();
-    *chat.ports.index.passages.lock().unwrap() = vec![passage("en", "care.en.md#down", 0.95)];
+    *chat.ports.index.passages.lock().unwrap() = vec![passage("en", "care.en.md#down", 0.98)];
     chat.teach("en", "how do I wash down?", &[("out_of_scope", 0.9)]);
     let turn = chat.turn("how do I wash down?", None).await;
     assert!(
