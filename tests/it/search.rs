@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::{
     chat::{Reply, Visitor, http},
-    merchant::{Shop, write},
+    merchant::Shop,
     server::{Kind, Launch, Place, doorstep_command},
     wait::eventually,
 };
