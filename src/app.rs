@@ -49,8 +49,8 @@ use crate::{
     limit::{PageLimits, WebhookLimits},
     merchant::MerchantFiles,
     opening::{
-        delivery_config, open_index, open_phrasing, open_pollers, open_shop, open_sources,
-        workers_config,
+        OpenedIndex, delivery_config, open_index, open_phrasing, open_pollers, open_shop,
+        open_sources, workers_config,
     },
     reload::{Files, Reloader, Seen},
 };
@@ -167,7 +167,8 @@ impl App {
         let queue = Queue::new(ambient.clone());
         let store = Store::new(database, Arc::new(queue.clone()), ambient.clone()).await?;
         let nlu = nlu.await.map_err(part("nlu"))?.map_err(part("nlu"))?;
-        let search = open_index(&config, &nlu, &merchant.synonyms).await?;
+        let OpenedIndex { search, engines } = open_index(&config, &nlu).await?;
+        engines.use_synonyms(merchant.synonyms.clone());
         let (shop, demo_shop) = open_shop(&config, &ambient)?;
 
         let knowledge = Knowledge::new(
@@ -285,6 +286,7 @@ impl App {
             nlu: nlu.clone(),
             router,
             knowledge: knowledge.clone(),
+            engines,
             notifier,
             ambient: ambient.clone(),
         };

@@ -62,15 +62,27 @@ pub fn merchant_files(files_dir: Option<&Path>) -> std::io::Result<ConfigFiles> 
         files.files.insert(path, text);
     }
     if let Some(folder) = files_dir {
-        overlay(&mut files, folder, folder)?;
+        let mut own = ConfigFiles::default();
+        overlay(&mut own, folder, folder)?;
+        // A merchant's page takes the place of the demo shop's, whatever it is written in.
+        files
+            .files
+            .retain(|path, _| !own.files.keys().any(|own| is_same_page(own, path)));
+        files.files.append(&mut own.files);
     }
     Ok(files)
 }
 
+fn is_same_page(one: &str, other: &str) -> bool {
+    let name = |path: &str| path.rsplit_once('.').map(|(name, _)| name.to_owned());
+    one.starts_with("knowledge/") && name(one) == name(other)
+}
+
 /// Whether a file of a merchant's folder is read, by its name.
 pub(crate) fn is_merchant_file(path: &Path) -> bool {
+    let read = ["yaml", "md", "html"];
     path.extension()
-        .is_some_and(|extension| extension == "yaml" || extension == "md")
+        .is_some_and(|extension| read.iter().any(|read| extension == *read))
 }
 
 fn overlay(files: &mut ConfigFiles, root: &Path, folder: &Path) -> std::io::Result<()> {

@@ -335,6 +335,9 @@ pub struct EvalAnswers {
     /// empty one means that the question must not be answered. `says` are words that the answer must hold.
     #[arg(long, value_name = "FILE")]
     pub questions: PathBuf,
+    /// Tell of every question what it was answered from, not only of the misses.
+    #[arg(long)]
+    pub verbose: bool,
 }
 
 /// `doorstep eval search`

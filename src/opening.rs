@@ -24,21 +24,46 @@ use crate::{
     config::{Config, ModelPriceSection, SearchKind, ShopKind},
 };
 
-/// The catalog's and the knowledge's index; with a server, the embedded one stands in for it.
-pub(crate) async fn open_index(
-    config: &Config,
-    nlu: &LocalNlu,
-    synonyms: &[(Language, Vec<String>)],
-) -> Result<Arc<dyn SearchIndex>, StartError> {
-    let synonyms = Arc::new(Synonyms::with(synonyms.iter().cloned()));
+/// The catalog's and the knowledge's index.
+pub(crate) struct OpenedIndex {
+    /// What searches.
+    pub(crate) search: Arc<dyn SearchIndex>,
+    /// What reads synonyms.
+    pub(crate) engines: Engines,
+}
+
+/// The engines of the index.
+pub(crate) struct Engines {
+    embedded: EmbeddedIndex,
+    server: Option<MeilisearchIndex>,
+}
+
+impl Engines {
+    /// Has questions read with the merchant's synonyms, those of the program and no others.
+    pub(crate) fn use_synonyms(&self, groups: Vec<(Language, Vec<String>)>) {
+        let synonyms = Arc::new(Synonyms::with(groups));
+        self.embedded.use_synonyms(synonyms.clone());
+        if let Some(server) = &self.server {
+            server.use_synonyms(synonyms);
+        }
+    }
+}
+
+/// Opens the index; with a server, the embedded one stands in for it.
+pub(crate) async fn open_index(config: &Config, nlu: &LocalNlu) -> Result<OpenedIndex, StartError> {
     let model = nlu.metadata();
     let embedded = EmbeddedIndex::open(config.data_dir.join("search"), &model.version)
         .await
         .map_err(part("the search index"))?;
-    embedded.use_synonyms(synonyms.clone());
     let section = &config.search;
     if section.kind == SearchKind::Embedded {
-        return Ok(Arc::new(embedded));
+        return Ok(OpenedIndex {
+            search: Arc::new(embedded.clone()),
+            engines: Engines {
+                embedded,
+                server: None,
+            },
+        });
     }
     let server = MeilisearchConfig {
         url: section.url.clone(),
@@ -47,9 +72,15 @@ pub(crate) async fn open_index(
         model: model.version.clone(),
         dimensions: model.dimensions,
     };
-    let server =
-        MeilisearchIndex::with_synonyms(server, synonyms).map_err(part("the search index"))?;
-    Ok(Arc::new(Standby::new(Arc::new(server), Arc::new(embedded))))
+    let server = MeilisearchIndex::new(server).map_err(part("the search index"))?;
+    let search = Standby::new(Arc::new(server.clone()), Arc::new(embedded.clone()));
+    Ok(OpenedIndex {
+        search: Arc::new(search),
+        engines: Engines {
+            embedded,
+            server: Some(server),
+        },
+    })
 }
 
 /// The language model that phrases answers, where there is one.

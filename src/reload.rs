@@ -7,8 +7,8 @@
 //! and only then is all of it put in the place of the old, at once. Files with a mistake change nothing: the log names file,
 //! line and fix, `/readyz` says so, and `doorstep_config_reloads_total` counts it.
 //!
-//! Intents, flows, replies, glossaries, taxonomy, knowledge, rules and notification templates take effect like this;
-//! synonyms at the next start.
+//! Intents, flows, replies, glossaries, synonyms, taxonomy, knowledge, rules and notification templates take effect like
+//! this.
 
 use std::{
     collections::BTreeMap,
@@ -30,7 +30,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{catalog::IndexError, config::Config, knowledge::Knowledge, merchant::MerchantFiles};
+use crate::{
+    catalog::IndexError, config::Config, knowledge::Knowledge, merchant::MerchantFiles,
+    opening::Engines,
+};
 
 /// How often the folder is looked at. A change takes effect after it was seen unchanged twice.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -97,6 +100,8 @@ pub(crate) struct Reloader {
     pub(crate) notifier: Arc<Notifier>,
     /// Has what the knowledge files say found.
     pub(crate) knowledge: Arc<Knowledge>,
+    /// Read questions with the files' synonyms.
+    pub(crate) engines: Engines,
     /// When it is.
     pub(crate) ambient: Ambient,
 }
@@ -172,6 +177,7 @@ impl Reloader {
         self.knowledge
             .replace(&merchant.files, self.ambient.now())
             .await?;
+        self.engines.use_synonyms(merchant.synonyms);
         let templates = Arc::new(merchant.templates);
         self.notifier.renew(merchant.rules, Arc::clone(&templates));
         self.router.renew(Renewal {

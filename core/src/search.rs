@@ -141,29 +141,51 @@ pub struct SearchDocument {
 /// The attribute that says what kind of thing a product is.
 pub const CATEGORY: &str = "category";
 
+/// The attribute of a passage that says what its document is about: the document's title.
+pub const DOCUMENT: &str = "document";
+
 /// As much of a product's text as is on its card, in bytes.
 const PRODUCT_BYTES: usize = 200;
-/// As much of a passage's; models read about as much.
-const PASSAGE_BYTES: usize = 1200;
+/// As much of a passage's, where its heading says too little.
+const PASSAGE_BYTES: usize = 150;
+/// A heading of so many words, with the title of its document, says what a passage is about.
+const SPEAKING_HEADING: usize = 3;
 
 impl SearchDocument {
-    /// What the model reads of it: title, category and text. Of a product only the beginning of its text: what follows are
-    /// details, which blur what it is (measured, see `docs/search.md`). Price and stock are never on it.
+    /// What the model reads of it. Price and stock are never on it.
+    ///
+    /// - Of a product: title, category and the beginning of its text. What follows are details, which blur what it is
+    ///   (measured, see `docs/search.md`).
+    /// - Of a passage: its document's title and its heading, which are about what a question is about; the text answers it
+    ///   in other words (measured, see `docs/answers.md`). Where they are too short, the beginning of the text too.
     pub fn card(&self) -> String {
-        let read = match self.kind {
-            DocumentKind::Product => PRODUCT_BYTES,
-            DocumentKind::Passage => PASSAGE_BYTES,
+        let values = |name: &str| {
+            let values = self.attributes.get(name).into_iter().flatten();
+            values.map(String::as_str)
         };
-        let category = self.attributes.get(CATEGORY).into_iter().flatten();
-        let body = &self.body[..self.body.floor_char_boundary(read)];
-        let parts = [self.title.as_str()].into_iter();
-        let parts = parts.chain(category.map(String::as_str)).chain([body]);
-        let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+        let text = |bytes: usize| &self.body[..self.body.floor_char_boundary(bytes)];
+        let title = [self.title.as_str()].into_iter();
+        let parts: Vec<&str> = match self.kind {
+            DocumentKind::Product => title
+                .chain(values(CATEGORY))
+                .chain([text(PRODUCT_BYTES)])
+                .collect(),
+            DocumentKind::Passage => {
+                let heading: Vec<&str> = values(DOCUMENT).chain(title).collect();
+                let words: usize = heading
+                    .iter()
+                    .map(|part| part.split_whitespace().count())
+                    .sum();
+                let more = (words < SPEAKING_HEADING).then(|| text(PASSAGE_BYTES));
+                heading.into_iter().chain(more).collect()
+            }
+        };
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         parts.join(". ")
     }
 
-    /// A SHA-256 in hex over what is read for meaning: language, title, text, brand and attributes. Price, stock and
-    /// `as_of` are left out, so that a price change does not cost a run of the model.
+    /// A SHA-256 in hex over what is read for meaning: language, title, text, brand and attributes, and of a passage its
+    /// card. Price, stock and `as_of` are left out, so that a price change does not cost a run of the model.
     pub fn content_hash(&self) -> String {
         let mut hasher = Sha256::new();
         let language = self.language.to_string();
@@ -177,6 +199,9 @@ impl SearchDocument {
             for value in values {
                 feed(&mut hasher, value);
             }
+        }
+        if self.kind == DocumentKind::Passage {
+            feed(&mut hasher, &self.card());
         }
         let digest = hasher.finalize();
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -213,6 +238,8 @@ pub struct Suggestion {
 pub struct SearchHit {
     /// Its id.
     pub id: String,
+    /// Language of the text.
+    pub language: Language,
     /// Title or heading.
     pub title: String,
     /// The text.

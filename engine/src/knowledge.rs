@@ -1,10 +1,12 @@
 //! What the index holds of a shop: its policies and FAQ by heading, and its products.
 //!
-//! Knowledge is Markdown under `knowledge/<language>/<name>.md`. Each heading begins a passage, which is quoted to
-//! customers with its source, `returns.en.md#refunds`. A product's text is what it is, never what it costs or whether
+//! Knowledge is Markdown under `knowledge/<language>/<name>.md`, or a page of the shop as HTML, `<name>.html`. Each heading
+//! begins a passage, which is quoted to customers with its source, `returns.en.md#refunds`. A product's text is what it is, never what it costs or whether
 //! it can be had: those are looked up at answer time (G4).
 
-use std::collections::BTreeMap;
+mod html;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use doorstep_core::{
     ConfigFiles, Language, Problem, Timestamp,
@@ -15,20 +17,35 @@ use doorstep_core::{
 /// Longest passage that is indexed as one, in characters; longer ones are parted between paragraphs.
 const MAX_PASSAGE: usize = 1200;
 
-/// The passages of all `knowledge/<language>/*.md`, without vectors.
+/// What knowledge is written in, by the end of a file's name.
+const KINDS: [&str; 2] = ["md", "html"];
+
+/// The passages of all files of `knowledge/<language>/`, without vectors.
 ///
 /// # Errors
-/// A folder that is not named by a language, or a file without a passage.
+/// A folder that is not named by a language, a file without a passage, or one of the same name as another.
 pub fn passages(
     files: &ConfigFiles,
     as_of: Timestamp,
 ) -> Result<Vec<SearchDocument>, Vec<Problem>> {
     let mut documents = Vec::new();
     let mut problems = Vec::new();
-    for (path, text) in files.under("knowledge", "md") {
-        match passages_of(path, text, as_of) {
-            Ok(mut found) => documents.append(&mut found),
-            Err(problem) => problems.push(problem),
+    let mut names = BTreeSet::new();
+    for kind in KINDS {
+        for (path, text) in files.under("knowledge", kind) {
+            // Passages are known by the name of their file without its end.
+            if !names.insert(without_kind(path).0) {
+                problems.push(problem(
+                    path,
+                    "another file of the same language has this name too".into(),
+                    "give one of them another name, or remove it",
+                ));
+                continue;
+            }
+            match passages_of(path, text, as_of) {
+                Ok(mut found) => documents.append(&mut found),
+                Err(problem) => problems.push(problem),
+            }
         }
     }
     if problems.is_empty() {
@@ -38,17 +55,26 @@ pub fn passages(
     }
 }
 
-fn passages_of(path: &str, text: &str, as_of: Timestamp) -> Result<Vec<SearchDocument>, Problem> {
-    let problem = |message: String, fix: &str| Problem {
+fn problem(path: &str, message: String, fix: &str) -> Problem {
+    Problem {
         file: path.to_owned(),
         line: 0,
         field: "file name".into(),
         message,
         fix: fix.to_owned(),
-    };
+    }
+}
+
+/// A path and the end of its name: `returns` and `md`.
+fn without_kind(path: &str) -> (&str, &str) {
+    path.rsplit_once('.').unwrap_or((path, ""))
+}
+
+fn passages_of(path: &str, text: &str, as_of: Timestamp) -> Result<Vec<SearchDocument>, Problem> {
     let mut parts = path.trim_start_matches("knowledge/").splitn(2, '/');
     let (Some(folder), Some(name)) = (parts.next(), parts.next()) else {
         return Err(problem(
+            path,
             "the file lies in no folder of a language".into(),
             "move it to knowledge/en/ or the like",
         ));
@@ -57,10 +83,15 @@ fn passages_of(path: &str, text: &str, as_of: Timestamp) -> Result<Vec<SearchDoc
         folder
             .parse()
             .map_err(|error: doorstep_core::language::InvalidLanguage| {
-                problem(error.to_string(), "name the folder by its language")
+                problem(path, error.to_string(), "name the folder by its language")
             })?;
-    let name = name.trim_end_matches(".md");
-    let documents: Vec<SearchDocument> = sections(text)
+    let (name, kind) = without_kind(name);
+    let markdown = match kind {
+        "html" => html::to_markdown(text).unwrap_or_default(),
+        _ => text.to_owned(),
+    };
+    let about = document_title(&markdown);
+    let documents: Vec<SearchDocument> = sections(&markdown)
         .into_iter()
         .flat_map(|section| section.parted())
         .enumerate()
@@ -68,24 +99,39 @@ fn passages_of(path: &str, text: &str, as_of: Timestamp) -> Result<Vec<SearchDoc
             id: format!("passage:{name}.{language}#{place}"),
             kind: DocumentKind::Passage,
             language: language.clone(),
-            source: format!("{name}.{language}.md#{}", anchor(&section.title)),
+            source: format!("{name}.{language}.{kind}#{}", anchor(&section.title)),
+            attributes: about
+                .filter(|about| *about != section.title)
+                .map(|about| (search::DOCUMENT.to_owned(), vec![about.to_owned()]))
+                .into_iter()
+                .collect(),
             title: section.title,
             body: section.body,
             brand: None,
             price: None,
             in_stock: true,
-            attributes: Default::default(),
             as_of,
             vector: None,
         })
         .collect();
     if documents.is_empty() {
         return Err(problem(
+            path,
             "the file holds no text".into(),
             "write a heading and a paragraph, or remove the file",
         ));
     }
     Ok(documents)
+}
+
+/// The title of a document: the first heading of the highest level, where it stands before all others.
+fn document_title(markdown: &str) -> Option<&str> {
+    let first = markdown
+        .lines()
+        .find_map(|line| Some((line, heading(line)?)));
+    first
+        .filter(|(line, _)| !line.starts_with("##"))
+        .map(|(_, title)| title)
 }
 
 /// A heading and what stands below it.
@@ -226,6 +272,47 @@ mod tests {
     use iso_currency::Currency;
 
     use super::*;
+
+    #[test]
+    fn the_model_reads_what_a_passage_is_about() {
+        let files = ConfigFiles::new([(
+            "knowledge/en/returns.md",
+            "# Returns\n\nWithin 30 days.\n\n## Who pays for it?\n\nWe do.\n",
+        )]);
+        let cards: Vec<String> = passages(&files, Timestamp::default())
+            .unwrap()
+            .iter()
+            .map(SearchDocument::card)
+            .collect();
+        assert_eq!(
+            cards,
+            ["Returns. Within 30 days.", "Returns. Who pays for it?"]
+        );
+    }
+
+    #[test]
+    fn a_page_of_the_shop_is_read_like_a_markdown_file() {
+        let page = "<body><nav>Home</nav><h1>Returns</h1><p>Within 30 days.</p><h2>Refund times</h2><p>Five days.</p></body>";
+        let files = ConfigFiles::new([("knowledge/en/returns.html", page)]);
+        let found = passages(&files, Timestamp::default()).unwrap();
+        let told: Vec<(&str, &str)> = found
+            .iter()
+            .map(|passage| (passage.source.as_str(), passage.body.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("returns.en.html#returns", "Within 30 days."),
+                ("returns.en.html#refund-times", "Five days."),
+            ]
+        );
+        let both = ConfigFiles::new([
+            ("knowledge/en/returns.html", page),
+            ("knowledge/en/returns.md", "# Returns\nNever.\n"),
+        ]);
+        let problems = passages(&both, Timestamp::default()).unwrap_err();
+        assert_eq!(problems[0].file, "knowledge/en/returns.html");
+    }
 
     #[test]
     fn each_heading_is_a_passage_with_its_source() {

@@ -6,7 +6,7 @@
 //!   - [head torch, headlamp]
 //! ```
 //!
-//! They stand beside those that come with the program, and are read when the program starts.
+//! They stand beside those that come with the program.
 
 use doorstep_core::{ConfigFiles, Language, Problem};
 use serde_saphyr::Spanned;

@@ -84,6 +84,34 @@ async fn a_knowledge_file_with_a_mistake_changes_nothing_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_page_of_the_shop_in_html_is_quoted_without_what_surrounds_it() {
+    let shop = Shop::open().await;
+    shop.indexed().await;
+    // In the place of the demo shop's Markdown file.
+    shop.write(
+        "knowledge/en/returns.html",
+        "<html><head><title>Shop</title><script>track()</script></head><body><nav>Home Basket</nav><main><h1>Returns</h1>\
+         <h2>Who pays for the return?</h2><p>We pay for <b>every</b> parcel.</p></main><footer>Imprint</footer></body></html>",
+    );
+    shop.reloads("applied", 1).await;
+    let address = shop.process.address();
+    let visitor = Visitor::anonymous(address, "en").await;
+    let mut conversation = visitor.talk(address).await;
+    let answer = conversation.ask("Who pays for the return?").await;
+    answer.assert_says(&["We pay for every parcel."]);
+    answer.assert_hides(&["Basket", "Imprint", "track", "Austria"]);
+}
+
+#[tokio::test]
+async fn a_general_question_about_refunds_is_answered_before_an_order_is_asked_for() {
+    let shared = shared().await;
+    let visitor = Visitor::anonymous(shared.address, "en").await;
+    let mut conversation = visitor.talk(shared.address).await;
+    let answer = conversation.ask("When do I get my money back?").await;
+    answer.assert_says(&["We check a return within two working days", "order number"]);
+}
+
+#[tokio::test]
 async fn selling_out_a_size_between_two_messages_changes_the_second_answer() {
     let shared = shared().await;
     let visitor = Visitor::anonymous(shared.address, "en").await;

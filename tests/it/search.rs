@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::{
     chat::{Reply, Visitor, http},
-    merchant::{Shop, write},
+    merchant::Shop,
     server::{Kind, Launch, Place, doorstep_command},
     wait::eventually,
 };
@@ -157,18 +157,36 @@ async fn what_is_begun_to_be_typed_suggests_products_and_too_much_of_it_is_refus
 }
 
 #[tokio::test]
-async fn the_merchants_synonyms_find_products() {
+async fn the_merchants_synonyms_find_products_as_soon_as_they_are_saved() {
     let shop = Shop::open().await;
     shop.indexed().await;
     let strange = "Do you sell a good gansey?";
     let is_jacket = |title: &String| title.contains("Jacket");
     assert!(!titles(&ask(&shop, strange).await).iter().any(is_jacket));
-    // They are read at the start.
-    let files = shop.folder.path();
-    write(files, "synonyms.yaml", "en:\n  - [jacket, gansey]\n");
+    shop.write("synonyms.yaml", "en:\n  - [jacket, gansey]\n");
+    shop.reloads("applied", 1).await;
+    let found = titles(&ask(&shop, strange).await);
+    assert!(found.iter().any(is_jacket), "{found:?}");
+
+    // A mistake changes nothing, and is told.
+    shop.write("synonyms.yaml", "en:\n  - [gansey]\n");
+    shop.reloads("refused", 1).await;
+    let found = titles(&ask(&shop, strange).await);
+    assert!(found.iter().any(is_jacket), "{found:?}");
+    let status = shop.files_status().await;
+    let reason = status["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("synonyms.yaml:2: en: a group has fewer"),
+        "{reason}"
+    );
+
+    // What the merchant takes away is gone, also for a program that starts with it.
+    shop.write("synonyms.yaml", "en:\n  - [jacket, guernsey]\n");
+    shop.reloads("applied", 2).await;
+    assert!(!titles(&ask(&shop, strange).await).iter().any(is_jacket));
     let shop = shop.restarted().await;
     shop.indexed().await;
-    let found = titles(&ask(&shop, strange).await);
+    let found = titles(&ask(&shop, "Do you sell a good guernsey?").await);
     assert!(found.iter().any(is_jacket), "{found:?}");
 }
 

@@ -19,7 +19,7 @@ mod find_order;
 mod handoff;
 pub(crate) mod order;
 mod own_answer;
-mod policy;
+pub(crate) mod policy;
 mod preference;
 mod say;
 mod search_products;

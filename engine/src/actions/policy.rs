@@ -1,6 +1,6 @@
 //! Answers a question by quoting the shop's own words, or says that it does not know.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use doorstep_core::{
@@ -12,21 +12,37 @@ use doorstep_core::{
 use serde::Serialize;
 
 use super::{Action, ArgumentSpec, Call, FactMap, Outcome, OutcomeSpec, Takes, facts, json};
+use crate::{dialogue::Scene, flows::SlotKind};
 
-/// From this cosine similarity on a passage answers the question.
-const SIMILAR: f32 = 0.45;
-/// From this share of the question's words on it does, when no model compared them.
-const SHARED: f32 = 0.5;
-/// A passage of the document that the flow expects the answer in needs this much less of either.
-const EXPECTED_BONUS: f32 = 0.25;
-/// How many passages are looked at.
-const MAX_HITS: usize = 16;
-/// What a heading that is worded like the question adds to similarity, and what a document's opening adds. Chosen on the
-/// demo shop's passages, where the encoder alone took "Can I pay in instalments?" for "How can I pay?".
-const HEADING: f32 = 0.3;
-const OPENING: f32 = 0.12;
+/// What speaks for a passage: its similarity to the question and its share of the question's words, each times its weight;
+/// what speaks for none of them: a weight of its own, how likely the message is out of scope, and every word of the question
+/// that none of them holds. A passage's chance is then its share of all of these (a conditional logit: McFadden, "Conditional
+/// logit analysis of qualitative choice behavior", 1974). `training/answers.py` fits the weights, and the least chance, to
+/// questions that nothing is measured by; see `docs/answers.md`.
+const SIMILARITY: f32 = 12.1;
+const WORDS: f32 = 5.65;
+const NONE: f32 = 9.17;
+const OUT_OF_SCOPE: f32 = 2.4;
+const UNKNOWN: f32 = 0.47;
+/// The similarity that a passage is taken to have which no model compared with the question.
+const UNREAD: f32 = 0.6;
+/// A word is known by its first letters; shorter ones say nothing.
+const BEGINNING: usize = 5;
+const LEAST_LETTERS: usize = 4;
+
+/// The least chance of a passage that is quoted.
+const SURE: f32 = 0.35;
+/// The same where there is reason for doubt: no flow asked, or the passage is in another language though the shop writes in the
+/// customer's too.
+const SURE_IN_DOUBT: f32 = 0.6;
+/// How many passages are compared.
+const MAX_HITS: usize = 128;
 /// How much of a passage is quoted, in characters; it ends with a sentence.
 const MAX_QUOTE: usize = 700;
+
+pub(crate) const ANSWERED: &str = "answered";
+pub(crate) const ANSWERED_IN_ANOTHER_LANGUAGE: &str = "answered_in_another_language";
+const NOT_KNOWN: &str = "not_known";
 
 pub(super) struct AnswerPolicy;
 
@@ -37,37 +53,57 @@ impl Action for AnswerPolicy {
     }
 
     fn arguments(&self) -> &'static [ArgumentSpec] {
-        const ARGUMENTS: &[ArgumentSpec] = &[ArgumentSpec {
-            name: "about",
-            takes: Takes::Words(&[]),
-            required: false,
-        }];
+        const ARGUMENTS: &[ArgumentSpec] = &[
+            ArgumentSpec {
+                name: "about",
+                takes: Takes::Words(&[]),
+                required: false,
+            },
+            // Somebody who names an order asks about that one, and not in general.
+            ArgumentSpec {
+                name: "unless",
+                takes: Takes::Slot(&[SlotKind::OrderNumber, SlotKind::TrackingNumber]),
+                required: false,
+            },
+        ];
         ARGUMENTS
     }
 
     fn outcomes(&self) -> &'static [OutcomeSpec] {
         const OUTCOMES: &[OutcomeSpec] = &[
             OutcomeSpec {
-                name: "answered",
+                name: ANSWERED,
                 samples: passage_samples,
             },
             OutcomeSpec {
-                name: "answered_in_another_language",
+                name: ANSWERED_IN_ANOTHER_LANGUAGE,
                 samples: passage_samples,
             },
-            OutcomeSpec::bare("not_known"),
+            OutcomeSpec::bare(NOT_KNOWN),
             OutcomeSpec::bare("unreachable"),
         ];
         OUTCOMES
     }
 
     async fn run(&self, call: &mut Call<'_>) -> Outcome {
-        match find(call).await {
-            Ok(Some((hit, own_language))) => quote(call, &hit, own_language),
-            Ok(None) => Outcome::of("not_known"),
+        if call.slot("unless").is_some() {
+            return Outcome::of(NOT_KNOWN);
+        }
+        match find(call.scene, call.words("about"), SURE).await {
+            Ok(Some(found)) => found.quoted(call.scene),
+            Ok(None) => Outcome::of(NOT_KNOWN),
             Err(error) => Outcome::unreachable(&error),
         }
     }
+}
+
+/// The passage that answers a message which no flow is for, if one surely does.
+pub(crate) async fn answer_unasked(scene: &Scene<'_>) -> Option<Outcome> {
+    let found = find(scene, &[], SURE_IN_DOUBT).await;
+    let found = found.inspect_err(|error| {
+        tracing::warn!(port = %error.port, reason = %error.reason, "the knowledge could not be asked");
+    });
+    Some(found.ok()??.quoted(scene))
 }
 
 /// The fact `passage`.
@@ -78,7 +114,8 @@ struct PassageFacts {
     source: String,
 }
 
-fn passage_samples() -> Vec<FactMap> {
+/// The facts of an answer, in the shape they have.
+pub(crate) fn passage_samples() -> Vec<FactMap> {
     let passage = PassageFacts {
         title: "Returns".into(),
         text: "You can return it.".into(),
@@ -87,51 +124,118 @@ fn passage_samples() -> Vec<FactMap> {
     vec![facts([("passage", json(passage))])]
 }
 
-/// The best passage in the customer's language, else in any; and whether it is in theirs.
-async fn find(call: &Call<'_>) -> Result<Option<(SearchHit, bool)>, PortError> {
-    let primary: Option<Language> = call.scene.language.primary().parse().ok();
-    if let Some(hit) = best(call, primary).await? {
-        return Ok(Some((hit, true)));
-    }
-    Ok(best(call, None).await?.map(|hit| (hit, false)))
+/// A passage that answers.
+struct Found {
+    hit: SearchHit,
+    /// Whether it is in the customer's language.
+    own_language: bool,
 }
 
-async fn best(call: &Call<'_>, language: Option<Language>) -> Result<Option<SearchHit>, PortError> {
+/// The passage that answers in the customer's language, else in any other. `about` are the documents that the answer is
+/// expected in.
+async fn find(scene: &Scene<'_>, about: &[String], sure: f32) -> Result<Option<Found>, PortError> {
+    let own: Option<Language> = scene.language.primary().parse().ok();
+    let hits = search(scene, own.clone()).await?;
+    let is_spoken = !hits.is_empty();
+    if let Some(hit) = best(scene, vec![hits], about, sure) {
+        return Ok(Some(Found {
+            hit,
+            own_language: true,
+        }));
+    }
+    let mut others: BTreeMap<String, Vec<SearchHit>> = BTreeMap::new();
+    for hit in search(scene, None).await? {
+        if own.as_ref().is_none_or(|own| !own.matches(&hit.language)) {
+            let language = hit.language.primary().to_owned();
+            others.entry(language).or_default().push(hit);
+        }
+    }
+    let others = others.into_values().collect();
+    let sure = if is_spoken { SURE_IN_DOUBT } else { sure };
+    Ok(best(scene, others, about, sure).map(|hit| Found {
+        hit,
+        own_language: false,
+    }))
+}
+
+async fn search(
+    scene: &Scene<'_>,
+    language: Option<Language>,
+) -> Result<Vec<SearchHit>, PortError> {
     let query = SearchQuery {
-        text: call.scene.waiting.text.clone(),
-        vector: call.scene.understanding.vector.clone(),
+        text: scene.waiting.text.clone(),
+        vector: scene.understanding.vector.clone(),
         kind: DocumentKind::Passage,
         language,
         filters: SearchFilters::default(),
         limit: MAX_HITS,
     };
-    let hits = call.scene.parts.search.search(&query).await?;
-    let (expected, other): (Vec<SearchHit>, Vec<SearchHit>) = hits
-        .into_iter()
-        .partition(|hit| is_from(hit, call.words("about")));
-    let question = words(&call.scene.waiting.text);
-    let best = |hits: Vec<SearchHit>, less: f32| {
-        hits.into_iter()
-            .filter(|hit| answers(hit, less))
-            .map(|hit| (closeness(&hit, &question), hit))
-            // Of equals the index's first one.
-            .reduce(|best, next| if next.0 > best.0 { next } else { best })
-            .map(|(_, hit)| hit)
-    };
-    Ok(best(expected, EXPECTED_BONUS).or_else(|| best(other, 0.0)))
+    scene.parts.search.search(&query).await
 }
 
-/// How close a passage is to the question: by meaning, by how alike its heading is, and a little because it opens its
-/// document: general questions are answered at the beginning.
-fn closeness(hit: &SearchHit, question: &BTreeSet<String>) -> f32 {
-    let heading = words(&hit.title);
-    let common = heading.intersection(question).count() as f32;
-    let alike = common / heading.union(question).count().max(1) as f32;
-    if alike >= 1.0 {
-        return f32::MAX;
+/// The passage with the best chance to answer, if that is `sure` enough; of several that are, one that is expected to. The
+/// passages of each language are weighed against each other alone: they say the same, and must not share their chance.
+fn best(
+    scene: &Scene<'_>,
+    languages: Vec<Vec<SearchHit>>,
+    about: &[String],
+    sure: f32,
+) -> Option<SearchHit> {
+    let question = words(&scene.waiting.text);
+    let mut best: Option<((bool, f32), SearchHit)> = None;
+    for hits in languages {
+        let none = none(scene, &hits);
+        let weights: Vec<f32> = hits.iter().map(|hit| (weight(hit) - none).exp()).collect();
+        // Of none of them: e to the power of 0.
+        let all = 1.0 + weights.iter().sum::<f32>();
+        for (hit, weight) in hits.into_iter().zip(weights) {
+            // Who asks in the very words of a heading means what stands below it.
+            let in_its_words = !question.is_empty() && words(&hit.title) == question;
+            let chance = if in_its_words { 1.0 } else { weight / all };
+            let rank = (is_from(&hit, about), chance);
+            if chance >= sure && best.as_ref().is_none_or(|(before, _)| rank > *before) {
+                best = Some((rank, hit));
+            }
+        }
     }
-    let opens = if hit.id.ends_with("#0") { OPENING } else { 0.0 };
-    hit.similarity.unwrap_or(hit.word_share) + HEADING * alike + opens
+    best.map(|(_, hit)| hit)
+}
+
+fn weight(hit: &SearchHit) -> f32 {
+    SIMILARITY * hit.similarity.unwrap_or(UNREAD) + WORDS * hit.word_share
+}
+
+/// What speaks for none of the passages of one language.
+fn none(scene: &Scene<'_>, hits: &[SearchHit]) -> f32 {
+    let intents = &scene.understanding.intents;
+    let out_of_scope = intents.iter().find(|intent| intent.name == "out_of_scope");
+    let out_of_scope = out_of_scope.map_or(0.0, |intent| intent.confidence);
+    let is_own = hits
+        .first()
+        .is_some_and(|hit| hit.language.matches(scene.language));
+    let unknown = match is_own {
+        true => unknown(&scene.waiting.text, hits),
+        // Another language has other words for everything.
+        false => 0,
+    };
+    NONE + OUT_OF_SCOPE * out_of_scope + UNKNOWN * unknown as f32
+}
+
+/// How many words of the question no passage holds.
+fn unknown(question: &str, hits: &[SearchHit]) -> usize {
+    let texts = hits.iter().flat_map(|hit| [&hit.title, &hit.body]);
+    let held: BTreeSet<String> = texts.flat_map(|text| beginnings(text)).collect();
+    beginnings(question).difference(&held).count()
+}
+
+fn beginnings(text: &str) -> BTreeSet<String> {
+    let long = |word: &String| word.chars().count() >= LEAST_LETTERS;
+    let beginning = |word: String| word.chars().take(BEGINNING).collect();
+    words(text)
+        .into_iter()
+        .filter(long)
+        .map(beginning)
+        .collect()
 }
 
 fn words(text: &str) -> BTreeSet<String> {
@@ -148,31 +252,25 @@ fn is_from(hit: &SearchHit, documents: &[String]) -> bool {
     documents.iter().any(|document| document == file)
 }
 
-/// Whether a passage is close enough to the question; `less` is what it is let off.
-fn answers(hit: &SearchHit, less: f32) -> bool {
-    let by_meaning = hit
-        .similarity
-        .is_some_and(|similarity| similarity >= SIMILAR - less);
-    by_meaning || hit.word_share >= SHARED - less
-}
-
-fn quote(call: &Call<'_>, hit: &SearchHit, own_language: bool) -> Outcome {
-    let passage = PassageFacts {
-        title: hit.title.clone(),
-        text: shortened(hit.body.trim(), MAX_QUOTE),
-        source: hit.source.clone(),
-    };
-    let name = if own_language {
-        "answered"
-    } else {
-        "answered_in_another_language"
-    };
-    Outcome {
-        sources: vec![FactSource {
-            name: format!("policy:{}", hit.source),
-            as_of: call.scene.now,
-        }],
-        ..Outcome::of(name).with("passage", passage)
+impl Found {
+    fn quoted(&self, scene: &Scene<'_>) -> Outcome {
+        let passage = PassageFacts {
+            title: self.hit.title.clone(),
+            text: shortened(self.hit.body.trim(), MAX_QUOTE),
+            source: self.hit.source.clone(),
+        };
+        let name = if self.own_language {
+            ANSWERED
+        } else {
+            ANSWERED_IN_ANOTHER_LANGUAGE
+        };
+        Outcome {
+            sources: vec![FactSource {
+                name: format!("policy:{}", self.hit.source),
+                as_of: scene.now,
+            }],
+            ..Outcome::of(name).with("passage", passage)
+        }
     }
 }
 

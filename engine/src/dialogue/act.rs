@@ -14,7 +14,7 @@ use super::{
     replies,
 };
 use crate::{
-    actions::Call,
+    actions::{Call, policy},
     flows::{Flow, Slot, Then},
     turn::{Effect, Turn},
 };
@@ -143,9 +143,37 @@ impl<'a> Answer<'a> {
             Intention::Decline => self.decline().await,
             Intention::GoOn => self.say(replies::GO_ON),
             Intention::Expired => self.say(replies::EXPIRED),
-            Intention::Clarify(flows) => self.clarify(&flows),
-            Intention::NotUnderstood => self.fall_back(),
+            Intention::Clarify(flows) => {
+                if !self.answer_from_knowledge().await {
+                    self.clarify(&flows);
+                }
+            }
+            Intention::NotUnderstood => {
+                if !self.answer_from_knowledge().await {
+                    self.fall_back();
+                }
+            }
         }
+    }
+
+    /// What no flow is sure to be for, the shop may have written about all the same. Whether it has.
+    async fn answer_from_knowledge(&mut self) -> bool {
+        let Some(outcome) = policy::answer_unasked(self.scene).await else {
+            return false;
+        };
+        let reply = match outcome.name {
+            policy::ANSWERED => replies::KNOWLEDGE,
+            _ => replies::KNOWLEDGE_OTHER_LANGUAGE,
+        };
+        let mut facts = self.scene.session_facts();
+        facts.extend(&outcome.facts);
+        self.memory.fallbacks = 0;
+        self.replies.push(Content {
+            text: self.reply(reply, &facts),
+            sources: outcome.sources,
+            ..Content::default()
+        });
+        true
     }
 
     async fn start(&mut self, start: Start) {

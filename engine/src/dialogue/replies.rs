@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::actions::{FactMap, facts};
+use crate::actions::{FactMap, facts, policy};
 
 /// The question of an interrupted flow is taken up again. Fact: `question`.
 pub(crate) const RESUME: &str = "resume";
@@ -26,6 +26,10 @@ pub(crate) const HANDED_OVER_URGENT: &str = "handed_over_urgent";
 pub(crate) const ACKNOWLEDGED: &str = "acknowledged_for_person";
 /// What that person reads. In the merchant's language.
 pub(crate) const SUMMARY: &str = "handover_summary";
+/// What the shop has written about a question that no flow is for. Fact: `passage`.
+pub(crate) const KNOWLEDGE: &str = "policy_answer";
+/// The same, in another language than the customer's.
+pub(crate) const KNOWLEDGE_OTHER_LANGUAGE: &str = "policy_answer_other_language";
 /// The customer does not want what was offered.
 pub(crate) const DECLINED: &str = "declined";
 /// A "yes" that answers nothing.
@@ -65,6 +69,9 @@ pub(crate) fn samples() -> Vec<(&'static str, Vec<FactMap>)> {
         .collect();
     samples.push((RESUME, vec![facts([("question", json!("Which order?"))])]));
     samples.push((NEXT_WISH, vec![facts([("wish", json!("Warranty"))])]));
+    for name in [KNOWLEDGE, KNOWLEDGE_OTHER_LANGUAGE] {
+        samples.push((name, policy::passage_samples()));
+    }
     let counts = [1, 3].map(|count| facts([("count", json!(count))]));
     samples.push((FILES, counts.into()));
     samples.push((SUMMARY, summary_samples()));

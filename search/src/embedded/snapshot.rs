@@ -327,6 +327,7 @@ impl Snapshot {
         let document = self.document(number)?;
         Ok(SearchHit {
             id: document.id.clone(),
+            language: document.language.clone(),
             title: document.title.clone(),
             body: document.body.clone(),
             source: document.source.clone(),

@@ -7,7 +7,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use doorstep_core::search::{DocumentKind, SearchDocument};
+use doorstep_core::{
+    Language,
+    search::{DocumentKind, SearchDocument},
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use tantivy::{
     DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument,
@@ -372,6 +375,7 @@ pub(super) fn read(
 #[derive(Debug, Deserialize)]
 pub(super) struct Shown {
     pub(super) id: String,
+    pub(super) language: Language,
     pub(super) title: String,
     pub(super) body: String,
     pub(super) source: String,

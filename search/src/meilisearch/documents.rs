@@ -144,6 +144,7 @@ impl Stored {
     /// As a hit that no word of the query speaks for.
     pub(super) fn into_hit(self, score: f32, similarity: Option<f32>) -> SearchHit {
         SearchHit {
+            language: self.language(),
             id: self.document,
             title: self.title,
             body: self.body,
@@ -158,6 +159,11 @@ impl Stored {
     pub(super) fn analyser(&self) -> Option<Analyser> {
         let language = self.language.parse().ok()?;
         Some(Analyser::of(&language))
+    }
+
+    /// Its language; English where somebody else wrote what is none.
+    pub(super) fn language(&self) -> Language {
+        self.language.parse().unwrap_or(Language::ENGLISH)
     }
 }
 

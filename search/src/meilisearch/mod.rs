@@ -92,7 +92,7 @@ struct Inner {
     prepared: OnceCell<()>,
     /// How the documents of each kind are read.
     analysers: RwLock<BTreeMap<DocumentKind, BTreeSet<Analyser>>>,
-    synonyms: Arc<Synonyms>,
+    synonyms: RwLock<Arc<Synonyms>>,
 }
 
 impl MeilisearchIndex {
@@ -101,17 +101,6 @@ impl MeilisearchIndex {
     /// # Errors
     /// The address or the name of the index cannot work.
     pub fn new(config: MeilisearchConfig) -> Result<Self, MeilisearchConfigError> {
-        Self::with_synonyms(config, Arc::default())
-    }
-
-    /// The same, with synonyms of the merchant's own.
-    ///
-    /// # Errors
-    /// The address or the name of the index cannot work.
-    pub fn with_synonyms(
-        config: MeilisearchConfig,
-        synonyms: Arc<Synonyms>,
-    ) -> Result<Self, MeilisearchConfigError> {
         let wrong = |field, reason: String| MeilisearchConfigError { field, reason };
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if config.index.is_empty() || !config.index.bytes().all(is_name) {
@@ -134,9 +123,15 @@ impl MeilisearchIndex {
                 config,
                 prepared: OnceCell::new(),
                 analysers: RwLock::default(),
-                synonyms,
+                synonyms: RwLock::default(),
             }),
         })
+    }
+
+    /// Looks for other synonyms from now on.
+    pub fn use_synonyms(&self, synonyms: Arc<Synonyms>) {
+        let used = self.inner.synonyms.write();
+        *used.unwrap_or_else(PoisonError::into_inner) = synonyms;
     }
 
     /// Removes the index from the server, with everything in it.
@@ -199,6 +194,11 @@ impl Inner {
         has_direction.then_some(vector)
     }
 
+    fn synonyms(&self) -> Arc<Synonyms> {
+        let synonyms = self.synonyms.read();
+        Arc::clone(&synonyms.unwrap_or_else(PoisonError::into_inner))
+    }
+
     async fn search(&self, query: &SearchQuery) -> Result<Vec<SearchHit>, ServerError> {
         let index = self.prepared().await?;
         let limit = query.limit.min(MAX_LIMIT);
@@ -206,7 +206,7 @@ impl Inner {
         let question = Question::read(
             &query.text[..read],
             self.analysers(query).into_iter(),
-            &self.synonyms,
+            &self.synonyms(),
         );
         let vector = self.comparable(query);
         let filter = conditions(query.kind, query.language.as_ref(), &query.filters);

@@ -40,6 +40,7 @@ pub(super) fn ranked(
         let (stored, own) = &candidates[number];
         SearchHit {
             id: stored.document.clone(),
+            language: stored.language(),
             title: stored.title.clone(),
             body: stored.body.clone(),
             source: stored.source.clone(),

@@ -6,7 +6,10 @@ use doorstep_core::{Language, Problem, Timestamp, message::OutboundMessage, prod
 use doorstep_engine::{knowledge, phrasing};
 use serde_json::{Value, json};
 
-use super::{round, table};
+use super::{
+    bounds::{self, Bound, Limit},
+    merge, round, table,
+};
 use crate::{
     ambient,
     app::App,
@@ -53,8 +56,18 @@ impl Answered<'_> {
         self.sources.iter().any(found) && says.is_none_or(|words| self.text.contains(words))
     }
 
-    fn miss(&self) -> Value {
+    /// Answered from the right source, or refused where nobody has written the answer; and nothing made up.
+    fn is_as_wanted(&self) -> bool {
+        let wanted = match self.question.sources.is_empty() {
+            true => !self.is_answered(),
+            false => self.is_right(),
+        };
+        wanted && self.invented.is_empty()
+    }
+
+    fn told(&self) -> Value {
         json!({
+            "as_wanted": self.is_as_wanted(),
             "language": self.question.language,
             "question": self.question.text,
             "expected": self.question.sources.first(),
@@ -96,13 +109,22 @@ pub(in crate::commands) async fn run(cli: &Cli, arguments: &EvalAnswers) -> Resu
         answers.push(judged(question, &replies, &known, &products));
     }
     app.shut_down().await;
-    let figures = figures(&answers);
+    let mut figures = figures(&answers);
+    if arguments.verbose {
+        let answers: Vec<Value> = answers.iter().map(Answered::told).collect();
+        merge(&mut figures, json!({ "answers": answers }));
+    }
     if cli.json {
         return print(figures);
     }
     table(&figures)?;
-    for miss in figures["misses"].as_array().into_iter().flatten() {
-        print(format!("  {miss}"))?;
+    let listed = match arguments.verbose {
+        true => "answers",
+        false => "misses",
+    };
+    print(listed)?;
+    for answer in figures[listed].as_array().into_iter().flatten() {
+        print(format!("  {answer}"))?;
     }
     Ok(())
 }
@@ -172,16 +194,10 @@ fn figures(answers: &[Answered<'_>]) -> Value {
     let refused = unanswerable.len() - unanswerable.iter().filter(is_answered).count();
     let misses: Vec<Value> = answers
         .iter()
-        .filter(|answer| {
-            let is_wrong = match answer.question.sources.is_empty() {
-                true => answer.is_answered(),
-                false => !answer.is_right(),
-            };
-            is_wrong || !answer.invented.is_empty()
-        })
-        .map(Answered::miss)
+        .filter(|answer| !answer.is_as_wanted())
+        .map(Answered::told)
         .collect();
-    json!({
+    let mut figures = json!({
         "questions": answers.len(),
         "answerable": answerable.len(),
         "unanswerable": unanswerable.len(),
@@ -190,7 +206,15 @@ fn figures(answers: &[Answered<'_>]) -> Value {
         "refused": share(refused, unanswerable.len()),
         "invented": answers.iter().map(|answer| answer.invented.len()).sum::<usize>(),
         "misses": misses,
-    })
+    });
+    let bounds = [
+        Bound::of(&figures, "right", Limit::AtLeast(0.9)),
+        Bound::of(&figures, "refused", Limit::AtLeast(0.95)),
+        Bound::of(&figures, "invented", Limit::AtMost(0.0)),
+    ];
+    let bounds = bounds::told(bounds.into_iter().flatten());
+    merge(&mut figures, bounds);
+    figures
 }
 
 fn read(path: &Path) -> Result<Vec<Question>, Failure> {

@@ -1,6 +1,7 @@
 //! `doorstep eval`: measures on messages, questions, parcels and searches whose right answer is known.
 
 pub(super) mod answers;
+mod bounds;
 mod builtin;
 pub(super) mod eta;
 mod messages;
@@ -309,5 +310,5 @@ fn table(figures: &Value) -> Result<(), Failure> {
             ))?;
         }
     }
-    Ok(())
+    bounds::table(figures.get("bounds"))
 }

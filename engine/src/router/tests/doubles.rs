@@ -428,6 +428,7 @@ fn product_hits(text: &str) -> Vec<SearchHit> {
         })
         .map(|product| SearchHit {
             id: format!("product:{}", product.id),
+            language: Language::ENGLISH,
             title: product.title,
             body: product.description,
             source: String::new(),

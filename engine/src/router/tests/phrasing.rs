@@ -121,6 +121,7 @@ fn stage_within(acts: impl IntoIterator<Item = Act>, tokens_per_day: u64) -> Sta
     let chat = Chat::new();
     let passage = SearchHit {
         id: "passage:returns.en#0".into(),
+        language: Language::ENGLISH,
         title: "How long do I have to return something?".into(),
         body: "You have 30 days from the day the parcel arrives. Shipping back costs €3.90.".into(),
         source: "returns.en.md#how-long".into(),

@@ -100,6 +100,7 @@ async fn a_port_that_is_down_becomes_an_honest_sentence_with_a_person_to_ask() {
 fn passage(language: &str, source: &str, similarity: f32) -> (Language, SearchHit) {
     let hit = SearchHit {
         id: source.into(),
+        language: language.parse().unwrap(),
         title: "Refunds".into(),
         body: format!("Words of {source}."),
         source: source.into(),
@@ -114,9 +115,9 @@ fn passage(language: &str, source: &str, similarity: f32) -> (Language, SearchHi
 async fn a_policy_is_quoted_with_its_source_and_nothing_is_made_up() {
     let mut chat = Chat::new();
     *chat.ports.index.passages.lock().unwrap() = vec![
-        passage("en", "returns.en.md#refunds", 0.5),
-        passage("en", "privacy.en.md#data", 0.55),
-        passage("es", "returns.es.md#reembolsos", 0.5),
+        passage("en", "returns.en.md#refunds", 0.85),
+        passage("en", "privacy.en.md#data", 0.86),
+        passage("es", "returns.es.md#reembolsos", 0.85),
     ];
     chat.teach("en", "can I return it?", &[("return_policy", 0.9)]);
     let turn = chat.turn("can I return it?", None).await;
@@ -145,4 +146,51 @@ async fn a_policy_is_quoted_with_its_source_and_nothing_is_made_up() {
         said(&turn)
     );
     assert_eq!(first(&turn).buttons[0].value, "handoff");
+}
+
+#[tokio::test]
+async fn two_passages_that_fit_alike_are_less_sure_than_one_and_neither_is_quoted_when_three_do() {
+    let mut chat = Chat::new();
+    chat.teach("en", "can I return it?", &[("return_policy", 0.9)]);
+    let told = async |chat: &mut Chat, sources: &[&str]| {
+        let passages = sources.iter().map(|source| passage("en", source, 0.85));
+        *chat.ports.index.passages.lock().unwrap() = passages.collect();
+        said(&chat.turn("can I return it?", None).await)
+    };
+    let one = told(&mut chat, &["faq.en.md#a"]).await;
+    assert!(one.contains("Words of faq.en.md#a"), "{one}");
+    let three = told(&mut chat, &["faq.en.md#a", "faq.en.md#b", "faq.en.md#c"]).await;
+    assert!(three.contains("I would rather not guess"), "{three}");
+}
+
+#[tokio::test]
+async fn what_no_flow_is_for_is_answered_where_the_shop_surely_wrote_about_it() {
+    let mut chat = Chat::new();
+    *chat.ports.index.passages.lock().unwrap() = vec![passage("en", "care.en.md#down", 0.98)];
+    chat.teach("en", "how do I wash down?", &[("out_of_scope", 0.9)]);
+    let turn = chat.turn("how do I wash down?", None).await;
+    assert!(
+        said(&turn).starts_with("Words of care.en.md#down."),
+        "{}",
+        said(&turn)
+    );
+    assert_eq!(first(&turn).sources[0].name, "policy:care.en.md#down");
+
+    // What is sure enough for a flow is not for a message without one.
+    *chat.ports.index.passages.lock().unwrap() = vec![passage("en", "care.en.md#down", 0.9)];
+    let turn = chat.turn("how do I wash down?", None).await;
+    assert!(first(&turn).sources.is_empty(), "{}", said(&turn));
+}
+
+#[tokio::test]
+async fn money_back_in_general_is_told_before_the_order_is_asked_for_and_not_beside_an_order() {
+    let mut chat = Chat::new();
+    *chat.ports.index.passages.lock().unwrap() = vec![passage("en", "refunds.en.md#when", 0.9)];
+    chat.teach("en", "when do I get my money?", &[("refund_status", 0.9)]);
+    let text = said(&chat.turn("when do I get my money?", None).await);
+    assert!(text.contains("Words of refunds.en.md#when."), "{text}");
+    assert!(text.contains("order number"), "{text}");
+    chat.teach("en", "10234", &[]);
+    let text = said(&chat.turn("10234", None).await);
+    assert!(!text.contains("Words of"), "{text}");
 }

@@ -24,7 +24,10 @@ use self::{
     questions::{Asker, Question},
     vectors::Vectors,
 };
-use super::{mean, merge, round, table};
+use super::{
+    bounds::{self, Bound, Limit},
+    mean, merge, round, table,
+};
 use crate::{
     app::start_nlu,
     assets,
@@ -36,6 +39,8 @@ use crate::{
 const CHUNK: usize = 256;
 /// How many hits are asked for: as deep as the figures look.
 const LIMIT: usize = 10;
+/// The bound for a search's time is one for catalogs up to this size, in products, and another for larger ones.
+const SMALL_CATALOG: u64 = 20_000;
 /// So many queries are asked before the clock runs.
 const WARM_UP: usize = 20;
 
@@ -93,7 +98,32 @@ async fn measure(
         "peak_rss_mb": peak_rss_mb(),
     });
     merge(&mut figures, run);
+    if arguments.backend == SearchBackend::Embedded && arguments.mode == SearchMode::Fused {
+        let bounds = held(&figures, arguments.vectors.is_none());
+        merge(&mut figures, bounds);
+    }
     Ok(figures)
+}
+
+/// What the embedded index is held against. Times are those of an idle machine. `is_read` says that all vectors were made in
+/// this run.
+fn held(figures: &Value, is_read: bool) -> Value {
+    let mut bounds = Vec::new();
+    if figures["documents"].as_u64() <= Some(SMALL_CATALOG) {
+        bounds.push(Bound::of(figures, "search_p50_ms", Limit::AtMost(3.0)));
+    } else {
+        bounds.push(Bound::of(figures, "search_p50_ms", Limit::AtMost(15.0)));
+        bounds.push(Bound::of(figures, "peak_rss_mb", Limit::AtMost(1000.0)));
+    }
+    bounds.push(Bound::relative(figures, "p50_ms", "embed_p50_ms", 2.0));
+    if is_read {
+        bounds.push(Bound::relative(figures, "index_s", "embed_s", 1.2));
+    }
+    let overlap = &figures["overlap_at_10"];
+    for language in overlap.as_object().into_iter().flatten() {
+        bounds.push(Bound::of(overlap, language.0, Limit::AtLeast(0.6)));
+    }
+    bounds::told(bounds.into_iter().flatten())
 }
 
 async fn start(cli: &Cli) -> Result<LocalNlu, Failure> {
@@ -203,10 +233,11 @@ async fn ask(
 ) -> Result<Value, Failure> {
     warm_up(index, nlu).await?;
     let mut worth = Vec::new();
-    let (mut whole_ms, mut search_ms) = (Vec::new(), Vec::new());
+    let (mut whole_ms, mut embed_ms, mut search_ms) = (Vec::new(), Vec::new(), Vec::new());
     for judged in judged {
         let started = Instant::now();
         let query = query(mode, nlu, &judged.query).await?;
+        embed_ms.push(milliseconds(started));
         let searching = Instant::now();
         let hits = index.search(&query).await.map_err(Failure::finding)?;
         search_ms.push(milliseconds(searching));
@@ -226,6 +257,7 @@ async fn ask(
         "recall_at_10": mean_of(|worth| worth.recall),
         "p50_ms": round(percentile(&whole_ms, 0.5)),
         "p95_ms": round(percentile(&whole_ms, 0.95)),
+        "embed_p50_ms": nlu.map(|_| round(percentile(&embed_ms, 0.5))),
         "search_p50_ms": round(percentile(&search_ms, 0.5)),
         "search_p95_ms": round(percentile(&search_ms, 0.95)),
         "queries": judged.len(),
