@@ -108,12 +108,21 @@ async fn what_is_said_of_products_just_shown_is_understood() {
     let third = conversation.ask("and the third?").await;
     assert!(third.text().starts_with(&shown[2].0), "{}", third.text());
 
+    let dearest = (0..3).max_by(|a, b| shown[*a].1.total_cmp(&shown[*b].1));
+    let (dearest, word) = (dearest.unwrap(), ["first", "second", "third"]);
+    let asked = format!("what about the {} one?", word[dearest]);
+    let told = conversation.ask(&asked).await;
+    assert!(
+        told.text().starts_with(&shown[dearest].0),
+        "{}",
+        told.text()
+    );
     let cheaper = offers(&conversation.ask("cheaper please").await);
     assert!(!cheaper.is_empty());
     assert!(
-        cheaper.iter().all(|(_, price)| *price < shown[2].1),
+        cheaper.iter().all(|(_, price)| *price < shown[dearest].1),
         "{cheaper:?} for less than {:?}",
-        shown[2]
+        shown[dearest]
     );
     let alike = conversation.ask("something like the first one").await;
     let others = offers(&alike);

@@ -14,7 +14,12 @@ use iso_currency::Currency;
 use serde::Serialize;
 
 use super::{Call, Outcome};
-use crate::{dialogue::press::Press, flows::SlotKind, knowledge, templates::format};
+use crate::{
+    dialogue::{memory::Search, press::Press},
+    flows::SlotKind,
+    knowledge,
+    templates::format,
+};
 
 /// Below this a hit that shares no words with the question is a stranger to it. Cosine similarity; sentences in another
 /// language than the catalog's reach 0.32 with anything.
@@ -367,6 +372,10 @@ pub(super) fn choose(call: &mut Call<'_>, offers: &[Offer]) -> Outcome {
     let id = |offer: &Offer| offer.product.id.clone();
     call.memory.products = offers.iter().map(id).collect();
     call.memory.product = None;
+    call.memory.search = Some(Search {
+        text: call.scene.waiting.text.clone(),
+        ..Search::default()
+    });
     Outcome {
         cards: offers.iter().map(|offer| card(call, offer, None)).collect(),
         buttons: choices(call, offers),
