@@ -52,6 +52,10 @@ impl PollConfig {
     }
 }
 
+/// How what asks a source's interface is built.
+pub type BuildLookup =
+    fn(&SourceConfig, &PollConfig, &Ambient) -> Result<Arc<dyn TrackingLookup>, BuildError>;
+
 /// A kind of source whose interface can be asked for parcels.
 pub struct LookupKind {
     /// The source's kind.
@@ -61,8 +65,7 @@ pub struct LookupKind {
     /// Whether it is asked as an OAuth client (`client_id`, `client_secret`) and not with the source's secret.
     pub has_client: bool,
     /// Builds one.
-    pub build:
-        fn(&SourceConfig, &PollConfig, &Ambient) -> Result<Arc<dyn TrackingLookup>, BuildError>,
+    pub build: BuildLookup,
 }
 
 impl LookupKind {

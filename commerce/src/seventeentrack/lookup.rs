@@ -111,8 +111,7 @@ impl Lookup for SeventeenTrackLookup {
     }
 
     async fn ask(&self, parcels: &[TrackingNumber]) -> Result<Vec<Answer>, LookupError> {
-        let (asked, strange): (Vec<_>, Vec<_>) =
-            parcels.iter().cloned().partition(|parcel| fits(parcel));
+        let (asked, strange): (Vec<_>, Vec<_>) = parcels.iter().cloned().partition(fits);
         let mut answers = Answers::new(strange);
         if asked.is_empty() {
             return Ok(answers.finish(&[]));

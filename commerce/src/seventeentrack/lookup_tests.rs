@@ -44,14 +44,17 @@ fn numbers(
     path: &'static str,
     headers: &HeaderMap,
     body: &Value,
-) -> Result<Vec<String>, Response> {
+) -> Result<Vec<String>, Box<Response>> {
     if headers.get("17token").map(|key| key.as_bytes()) != Some(SECRET.as_bytes()) {
         let fault =
             json!({"code": 0, "data": {"errors": [{"code": -18010002, "message": "Invalid key"}]}});
-        return Err((StatusCode::UNAUTHORIZED, Json(fault)).into_response());
+        return Err(Box::new(
+            (StatusCode::UNAUTHORIZED, Json(fault)).into_response(),
+        ));
     }
     if account.busy {
-        return Err((StatusCode::TOO_MANY_REQUESTS, [("retry-after", "60")]).into_response());
+        let refusal = (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "60")]);
+        return Err(Box::new(refusal.into_response()));
     }
     let named = body.as_array().unwrap().iter();
     let named: Vec<_> = named
@@ -60,7 +63,7 @@ fn numbers(
     account.asked.lock().unwrap().push((path, named.len()));
     if account.refuses != 0 {
         let fault = json!({"code": account.refuses, "data": {"accepted": [], "rejected": []}});
-        return Err(Json(fault).into_response());
+        return Err(Box::new(Json(fault).into_response()));
     }
     Ok(named)
 }
@@ -77,7 +80,7 @@ async fn info(
 ) -> Response {
     let named = match numbers(&account, "gettrackinfo", &headers, &body) {
         Ok(named) => named,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let (mut known, mut refused) = (Vec::new(), Vec::new());
     let registered = account.registered.lock().unwrap();
@@ -100,7 +103,7 @@ async fn register(
 ) -> Response {
     let named = match numbers(&account, "register", &headers, &body) {
         Ok(named) => named,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let (mut known, mut refused) = (Vec::new(), Vec::new());
     for number in named {

@@ -26,11 +26,14 @@ const RULES: &str = "rules:
   - {on: out_for_delivery, template: late, channels: [email]}
 ";
 
+/// When, and where a parcel stood then.
+type Scans = Vec<(&'static str, Status)>;
+
 /// A carrier that answers what a test wrote.
 struct Carrier {
     name: SourceName,
-    /// What it knows of each parcel: when, and where it stood.
-    knows: Mutex<Vec<(&'static str, Vec<(&'static str, Status)>)>>,
+    /// What it knows of each parcel.
+    knows: Mutex<Vec<(&'static str, Scans)>>,
     refuses: Mutex<Option<String>>,
     away: Mutex<Option<Option<Duration>>>,
     asked: Mutex<Vec<String>>,
