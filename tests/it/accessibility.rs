@@ -246,6 +246,13 @@ impl Reader {
             .await;
     }
 
+    /// The wrong factor is answered by 403, which the console shows; nothing else may be there.
+    async fn assert_no_complaints(&self) {
+        let mut errors = self.browser.driver.console_errors().await;
+        errors.retain(|error| !error.contains("403"));
+        assert!(errors.is_empty(), "the browser complained: {errors:#?}");
+    }
+
     async fn count(&self, selector: &str) -> u64 {
         let script = "return document.querySelectorAll(arguments[0]).length";
         let found = self.browser.run(script, &[json!(selector)]).await;
@@ -265,10 +272,7 @@ async fn everybody_reads_the_pages(screen: Screen, order: &str) {
             reader.read(&pages, language, scripts).await;
         }
     }
-    // The wrong factor is answered by 403, which the console shows; nothing else may be there.
-    let mut errors = reader.browser.driver.console_errors().await;
-    errors.retain(|error| !error.contains("403"));
-    assert!(errors.is_empty(), "the browser complained: {errors:#?}");
+    reader.assert_no_complaints().await;
     reader.allow_scripts(true).await;
     reader.browser.driver.go(&pages.track).await;
     let offered = "return document.getElementById('ask').hidden === false";
@@ -306,5 +310,6 @@ async fn a_shops_own_colour_can_be_read_by_day_and_by_night() {
     let key = PageKey::new(SECRET.into());
     let pages = Pages::of(server, &database, &key, "64203").await;
     reader.read(&pages, "en", true).await;
+    reader.assert_no_complaints().await;
     reader.browser.close().await;
 }

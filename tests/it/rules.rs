@@ -223,7 +223,8 @@ async fn read_and_follow(shop: &Shop, visitor: &Visitor, news: &Value) {
 
 /// Asks all the same, and buys something else.
 async fn ask_and_buy(shop: &Shop, chat: &mut Conversation, order: u32, customer: &str) {
-    chat.ask("Where is my order?").await;
+    // Not in the words of a button that was shown: a press is no question that was understood.
+    chat.ask("Where is my parcel?").await;
     place(shop, &(order + 100).to_string(), customer, now()).await;
 }
 

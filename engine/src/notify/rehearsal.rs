@@ -268,6 +268,9 @@ fn tell(event: CommerceEventId, decision: Explained) -> Foreseen {
         subject: message.content.subject,
         text: message.content.text,
     });
+    let mut messages: Vec<Said> = messages.collect();
+    // Those of one moment come in no order of their own.
+    messages.sort_by(|one, other| (one.at, &one.channel).cmp(&(other.at, &other.channel)));
     Foreseen {
         event,
         on: decision.event.kind.label().to_owned(),
@@ -275,7 +278,7 @@ fn tell(event: CommerceEventId, decision: Explained) -> Foreseen {
         external_id: decision.event.external_id,
         rule: decision.rule.unwrap_or_default(),
         deed: Deed {
-            messages: messages.collect(),
+            messages,
             decision: decision.decision,
             reason: decision.reason,
         },
