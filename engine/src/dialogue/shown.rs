@@ -146,7 +146,7 @@ pub(crate) fn follow_up(scene: &Scene<'_>, memory: &Memory) -> Option<FollowUp> 
         return None;
     }
     let searches = match guess(scene) {
-        Guess::Sure(_, intent) if intent == "product_search" => true,
+        Guess::Sure(_, "product_search") => true,
         Guess::Sure(..) | Guess::Several(_) => return None,
         Guess::Unsure(_) | Guess::Unknown => false,
     };
