@@ -223,11 +223,18 @@ fn none(scene: &Scene<'_>, hits: &[SearchHit]) -> f32 {
 
 /// How many words of the question no passage holds.
 fn unknown(question: &str, hits: &[SearchHit]) -> usize {
-    let texts = hits.iter().flat_map(|hit| [&hit.title, &hit.body]);
-    let held: BTreeSet<String> = texts.flat_map(|text| beginnings(text)).collect();
-    beginnings(question).difference(&held).count()
+    let mut unknown = beginnings(question);
+    for hit in hits {
+        if unknown.is_empty() {
+            break;
+        }
+        let text = format!("{} {}", hit.title, hit.body).to_lowercase();
+        unknown.retain(|beginning| !holds(&text, beginning));
+    }
+    unknown.len()
 }
 
+/// What the longer words of a text begin with.
 fn beginnings(text: &str) -> BTreeSet<String> {
     let long = |word: &String| word.chars().count() >= LEAST_LETTERS;
     let beginning = |word: String| word.chars().take(BEGINNING).collect();
@@ -236,6 +243,17 @@ fn beginnings(text: &str) -> BTreeSet<String> {
         .filter(long)
         .map(beginning)
         .collect()
+}
+
+/// Whether a word of `text` begins so; a short one must be the whole word.
+fn holds(text: &str, beginning: &str) -> bool {
+    let is_whole = beginning.chars().count() < BEGINNING;
+    let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    text.match_indices(beginning).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + beginning.len()..].chars().next();
+        !is_letter(before) && !(is_whole && is_letter(after))
+    })
 }
 
 fn words(text: &str) -> BTreeSet<String> {
