@@ -252,7 +252,8 @@ fn holds(text: &str, beginning: &str) -> bool {
     text.match_indices(beginning).any(|(at, _)| {
         let before = text[..at].chars().next_back();
         let after = text[at + beginning.len()..].chars().next();
-        !is_letter(before) && !(is_whole && is_letter(after))
+        let goes_on = is_whole && is_letter(after);
+        !is_letter(before) && !goes_on
     })
 }
 
