@@ -14,12 +14,14 @@ pub(super) struct Index {
     pub(super) documents: Vec<Document>,
 }
 
+/// Several for each embedder, or `None` where the document does without.
+type Vectors = BTreeMap<String, Option<Vec<Vec<f32>>>>;
+
 #[derive(Clone)]
 pub(super) struct Document {
     pub(super) key: String,
     pub(super) fields: Object,
-    /// Several for each embedder, or `None` where the document does without.
-    pub(super) vectors: BTreeMap<String, Option<Vec<Vec<f32>>>>,
+    pub(super) vectors: Vectors,
 }
 
 impl Document {
@@ -109,29 +111,7 @@ impl Index {
         mut fields: Object,
         is_update: bool,
     ) -> Result<String, Failed> {
-        let key = match fields.get(primary_key) {
-            Some(Value::String(text)) if is_key(text) => text.clone(),
-            Some(Value::Number(number)) => number.to_string(),
-            Some(other) => {
-                return Err(Failed::new(
-                    "invalid_document_id",
-                    format!(
-                        "Document identifier `{other}` is invalid. A document identifier can be of type integer or string, only \
-                 composed of alphanumeric characters (a-z A-Z 0-9), hyphens (-) and underscores (_), and can not be more \
-                 than 511 bytes."
-                    ),
-                ));
-            }
-            None => {
-                return Err(Failed::new(
-                    "missing_document_id",
-                    format!(
-                        "Document doesn't have a `{primary_key}` attribute: `{}`.",
-                        json!(fields)
-                    ),
-                ));
-            }
-        };
+        let key = key_of(&fields, primary_key)?;
         let given = fields.remove("_vectors").unwrap_or_default();
         let mut vectors = BTreeMap::new();
         for (name, given) in given.as_object().into_iter().flatten() {
@@ -158,7 +138,7 @@ impl Index {
     }
 
     /// Whether vectors are as long as they have to be.
-    fn fit(&self, uid: &str, key: &str, vectors: &BTreeMap<String, Option<Vec<Vec<f32>>>>) -> Done {
+    fn fit(&self, uid: &str, key: &str, vectors: &Vectors) -> Done {
         for (name, vectors) in vectors {
             let Some(wanted) = self.dimensions(name) else {
                 continue;
@@ -170,7 +150,8 @@ impl Index {
                         "invalid_vector_dimensions",
                         format!(
                             "Index `{uid}`: Invalid vector dimensions in document with id `{key}` in `._vectors.{name}`.\n  \
-                             - note: embedding #{number} has dimensions {found}\n  - note: embedder `{name}` requires {wanted}"
+                             - note: embedding #{number} has dimensions {found}\n  \
+                             - note: embedder `{name}` requires {wanted}"
                         ),
                     ));
                 }
@@ -259,6 +240,29 @@ impl Index {
             .map(|document| document.shown(fields, asked["retrieveVectors"] == true))
             .collect();
         Ok(json!({ "results": page, "offset": offset, "limit": limit, "total": found.len() }))
+    }
+}
+
+/// Under which key a document is stored.
+fn key_of(fields: &Object, primary_key: &str) -> Result<String, Failed> {
+    match fields.get(primary_key) {
+        Some(Value::String(text)) if is_key(text) => Ok(text.clone()),
+        Some(Value::Number(number)) => Ok(number.to_string()),
+        Some(other) => Err(Failed::new(
+            "invalid_document_id",
+            format!(
+                "Document identifier `{other}` is invalid. A document identifier can be of type integer or string, \
+                 only composed of alphanumeric characters (a-z A-Z 0-9), hyphens (-) and underscores (_), and can \
+                 not be more than 511 bytes."
+            ),
+        )),
+        None => Err(Failed::new(
+            "missing_document_id",
+            format!(
+                "Document doesn't have a `{primary_key}` attribute: `{}`.",
+                json!(fields)
+            ),
+        )),
     }
 }
 
