@@ -80,7 +80,7 @@ Written by `training/make.py` on {datetime.date.today().isoformat()}; change the
 | languages | {", ".join(LANGUAGES)}, and mixtures of them |
 | inputs | `input_ids`, `attention_mask`: int64 [batch, seq], at most 128 tokens by `tokenizer.json` |
 | `embedding` | float32 [batch, 384], length 1: what a text means; search compares these |
-| `wording` | float32 [batch, 384], length 1: the same of a middle layer, closer to the words; merchants' own intents read both |
+| `topic` | float32 [batch, 384], length 1: what a text is about, close for texts of one intent; merchants' own intents read both |
 | `intent_logits` | float32 [batch, 40]: softmax is the calibrated confidence (the temperature is inside) |
 | `presence_logits` | float32 [batch, 40]: sigmoid of each says whether it is asked for at all |
 | `positions` | float32 [batch, 40]: where in the text it is asked for, 0 to 1 |

@@ -216,6 +216,15 @@ def shopping_goals(sources: Sources) -> list[str]:
     return json.loads(sources.open("webshop"))
 
 
+def goods(sources: Sources) -> list[str]:
+    """Texts about products: their titles, what is said of them, what is asked, what is looked for."""
+    epqa = list(csv.DictReader(sources.open("epqa").splitlines()))
+    said = [row["candidate"].split(" Question: ")[0] for row in epqa]
+    said += [row["candidate"] for row in csv.DictReader(sources.open("hetpqa").splitlines(), delimiter="\t")]
+    titles = [row["title"] for row in epqa]
+    return sorted({text.strip() for text in titles + said + product_questions(sources) + shopping_goals(sources)} - {""})
+
+
 Rename = Callable[[str], str | None]
 
 

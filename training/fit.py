@@ -3,9 +3,9 @@
 | task | loss | what for |
 |---|---|---|
 | read | cross-entropy and binary cross-entropy | intents, escalation, sentiment, several wishes in order |
-| gather | supervised contrastive (Khosla et al. 2020) | texts of one intent close together, for merchants' own intents |
+| gather | supervised contrastive (Khosla et al. 2020) | topics of one intent close together, for merchants' own intents |
 | translate | cosine and contrastive distillation (Reimers and Gurevych 2020) | other languages where English is |
-| keep | cosine | English texts stay where the base encoder had them, for search |
+| keep | cosine | English texts, half of them about goods, stay where the base encoder had them, for search |
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import noise
 from data import ESCALATION, INTENT_SETS, SENTIMENT, Translation, Utterance
@@ -41,16 +42,18 @@ class Tuning:
     read: int = 72
     gather: tuple[int, int] = (32, 4)
     translate: int = 56
-    keep: int = 24
+    keep: int = 48
     tokens: int = 40
     rate: float = 8e-5
     word_rate: float = 1e-3
+    topic_rate: float = 5e-4
     head_rate: float = 4e-3
     gather_weight: float = 2.0
-    translate_weight: float = 3.0
-    keep_weight: float = 2.0
+    translate_weight: float = 4.0
+    keep_weight: float = 6.0
     temperature: float = 0.07
     smoothing: float = 0.05
+    average: float = 0.998
     seed: int = 7
 
 
@@ -78,6 +81,7 @@ class Corpus:
     sets: dict[str, dict[str, list[str]]]
     pairs: list[Translation]
     english: list[str]
+    goods: list[str]
     anchors: dict[str, np.ndarray]
     labels: list[str]
 
@@ -97,7 +101,7 @@ class Batches:
         words = [pair for pair in corpus.pairs if pair.is_word]
         texts = [pair for pair in corpus.pairs if not pair.is_word]
         self.words, self.texts = shuffled(words or texts, self.chance), shuffled(texts, self.chance)
-        self.english = shuffled(corpus.english, self.chance)
+        self.english, self.goods = shuffled(corpus.english, self.chance), shuffled(corpus.goods, self.chance)
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         return [encoding.ids[: self.tuning.tokens] for encoding in self.tokenizer.encode_batch(texts)]
@@ -140,7 +144,7 @@ class Batches:
 
     def keep(self) -> tuple[list[str], Tensor]:
         """English texts, one in three with some words in another language."""
-        texts = [next(self.english) for _ in range(self.tuning.keep)]
+        texts = [next(self.goods if at % 2 else self.english) for at in range(self.tuning.keep)]
         said = [self.mixer.mix(text, self.chance, 0.5) if self.chance.random() < 0.35 else text for text in texts]
         return said, self.anchor(texts)
 
@@ -205,11 +209,13 @@ def parameter_groups(model: Understanding, tuning: Tuning) -> list[dict]:
     """Word vectors move fast (those of other languages are only begun), heads faster still."""
     words = [model.encoder.words.weight]
     heads = [*itertools.chain(*(head.parameters() for head in (model.intent, model.escalation, model.sentiment, model.wishes)))]
-    known = {id(parameter) for parameter in heads + words}
+    topic = [model.topic.weight]
+    known = {id(parameter) for parameter in heads + words + topic}
     rest = [parameter for parameter in model.parameters() if id(parameter) not in known]
     return [
         {"params": rest, "lr": tuning.rate, "weight_decay": 0.01},
         {"params": words, "lr": tuning.word_rate, "weight_decay": 0.0},
+        {"params": topic, "lr": tuning.topic_rate, "weight_decay": 0.0},
         {"params": heads, "lr": tuning.head_rate, "weight_decay": 0.01},
     ]
 
@@ -235,8 +241,7 @@ def tasks(batches: Batches, tuning: Tuning) -> dict[str, Task]:
     english, kept = batches.keep()
 
     def gather(outputs: tuple[Tensor, ...]) -> Tensor:
-        loss = gather_loss(outputs[0], classes, tuning.temperature)
-        return tuning.gather_weight * (loss + 0.3 * gather_loss(outputs[1], classes, tuning.temperature))
+        return tuning.gather_weight * gather_loss(outputs[1], classes, tuning.temperature)
 
     return {
         "read": Task(
@@ -277,12 +282,19 @@ def step_losses(model: Understanding, batches: Batches, tuning: Tuning) -> dict[
     return losses
 
 
+def settle(model: Understanding, average: AveragedModel) -> None:
+    """Ends on the running average of the weights: what two runs agree on, and no worse than where one of them stopped
+    (Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima")."""
+    model.load_state_dict(average.module.state_dict())
+
+
 def fine_tune(model: Understanding, tokenizer: Tokenizer, corpus: Corpus, tuning: Tuning) -> None:
     """Runs every task in every step. In bfloat16 where it is fast; weights stay in float32."""
     torch.manual_seed(tuning.seed)
     torch.set_flush_denormal(True)  # the optimiser's smallest averages otherwise cost most of the time
     optimiser = torch.optim.AdamW(parameter_groups(model, tuning), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: pace(step, tuning))
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(tuning.average))
     batches = Batches(corpus, tokenizer, tuning)
     model.train()
     started, sums = time.monotonic(), Counter()
@@ -292,12 +304,14 @@ def fine_tune(model: Understanding, tokenizer: Tokenizer, corpus: Corpus, tuning
         torch.stack(list(losses.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
         optimiser.step()
+        average.update_parameters(model)
         schedule.step()
         sums.update({name: loss.item() for name, loss in losses.items()})
         if step % 100 == 99:
             shown = " ".join(f"{name} {total / 100:.3f}" for name, total in sums.items())
             print(f"step {step + 1} {shown} ({time.monotonic() - started:.0f} s)", flush=True)
             sums.clear()
+    settle(model, average)
     model.eval()
 
 

@@ -46,6 +46,7 @@ class Material:
     sets: dict[str, dict[str, list[str]]]
     pairs: list[data.Translation]
     english: list[str]
+    goods: list[str]
 
     @staticmethod
     def read(sources: data.Sources, seed: int) -> "Material":
@@ -53,12 +54,11 @@ class Material:
         written = data.written()
         sets = data.intent_sets(sources, written)
         english = [message.text for message in written if message.language == "en"]
-        english += data.product_questions(sources) + data.shopping_goals(sources)
         for name in sorted(set(sets) - {"written"}):
             texts = sorted(text for group in sets[name].values() for text in group)
             english += chance.sample(texts, min(KEPT_OF_A_SET, len(texts)))
         messages = [*written, *data.public(sources, chance)]
-        return Material(messages, sets, data.parallel(sources), sorted(set(english)))
+        return Material(messages, sets, data.parallel(sources), sorted(set(english)), data.goods(sources))
 
     def fingerprint(self, tuning: fit.Tuning) -> str:
         """Names what weights were made of, so that --reuse cannot describe one training with another's data."""
@@ -87,7 +87,7 @@ def embed(base: Path, texts: list[str], tokens: int = 64, batch: int = 128) -> n
 
 def begin(base: Path, material: Material, intents: int) -> tuple[Understanding, Tokenizer]:
     """The untrained model: the base encoder with a word list for all languages."""
-    tokenizer = vocabulary.build(base / "tokenizer.json", material.english, material.foreign())
+    tokenizer = vocabulary.build(base / "tokenizer.json", material.english + material.goods, material.foreign())
     words = load_encoder(base / "model.safetensors").words.weight.detach().numpy()
     vectors = vocabulary.first_vectors(tokenizer, base / "tokenizer.json", words, material.pairs)
     print(f"{len(vectors)} word pieces", flush=True)
@@ -98,8 +98,8 @@ def begin(base: Path, material: Material, intents: int) -> tuple[Understanding, 
 def train(base: Path, material: Material, labels: list[str], tuning: fit.Tuning) -> tuple[Understanding, Tokenizer]:
     torch.manual_seed(tuning.seed)
     model, tokenizer = begin(base, material, len(labels))
-    texts = sorted({pair.english for pair in material.pairs} | set(material.english))
+    texts = sorted({pair.english for pair in material.pairs} | set(material.english) | set(material.goods))
     anchors = dict(zip(texts, embed(base, texts)))
-    corpus = fit.Corpus(material.messages, material.sets, material.pairs, material.english, anchors, labels)
+    corpus = fit.Corpus(material.messages, material.sets, material.pairs, material.english, material.goods, anchors, labels)
     fit.fine_tune(model, tokenizer, corpus, tuning)
     return model, tokenizer

@@ -5,15 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from encoder import HIDDEN, Encoder, mean_pool
+from encoder import HIDDEN, Encoder, mean_pool, unit
 
 # Pooled states the heads read: the word embeddings, a middle block and the last block. The lower
 # ones keep the exact words, which tells close intents apart and helps languages the encoder hardly knows.
-WORDING = 3
-HEAD_STATES = (0, WORDING, 6)
+MIDDLE, LAST = 3, 6
+HEAD_STATES = (0, MIDDLE, LAST)
+# What the middle block weighs in the topic before training.
+MIDDLE_SHARE = 0.5
+# Share of the features that training hides from the heads, which otherwise learn the messages by heart.
+HIDDEN_FEATURES = 0.1
 OUTPUTS = [
     "embedding",
-    "wording",
+    "topic",
     "intent_logits",
     "presence_logits",
     "positions",
@@ -52,9 +56,15 @@ class Understanding(nn.Module):
         self.escalation = nn.Linear(width, 3)
         self.sentiment = nn.Linear(width, 3)
         self.wishes = Wishes(intents)
+        self.hide = nn.Dropout(HIDDEN_FEATURES)
+        # Apart from the sentence vector, which must go on to tell products apart, not only intents (a projection head;
+        # Chen et al. 2020, "A Simple Framework for Contrastive Learning of Visual Representations").
+        self.topic = nn.Linear(2 * HIDDEN, HIDDEN, bias=False)
         for head in (self.intent, self.escalation, self.sentiment, self.wishes.look, self.wishes.tell):
             nn.init.normal_(head.weight, std=0.02)
             nn.init.zeros_(head.bias)
+        with torch.no_grad():
+            self.topic.weight.copy_(torch.cat([MIDDLE_SHARE * torch.eye(HIDDEN), torch.eye(HIDDEN)], dim=1))
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, words: Tensor | None = None
@@ -63,11 +73,11 @@ class Understanding(nn.Module):
         mask = attention_mask.to(torch.float32)
         pooled = {number: mean_pool(states[number], mask) for number in HEAD_STATES}
         # Each state at its own unit length, times a constant that suits the learning rate of the heads.
-        features = torch.cat([pooled[number] for number in HEAD_STATES], dim=1) * 8.0
+        features = self.hide(torch.cat([pooled[number] for number in HEAD_STATES], dim=1) * 8.0)
         presence, positions = self.wishes(states[-1], mask)
         return (
-            pooled[HEAD_STATES[-1]],
-            pooled[WORDING],
+            pooled[LAST],
+            unit(self.topic(torch.cat([pooled[MIDDLE], pooled[LAST]], dim=1))),
             self.intent(features),
             presence,
             positions,

@@ -7,14 +7,16 @@ word begins as the mix of the English words it is translated by, which IBM model
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import json
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
 from data import Translation
 
@@ -22,6 +24,7 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 # The base list is in order of frequency; what comes after this is kept only if it occurs in our texts.
 FREQUENT_ENGLISH = 20_000
 FOREIGN_PIECES = 22_000
+LEAST_SEEN = 2
 ROUNDS = 6
 WORD_COPIES = 3  # a dictionary entry says more than a sentence
 
@@ -31,16 +34,68 @@ def normaliser() -> normalizers.Normalizer:
 
 
 def foreign_pieces(texts: Iterable[str]) -> list[str]:
-    """Pieces learnt from texts in the new languages, most frequent words whole."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normaliser()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=FOREIGN_PIECES, min_frequency=2, special_tokens=SPECIAL, show_progress=False
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    # The trainer numbers pieces of equal worth by chance; by the alphabet every training gets the same list.
-    return sorted(piece for piece in tokenizer.get_vocab() if piece not in SPECIAL)
+    """Pieces learnt from texts in the new languages, most frequent words whole: byte-pair merges (Sennrich et al. 2016)
+    with WordPiece's spelling. The tokenizers library's trainer breaks ties by chance; this breaks them by the alphabet,
+    so that every training gets the same list."""
+    normal, split = normaliser(), pre_tokenizers.BertPreTokenizer()
+    seen = Counter(word for text in texts for word, _ in split.pre_tokenize_str(normal.normalize_str(text)))
+    words = sorted(seen)
+    spelt = [[letter if at == 0 else f"##{letter}" for at, letter in enumerate(word)] for word in words]
+    merges = Merges(spelt, [seen[word] for word in words])
+    pieces = {piece for word in spelt for piece in word}
+    while len(pieces) < FOREIGN_PIECES and (merged := merges.next(LEAST_SEEN)):
+        pieces.add(merged)
+    return sorted(pieces)
+
+
+class Merges:
+    """Joins, again and again, the two neighbouring pieces that are seen together most often."""
+
+    def __init__(self, words: list[list[str]], seen: list[int]) -> None:
+        self.words, self.seen = words, seen
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.where: dict[tuple[str, str], set[int]] = defaultdict(set)
+        for number in range(len(words)):
+            self.count(number, 1)
+        self.queue = [(-count, pair) for pair, count in self.counts.items()]
+        heapq.heapify(self.queue)
+
+    def count(self, number: int, sign: int) -> set[tuple[str, str]]:
+        pairs = list(itertools.pairwise(self.words[number]))
+        for pair in pairs:
+            self.counts[pair] += sign * self.seen[number]
+            self.where[pair].add(number)
+        return set(pairs)
+
+    def next(self, least: int) -> str | None:
+        """The next piece, unless what is left is seen together less than `least` times."""
+        while self.queue:
+            count, pair = heapq.heappop(self.queue)
+            if -count == self.counts[pair]:
+                return self.join(pair) if -count >= least else None
+        return None
+
+    def join(self, pair: tuple[str, str]) -> str:
+        merged = pair[0] + pair[1].removeprefix("##")
+        changed: set[tuple[str, str]] = set()
+        for number in self.where.pop(pair):
+            changed |= self.count(number, -1)
+            self.words[number] = joined(self.words[number], pair, merged)
+            changed |= self.count(number, 1)
+        for touched in changed - {pair}:
+            heapq.heappush(self.queue, (-self.counts[touched], touched))
+        del self.counts[pair]
+        return merged
+
+
+def joined(pieces: list[str], pair: tuple[str, str], merged: str) -> list[str]:
+    made: list[str] = []
+    for piece in pieces:
+        if made and (made[-1], piece) == pair:
+            made[-1] = merged
+        else:
+            made.append(piece)
+    return made
 
 
 def is_of_our_scripts(piece: str) -> bool:

@@ -188,9 +188,9 @@ pub struct Session {
 pub struct Output {
     /// Sentence vector of unit length, [`Metadata::dimensions`] long.
     pub embedding: Vec<f32>,
-    /// The same of a middle layer, which keeps the words: with [`Output::embedding`] what a merchant's own intents are
-    /// learnt from.
-    pub wording: Vec<f32>,
+    /// What a text is about, of unit length and as long: near for texts of one intent, where [`Output::embedding`] tells
+    /// products apart. A merchant's own intents are learnt from both.
+    pub topic: Vec<f32>,
     /// Probability of each intent, in the order of [`Metadata::labels`]; they sum to 1.
     pub intents: Vec<f32>,
     /// Probability that each intent is asked for at all, in the same order.
@@ -414,7 +414,7 @@ impl Told<'_, '_> {
         let embedding = self.needed("embedding", self.dimensions)?;
         let intents = self.needed("intent_logits", self.labels)?;
         let escalation = self.needed("escalation_logits", 3)?;
-        let wording = self.optional("wording", self.dimensions)?;
+        let topic = self.optional("topic", self.dimensions)?;
         let presence = self.optional("presence_logits", self.labels)?;
         let positions = self.optional("positions", self.labels)?;
         let sentiment = self.optional("sentiment_logits", 3)?;
@@ -427,7 +427,7 @@ impl Told<'_, '_> {
         Ok((0..self.texts)
             .map(|at| Output {
                 embedding: row(embedding, at, self.dimensions),
-                wording: row(wording, at, self.dimensions),
+                topic: row(topic, at, self.dimensions),
                 intents: softmax(&row(intents, at, self.labels)),
                 presence: row(presence, at, self.labels)
                     .iter()

@@ -5,10 +5,10 @@ use ndarray::{Array1, Array2};
 use super::{Example, HeadError};
 use crate::Output;
 
-/// Meaning and wording side by side, together of unit length, and a constant that gives every class its bias. A model
-/// that does not tell the wording is gone by its meaning alone.
+/// Meaning and topic side by side, together of unit length, and a constant that gives every class its bias. A model
+/// that does not tell the topic is gone by its meaning alone.
 pub(super) fn row(output: &Output) -> Array1<f32> {
-    let blocks: [&[f32]; 2] = [&output.embedding, &output.wording];
+    let blocks: [&[f32]; 2] = [&output.embedding, &output.topic];
     let present = blocks.iter().filter(|block| !block.is_empty()).count();
     let share = 1.0 / (present.max(1) as f32).sqrt();
     blocks

@@ -35,7 +35,7 @@ impl World {
             label: format!("intent_{intent:02}"),
             output: Output {
                 embedding: unit.clone(),
-                wording: unit,
+                topic: unit,
                 ..Output::default()
             },
         }
@@ -178,7 +178,7 @@ fn what_cannot_be_learnt_is_said() {
         Some(HeadError::OnlyBackground { .. })
     ));
     let mut uneven = world.messages(0..2, 2);
-    uneven[3].output.wording.clear();
+    uneven[3].output.topic.clear();
     assert!(matches!(
         train(&uneven),
         Some(HeadError::Shape { example: 3, .. })

@@ -57,7 +57,7 @@ impl Known {
                 continue;
             };
             put(&mut bytes, text.as_bytes());
-            for vector in [&output.embedding, &output.wording] {
+            for vector in [&output.embedding, &output.topic] {
                 let values: Vec<u8> = vector
                     .iter()
                     .flat_map(|value| value.to_le_bytes())
@@ -96,14 +96,14 @@ fn parse(bytes: &[u8], dimensions: usize) -> Option<HashMap<String, Arc<Output>>
     while !rest.is_empty() {
         let text = String::from_utf8(take(&mut rest)?.to_vec()).ok()?;
         let embedding = floats(take(&mut rest)?)?;
-        let wording = floats(take(&mut rest)?)?;
-        let fits = embedding.len() == dimensions && [0, dimensions].contains(&wording.len());
+        let topic = floats(take(&mut rest)?)?;
+        let fits = embedding.len() == dimensions && [0, dimensions].contains(&topic.len());
         if !fits {
             return None;
         }
         let output = Output {
             embedding,
-            wording,
+            topic,
             ..Output::default()
         };
         outputs.insert(text, Arc::new(output));

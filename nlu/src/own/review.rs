@@ -78,14 +78,14 @@ pub(crate) fn review(lesson: &Lesson, outputs: &[Arc<Output>]) -> Vec<Doubt> {
     .collect()
 }
 
-/// Mean cosine of meaning and wording; both vectors are of unit length.
+/// Mean cosine of meaning and topic; both vectors are of unit length.
 fn likeness(a: &Output, b: &Output) -> f32 {
     let cosine = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
     let meaning = cosine(&a.embedding, &b.embedding);
-    if a.wording.is_empty() || b.wording.is_empty() {
+    if a.topic.is_empty() || b.topic.is_empty() {
         return meaning;
     }
-    f32::midpoint(meaning, cosine(&a.wording, &b.wording))
+    f32::midpoint(meaning, cosine(&a.topic, &b.topic))
 }
 
 #[cfg(test)]
