@@ -75,7 +75,7 @@ pub(super) fn idf(count: usize, documents: usize) -> f32 {
 
 /// How much of a fused score is the meaning's; the words have the rest. Chosen on queries made from a catalog, see
 /// `docs/search.md`.
-const MEANING: f32 = 0.4;
+const MEANING: f32 = 0.5;
 
 /// Below this share of what the words of a query could give at most, its best document is no measure for the others.
 const LEAST_MEASURE: f32 = 0.5;

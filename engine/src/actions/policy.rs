@@ -19,11 +19,11 @@ use crate::{dialogue::Scene, flows::SlotKind};
 /// that none of them holds. A passage's chance is then its share of all of these (a conditional logit: McFadden, "Conditional
 /// logit analysis of qualitative choice behavior", 1974). `training/answers.py` fits the weights, and the least chance, to
 /// questions that nothing is measured by; see `docs/answers.md`.
-const SIMILARITY: f32 = 12.1;
-const WORDS: f32 = 5.65;
-const NONE: f32 = 9.17;
-const OUT_OF_SCOPE: f32 = 2.4;
-const UNKNOWN: f32 = 0.47;
+const SIMILARITY: f32 = 14.92;
+const WORDS: f32 = 5.17;
+const NONE: f32 = 9.32;
+const OUT_OF_SCOPE: f32 = 1.64;
+const UNKNOWN: f32 = 0.37;
 /// The similarity that a passage is taken to have which no model compared with the question.
 const UNREAD: f32 = 0.6;
 /// A word is known by its first letters; shorter ones say nothing.
@@ -31,7 +31,7 @@ const BEGINNING: usize = 5;
 const LEAST_LETTERS: usize = 4;
 
 /// The least chance of a passage that is quoted.
-const SURE: f32 = 0.35;
+const SURE: f32 = 0.4;
 /// The same where there is reason for doubt: no flow asked, or the passage is in another language though the shop writes in the
 /// customer's too.
 const SURE_IN_DOUBT: f32 = 0.6;

@@ -16,6 +16,9 @@ const PLAUSIBLE: f32 = 0.4;
 /// The intent of looking for products.
 const SEARCH: &str = "product_search";
 
+/// With more words beside it, a kind of products is what a message mentions, not what it asks for.
+const MAX_WORDS_BESIDE_KIND: usize = 3;
+
 /// What a message means.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Intention {
@@ -338,7 +341,7 @@ pub(super) fn guess<'a>(scene: &'a Scene<'_>) -> Guess<'a> {
     };
     // Out of scope, or an answer to nothing, came before it.
     if intents.first().is_some_and(|top| top.name != intent.name) {
-        return Guess::Unknown;
+        return search_for_named_kind(scene).unwrap_or(Guess::Unknown);
     }
     let lead = flows
         .get(1)
@@ -366,6 +369,15 @@ pub(super) fn guess<'a>(scene: &'a Scene<'_>) -> Guess<'a> {
         .map(|(_, (flow, _))| *flow)
         .collect();
     Guess::Unsure(likely)
+}
+
+/// A search, where the message names a kind of the shop's products and says hardly more: "У вас есть дождевики?". The model
+/// reads words that it hardly knows as nothing of a shop's; the catalog knows better.
+fn search_for_named_kind<'a>(scene: &'a Scene<'_>) -> Option<Guess<'a>> {
+    let names_kind = scene.understanding.entity(EntityKind::Attribute).is_some();
+    let flow = scene.parts.flows.of_intent(SEARCH)?;
+    (names_kind && scene.reading().words_outside_entities() <= MAX_WORDS_BESIDE_KIND)
+        .then_some(Guess::Sure(flow, SEARCH))
 }
 
 /// The flows of everything that the message asks for, each once; none when it asks for one thing, or when what it asks for

@@ -147,6 +147,8 @@ pub(crate) fn follow_up(scene: &Scene<'_>, memory: &Memory) -> Option<FollowUp> 
     }
     let searches = match guess(scene) {
         Guess::Sure(_, "product_search") => true,
+        // "What about under 100 euros?" alone sounds like a discount.
+        Guess::Sure(_, "discount_code") if names_price_limit(scene) => false,
         Guess::Sure(..) | Guess::Several(_) => return None,
         Guess::Unsure(_) | Guess::Unknown => false,
     };
@@ -174,6 +176,12 @@ pub(crate) fn follow_up(scene: &Scene<'_>, memory: &Memory) -> Option<FollowUp> 
         && memory.search.is_some()
         && reading.words_outside_entities() <= MAX_OTHER_WORDS;
     narrows.then_some(FollowUp::Narrower)
+}
+
+fn names_price_limit(scene: &Scene<'_>) -> bool {
+    [EntityKind::MaxPrice, EntityKind::MinPrice]
+        .into_iter()
+        .any(|kind| scene.understanding.entity(kind).is_some())
 }
 
 /// Which of `count` things that were shown the words name: "the second one", "la última".
