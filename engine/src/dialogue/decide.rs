@@ -18,6 +18,8 @@ const SEARCH: &str = "product_search";
 
 /// With more words beside it, a kind of products is what a message mentions, not what it asks for.
 const MAX_WORDS_BESIDE_KIND: usize = 3;
+/// From this confidence on, what is out of scope is so whatever it names.
+const QUITE_SURE: f32 = 0.9;
 
 /// What a message means.
 #[derive(Debug, PartialEq)]
@@ -371,13 +373,23 @@ pub(super) fn guess<'a>(scene: &'a Scene<'_>) -> Guess<'a> {
     Guess::Unsure(likely)
 }
 
-/// A search, where the message names a kind of the shop's products and says hardly more: "У вас есть дождевики?". The model
-/// reads words that it hardly knows as nothing of a shop's; the catalog knows better.
+/// A search, where the message names a kind of the shop's products, in the catalog's words or in those of the merchant's
+/// glossary, and says hardly more: "У вас есть дождевики?". What the model hardly knows it takes for nothing of a shop's;
+/// the merchant knows better, unless the model is quite sure.
 fn search_for_named_kind<'a>(scene: &'a Scene<'_>) -> Option<Guess<'a>> {
-    let names_kind = scene.understanding.entity(EntityKind::Attribute).is_some();
     let flow = scene.parts.flows.of_intent(SEARCH)?;
-    (names_kind && scene.reading().words_outside_entities() <= MAX_WORDS_BESIDE_KIND)
-        .then_some(Guess::Sure(flow, SEARCH))
+    if scene.understanding.top_intent()?.confidence >= QUITE_SURE {
+        return None;
+    }
+    let reading = scene.reading();
+    let glossary = scene.parts.templates.glossary();
+    let is_short = if scene.understanding.entity(EntityKind::Attribute).is_some() {
+        reading.words_outside_entities() <= MAX_WORDS_BESIDE_KIND
+    } else {
+        reading.word_count() <= MAX_WORDS_BESIDE_KIND + 1
+            && glossary.knows(reading.text, scene.language)
+    };
+    is_short.then_some(Guess::Sure(flow, SEARCH))
 }
 
 /// The flows of everything that the message asks for, each once; none when it asks for one thing, or when what it asks for

@@ -53,6 +53,13 @@ impl Glossary {
         in_general.or(by_merchant)
     }
 
+    /// Whether `text` holds a word that the merchant wrote down.
+    pub fn knows(&self, text: &str, language: &Language) -> bool {
+        let text = text.to_lowercase();
+        let mut terms = self.terms.get(language.primary()).into_iter().flatten();
+        terms.any(|(theirs, _)| word_start(&text, theirs).is_some())
+    }
+
     /// The merchant's words. The beginning of a word counts as the word: `chaqueta` is in `chaquetas` too.
     fn replace(&self, text: &str, language: &Language) -> Option<String> {
         let terms = self.terms.get(language.primary())?;
