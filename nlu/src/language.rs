@@ -24,12 +24,16 @@ const RUSSIAN: usize = LANGUAGES.len() - 1;
 
 /// The most that one word's letters say for or against a language.
 const LOUDEST: f32 = 4.0;
+/// The most that the letters of a word of grammar say for a language: everybody writes it, so that it is well learnt.
+const LOUDEST_OF_GRAMMAR: f32 = 6.0;
 /// What a word says more for a language of whose grammar it is; several share it.
 const GRAMMAR: f32 = 3.0;
 /// How much of what its letters say a word of every shop keeps.
 const SHOP: f32 = 0.25;
-/// How much of it a greeting keeps beside words that tell.
+/// How much of it a greeting keeps beside words that are heard.
 const COURTESY: f32 = 0.25;
+/// Words that say less than this together are names: "merci, Anna" is French.
+const HEARD: f32 = 2.5;
 /// One or two words that say less than this for any language are names, or words of all.
 const TELLING: f32 = 3.0;
 /// What the language that was spoken before is ahead by.
@@ -89,8 +93,8 @@ fn read(text: &str) -> (Scores, usize) {
             Part::Grammar(_) | Part::Open => add(&mut scores, said, 1.0),
         }
     }
-    let told = highest(&scores) >= TELLING;
-    add(&mut scores, courtesies, if told { COURTESY } else { 1.0 });
+    let heard = highest(&scores) >= HEARD;
+    add(&mut scores, courtesies, if heard { COURTESY } else { 1.0 });
     (scores, count)
 }
 
@@ -100,8 +104,12 @@ fn of_word(word: &str, part: Part) -> Scores {
     if word.chars().any(is_cyrillic) {
         scores[RUSSIAN] = LOUDEST;
     } else {
+        let most = match part {
+            Part::Grammar(_) => LOUDEST_OF_GRAMMAR,
+            _ => LOUDEST,
+        };
         for (score, said) in scores.iter_mut().zip(letters::of_word(word)) {
-            *score = said.clamp(-LOUDEST, LOUDEST);
+            *score = said.clamp(-LOUDEST, most);
         }
     }
     if let Part::Grammar(languages) = part {
