@@ -9,7 +9,7 @@ use doorstep_core::{
 };
 
 use super::{Chat, first, said, summary};
-use crate::turn::Effect;
+use crate::turn::{Effect, Turn};
 
 #[tokio::test]
 async fn something_broken_is_handed_over_with_a_summary_in_the_merchants_language() {
@@ -195,6 +195,33 @@ async fn what_is_not_understood_gets_examples_then_a_person_to_choose_then_the_p
     chat.teach("en", "yes please", &[("yes", 0.9)]);
     let turn = chat.turn("yes please", None).await;
     assert_eq!(summary(&turn).0, "human_agent");
+}
+
+#[tokio::test]
+async fn what_a_press_asks_for_is_kept_as_what_was_understood() {
+    let understood = |turn: &Turn| {
+        let top = turn.understanding.top_intent();
+        top.map(|top| top.name.clone()).unwrap_or_default()
+    };
+    let mut chat = Chat::new();
+    chat.asks("en", "hello", "greeting").await;
+    // Typing what a button says presses it, and so does a "yes" to what was offered.
+    chat.teach("en", "yes", &[("yes", 0.95)]);
+    for (text, button) in [
+        ("(label)", Some("flow:order_status")),
+        ("where is my order?", None),
+        ("yes", None),
+    ] {
+        chat.conversation.state = None;
+        chat.says("hello").await;
+        let turn = chat.turn(text, button).await;
+        assert_eq!(understood(&turn), "order_status", "{text}");
+    }
+    // An answer to a question of ours asks for nothing new.
+    let turn = chat.turn("(label)", Some("slot:order_number=10234")).await;
+    assert_eq!(understood(&turn), "");
+    let turn = chat.turn("(label)", Some("handoff")).await;
+    assert_eq!(understood(&turn), "human_agent");
 }
 
 #[tokio::test]
