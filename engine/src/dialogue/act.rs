@@ -131,6 +131,7 @@ impl<'a> Answer<'a> {
             Intention::AskAgain
                 | Intention::Aside
                 | Intention::Clarify(_)
+                | Intention::OutOfScope
                 | Intention::NotUnderstood
         );
         if unclear && self.scene.needs_a_person() {
@@ -150,6 +151,13 @@ impl<'a> Answer<'a> {
                 if !self.answer_from_knowledge().await {
                     self.clarify(&flows);
                 }
+            }
+            Intention::OutOfScope => {
+                if !self.answer_from_knowledge().await {
+                    self.say(replies::OUT_OF_SCOPE);
+                }
+                self.memory.fallbacks = 0;
+                self.resume();
             }
             Intention::NotUnderstood => {
                 if !self.answer_from_knowledge().await {
