@@ -23,34 +23,33 @@ use doorstep_engine::{
     attachments::{Attachments, AttachmentsConfig, Fetcher},
     delivery::Delivery,
     enrich::Enricher,
-    eta::{EtaConfig, Forecasts},
+    eta::Forecasts,
     inbound::Inbound,
     link::LinkKey,
-    notify::{Notifier, NotifyConfig},
-    page_token::{PageKey, PageLinks},
+    notify::Notifier,
+    page_token::PageKey,
     poll::Poller,
-    router::{Router, RouterParts, ShopProfile},
-    store::{Database, DatabaseConfig},
+    router::{Router, RouterParts},
 };
 use doorstep_jobs::{Parts, Queue, Workers, learn_eta};
-use doorstep_nlu::{BackendChoice, LocalNlu, Model, NluConfig};
-use secrecy::ExposeSecret;
+use doorstep_nlu::LocalNlu;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::opening::{open_database, start_nlu, start_nlu_with};
 use crate::{
-    assets,
     catalog::Progress,
     cli::Role,
-    config::{Config, DatabaseKind, NluBackend, SearchKind, SecretStore},
+    config::{Config, NluBackend, SearchKind},
     demo::{Demo, Watched},
     http::{ApiError, Html},
     knowledge::Knowledge,
     limit::{PageLimits, WebhookLimits},
     merchant::MerchantFiles,
     opening::{
-        OpenedIndex, delivery_config, open_index, open_phrasing, open_pollers, open_shop,
-        open_sources, workers_config,
+        OpenedIndex, delivery_config, email_channel, eta_config, notify_config, open_index,
+        open_phrasing, open_pollers, open_shop, open_sources, page_key, page_links, shop_profile,
+        with_kept_secrets, workers_config,
     },
     reload::{Files, Reloader, Seen},
 };
@@ -159,7 +158,7 @@ impl App {
             let nlu = config.nlu.clone();
             move || start_nlu(&nlu)
         });
-        let database = Database::open(&database_config(&config)).await?;
+        let database = open_database(&config).await?;
         database.migrate().await?;
         Queue::migrate(&database)
             .await
@@ -470,140 +469,4 @@ impl App {
     pub fn source_config(&self, name: &str) -> Option<&SourceConfig> {
         self.source_configs.get(name)
     }
-}
-
-/// Fills in secrets that nobody configured with ones that are made once and kept.
-pub(crate) fn with_kept_secrets(
-    mut config: Config,
-    ambient: &Ambient,
-) -> Result<Config, StartError> {
-    let secrets = SecretStore {
-        folder: config.data_dir.join("secrets"),
-        entropy: &*ambient.entropy,
-    };
-    let find = |name: &str, configured: &secrecy::SecretString| {
-        secrets.find(name, configured).map_err(part("a secret"))
-    };
-    config.links.secret = find("link_secret", &config.links.secret)?;
-    if let Some(webchat) = &mut config.channels.webchat {
-        webchat.signing_secret = find("webchat_signing_secret", &webchat.signing_secret)?;
-        let identity = webchat.identity_secret.clone().unwrap_or_default();
-        webchat.identity_secret = Some(find("webchat_identity_secret", &identity)?);
-    }
-    let email = config.channels.email.as_mut();
-    if let Some(email) = email.filter(|email| email.reply_tokens) {
-        email.reply_secret = find("email_reply_secret", &email.reply_secret)?;
-    }
-    for (name, source) in &mut config.commerce {
-        source.secret = find(&format!("commerce_{name}_secret"), &source.secret)?;
-    }
-    Ok(config)
-}
-
-fn database_config(config: &Config) -> DatabaseConfig {
-    match config.database.kind {
-        DatabaseKind::Sqlite => DatabaseConfig::Sqlite {
-            path: config.data_dir.join("doorstep.db"),
-        },
-        DatabaseKind::Postgres => DatabaseConfig::Postgres {
-            url: config.database.url.expose_secret().into(),
-            connections: config.database.connections,
-        },
-    }
-}
-
-/// Opens the configured database alone, for `doorstep migrate`.
-///
-/// # Errors
-/// It cannot be opened.
-pub async fn open_database(config: &Config) -> Result<Database, StoreError> {
-    Database::open(&database_config(config)).await
-}
-
-/// Loads the model and starts its threads; blocks.
-///
-/// # Errors
-/// The model or the wanted backend cannot be loaded.
-pub fn start_nlu(
-    section: &crate::config::NluSection,
-) -> Result<LocalNlu, doorstep_nlu::NluStartError> {
-    let model = Model::new(assets::MODEL, assets::TOKENIZER, assets::MODEL_METADATA)?;
-    start_nlu_with(model, section)
-}
-
-/// The same with another model than the built-in one; blocks.
-///
-/// # Errors
-/// The model or the wanted backend cannot be loaded.
-pub fn start_nlu_with(
-    model: Model,
-    section: &crate::config::NluSection,
-) -> Result<LocalNlu, doorstep_nlu::NluStartError> {
-    LocalNlu::start(
-        model,
-        NluConfig {
-            threads: if section.threads == 0 {
-                usize::MAX
-            } else {
-                section.threads
-            },
-            queue: section.queue,
-            onnxruntime: Some(section.onnxruntime.clone())
-                .filter(|path| !path.as_os_str().is_empty()),
-            backend: match section.backend {
-                NluBackend::Auto => BackendChoice::Auto,
-                NluBackend::Onnxruntime => BackendChoice::Onnxruntime,
-                NluBackend::Tract => BackendChoice::Tract,
-            },
-            order_number_patterns: section.order_numbers.clone(),
-            cache: section.cache,
-            max_wrong: section.max_wrong,
-            ..NluConfig::default()
-        },
-    )
-}
-
-fn shop_profile(config: &Config) -> ShopProfile {
-    ShopProfile {
-        name: config.shop.name.clone(),
-        default_language: config.shop.default_language.clone(),
-        merchant_language: config.shop.default_language.clone(),
-        time_zone: config.shop.time_zone,
-        currency: config.shop.currency,
-    }
-}
-
-pub(crate) fn notify_config(config: &Config) -> NotifyConfig {
-    NotifyConfig {
-        shop_name: config.shop.name.clone(),
-        default_language: config.shop.default_language.clone(),
-        time_zone: config.shop.time_zone,
-    }
-}
-
-pub(crate) fn email_channel(config: &Config) -> Option<ChannelName> {
-    config
-        .channels
-        .email
-        .as_ref()
-        .map(|_| doorstep_channels::email::NAME.into())
-}
-
-pub(crate) fn eta_config(config: &Config) -> EtaConfig {
-    EtaConfig {
-        trust: config.eta.trust.clone(),
-        probability: config.eta.probability,
-        min_deliveries: config.eta.min_deliveries,
-        learn_every: Duration::from_hours(u64::from(config.eta.learn_every_h)),
-        time_zone: config.shop.time_zone,
-    }
-}
-
-fn page_key(config: &Config) -> PageKey {
-    PageKey::new(config.links.secret.clone())
-}
-
-/// The customers' pages that messages name.
-pub(crate) fn page_links(config: &Config) -> PageLinks {
-    PageLinks::new(config.public_url(), page_key(config))
 }

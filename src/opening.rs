@@ -1,27 +1,41 @@
-//! Opening what a running program is made of: index, language model, shop, sources of events, carriers that are asked.
+//! Opening what a running program is made of (database, models, index, shop, sources of events, carriers that are asked), and
+//! what the configuration tells each of them.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use doorstep_commerce::{SourceConfig, lookup, registry::ShopSettings};
 use doorstep_core::{
-    Ambient, Language, SourceName,
+    Ambient, ChannelName, Language, SourceName,
     search::SearchIndex,
     shop::{EventSource, Shop},
 };
 use doorstep_engine::{
-    Store,
+    Store, StoreError,
     delivery::DeliveryConfig,
     enrich::Enricher,
+    eta::EtaConfig,
+    notify::NotifyConfig,
+    page_token::{PageKey, PageLinks},
     phrasing::{Budget, ModelPrice, Phrasing, PhrasingConfig},
     poll::Poller,
+    router::ShopProfile,
+    store::{Database, DatabaseConfig},
 };
 use doorstep_jobs::WorkersConfig;
-use doorstep_nlu::{ChatCompletions, ChatCompletionsConfig, LocalNlu};
+use doorstep_nlu::{
+    BackendChoice, ChatCompletions, ChatCompletionsConfig, LocalNlu, Model, NluConfig,
+    NluStartError,
+};
 use doorstep_search::{EmbeddedIndex, MeilisearchConfig, MeilisearchIndex, Standby, Synonyms};
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     app::{StartError, part},
-    config::{Config, ModelPriceSection, SearchKind, ShopKind},
+    assets,
+    config::{
+        Config, DatabaseKind, ModelPriceSection, NluBackend, NluSection, SearchKind, SecretStore,
+        ShopKind,
+    },
 };
 
 /// The catalog's and the knowledge's index.
@@ -209,4 +223,132 @@ pub(crate) fn workers_config(config: &Config) -> WorkersConfig {
         patience: Duration::from_secs(config.sweep.patience_s),
         claim_lease: Duration::from_secs(config.delivery.lease_s),
     }
+}
+
+/// Fills in secrets that nobody configured with ones that are made once and kept.
+pub(crate) fn with_kept_secrets(
+    mut config: Config,
+    ambient: &Ambient,
+) -> Result<Config, StartError> {
+    let secrets = SecretStore {
+        folder: config.data_dir.join("secrets"),
+        entropy: &*ambient.entropy,
+    };
+    let find = |name: &str, configured: &SecretString| {
+        secrets.find(name, configured).map_err(part("a secret"))
+    };
+    config.links.secret = find("link_secret", &config.links.secret)?;
+    if let Some(webchat) = &mut config.channels.webchat {
+        webchat.signing_secret = find("webchat_signing_secret", &webchat.signing_secret)?;
+        let identity = webchat.identity_secret.clone().unwrap_or_default();
+        webchat.identity_secret = Some(find("webchat_identity_secret", &identity)?);
+    }
+    let email = config.channels.email.as_mut();
+    if let Some(email) = email.filter(|email| email.reply_tokens) {
+        email.reply_secret = find("email_reply_secret", &email.reply_secret)?;
+    }
+    for (name, source) in &mut config.commerce {
+        source.secret = find(&format!("commerce_{name}_secret"), &source.secret)?;
+    }
+    Ok(config)
+}
+
+/// Opens the configured database.
+///
+/// # Errors
+/// It cannot be opened.
+pub async fn open_database(config: &Config) -> Result<Database, StoreError> {
+    let database = match config.database.kind {
+        DatabaseKind::Sqlite => DatabaseConfig::Sqlite {
+            path: config.data_dir.join("doorstep.db"),
+        },
+        DatabaseKind::Postgres => DatabaseConfig::Postgres {
+            url: config.database.url.expose_secret().into(),
+            connections: config.database.connections,
+        },
+    };
+    Database::open(&database).await
+}
+
+/// Loads the model and starts its threads; blocks.
+///
+/// # Errors
+/// The model or the wanted backend cannot be loaded.
+pub fn start_nlu(section: &NluSection) -> Result<LocalNlu, NluStartError> {
+    let model = Model::new(assets::MODEL, assets::TOKENIZER, assets::MODEL_METADATA)?;
+    start_nlu_with(model, section)
+}
+
+/// The same with another model than the built-in one; blocks.
+///
+/// # Errors
+/// The model or the wanted backend cannot be loaded.
+pub fn start_nlu_with(model: Model, section: &NluSection) -> Result<LocalNlu, NluStartError> {
+    LocalNlu::start(
+        model,
+        NluConfig {
+            threads: if section.threads == 0 {
+                usize::MAX
+            } else {
+                section.threads
+            },
+            queue: section.queue,
+            onnxruntime: Some(section.onnxruntime.clone())
+                .filter(|path| !path.as_os_str().is_empty()),
+            backend: match section.backend {
+                NluBackend::Auto => BackendChoice::Auto,
+                NluBackend::Onnxruntime => BackendChoice::Onnxruntime,
+                NluBackend::Tract => BackendChoice::Tract,
+            },
+            order_number_patterns: section.order_numbers.clone(),
+            cache: section.cache,
+            max_wrong: section.max_wrong,
+            ..NluConfig::default()
+        },
+    )
+}
+
+pub(crate) fn shop_profile(config: &Config) -> ShopProfile {
+    ShopProfile {
+        name: config.shop.name.clone(),
+        default_language: config.shop.default_language.clone(),
+        merchant_language: config.shop.default_language.clone(),
+        time_zone: config.shop.time_zone,
+        currency: config.shop.currency,
+    }
+}
+
+pub(crate) fn notify_config(config: &Config) -> NotifyConfig {
+    NotifyConfig {
+        shop_name: config.shop.name.clone(),
+        default_language: config.shop.default_language.clone(),
+        time_zone: config.shop.time_zone,
+    }
+}
+
+pub(crate) fn email_channel(config: &Config) -> Option<ChannelName> {
+    config
+        .channels
+        .email
+        .as_ref()
+        .map(|_| doorstep_channels::email::NAME.into())
+}
+
+pub(crate) fn eta_config(config: &Config) -> EtaConfig {
+    EtaConfig {
+        trust: config.eta.trust.clone(),
+        probability: config.eta.probability,
+        min_deliveries: config.eta.min_deliveries,
+        learn_every: Duration::from_hours(u64::from(config.eta.learn_every_h)),
+        time_zone: config.shop.time_zone,
+    }
+}
+
+pub(crate) fn page_key(config: &Config) -> PageKey {
+    PageKey::new(config.links.secret.clone())
+}
+
+/// The customers' pages that messages name.
+pub(crate) fn page_links(config: &Config) -> PageLinks {
+    PageLinks::new(config.public_url(), page_key(config))
 }

@@ -1,7 +1,7 @@
 //! Asking a carrier for parcels: what all carriers do alike. A provider's folder only says how its interface is asked; what
 //! it answers is read by the same parser as its webhooks, so that the same news has the same external id.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use doorstep_core::{
@@ -9,10 +9,15 @@ use doorstep_core::{
     event::CommerceEvent,
     shop::{LookupError, TrackingAnswer, TrackingLookup, TrackingReport},
 };
+use http::{HeaderName, HeaderValue};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::{BuildError, SourceConfig, api::Unanswered, source::Told};
+use crate::{
+    BuildError, SourceConfig,
+    api::{Api, Endpoint, Unanswered},
+    source::Told,
+};
 
 /// `[commerce.<name>.poll]`: carriers are asked from time to time, beside or instead of their webhooks.
 #[derive(Debug, Clone, Deserialize)]
@@ -49,6 +54,32 @@ impl PollConfig {
             Some(named) => named.clone(),
             None => own.iter().map(|&name| name.to_owned()).collect(),
         }
+    }
+
+    /// The interface of the source `name`: where the section says, else at `url`. Requests are kept `spacing` apart, and
+    /// `credentials` are on each of them.
+    ///
+    /// # Errors
+    /// As [`Api::new`].
+    pub(crate) fn api(
+        &self,
+        name: &SourceName,
+        url: &str,
+        spacing: Duration,
+        credentials: Option<(HeaderName, HeaderValue)>,
+    ) -> Result<Api, BuildError> {
+        let base = self.url.as_deref().unwrap_or(url);
+        let api = Api::new(&Endpoint {
+            name,
+            role: "carrier",
+            base: base.trim_end_matches('/'),
+            credentials,
+            timeout: Duration::from_secs(self.timeout_s.max(1)),
+            spacing,
+        })?;
+        #[cfg(test)]
+        let api = api.hurried();
+        Ok(api)
     }
 }
 

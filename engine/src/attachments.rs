@@ -2,7 +2,8 @@
 //! trusted.
 //!
 //! The row is admitted with its message (G1); a job fetches the bytes, and again later when the media server is away.
-//! Storage is a directory by default and S3-compatible otherwise.
+//! Bytes that come with a message are stored before it is admitted, and removed again if no message names them an hour
+//! later: it was handed in twice, or never admitted. Storage is a directory by default and S3-compatible otherwise.
 
 use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
@@ -19,7 +20,8 @@ use object_store::{
 
 use crate::{
     Store, StoreError,
-    store::{AttachmentWork, FetchedAttachment, WaitingAttachment},
+    queue::Job,
+    store::{AttachmentWork, FetchedAttachment, NewAttachment, WaitingAttachment},
 };
 
 /// How often a file is asked for at most.
@@ -32,6 +34,10 @@ const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 const HEAD: usize = 8192;
 /// How many parts may be under way to storage.
 const PARTS_AT_ONCE: usize = 2;
+/// When bytes that came with a message are removed again, unless a message names them by then.
+const UNNAMED_FOR: Duration = Duration::from_hours(1);
+/// How long all bytes of a message may take to be stored: it must be admitted well before they would be removed.
+const STORED_WITHIN: Duration = Duration::from_mins(30);
 
 /// Where files are kept, and how large they may be.
 #[derive(Debug, Clone)]
@@ -50,6 +56,20 @@ pub struct AttachmentsConfig {
 pub struct OpenStorageError {
     url: String,
     reason: String,
+}
+
+/// A message's files were not kept; it is to be handed in again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeepError {
+    /// The storage did not take them.
+    #[error("the storage of attachments: {0}")]
+    Storage(#[from] object_store::Error),
+    /// It took too long.
+    #[error("the storage of attachments took longer than {} minutes", STORED_WITHIN.as_secs() / 60)]
+    TooSlow,
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Keeps files. Cheap to clone.
@@ -96,11 +116,51 @@ impl Attachments {
         })
     }
 
-    /// Stores bytes that came with a message. Files that are too large are not stored.
+    /// Files as they are admitted with their message. Bytes that came with it are stored, behind jobs that remove them again
+    /// if the message is not admitted.
     ///
     /// # Errors
-    /// The storage did not take them.
-    pub(crate) async fn keep(
+    /// The message cannot be admitted now. Nothing that was stored stays.
+    pub(crate) async fn keep_all(
+        &self,
+        store: &Store,
+        files: Vec<Attachment>,
+    ) -> Result<Vec<NewAttachment>, KeepError> {
+        let ambient = store.ambient();
+        let begun = ambient.now();
+        let numbered = files.into_iter().map(|mut attachment| {
+            let id = AttachmentId::new(&*ambient.clock, &*ambient.entropy);
+            let bytes = inline_bytes(&mut attachment);
+            (id, attachment, bytes)
+        });
+        let numbered: Vec<_> = numbered.collect();
+        let removals = numbered.iter().filter(|(_, _, bytes)| bytes.is_some());
+        let removals = removals.map(|(id, ..)| Job::FetchAttachment {
+            attachment: *id,
+            attempt: 0,
+            not_before: begun + UNNAMED_FOR,
+        });
+        store.enqueue(removals.collect()).await?;
+        let mut kept = Vec::with_capacity(numbered.len());
+        for (id, attachment, bytes) in numbered {
+            let fetched = match bytes {
+                Some(bytes) => Some(self.keep(id, bytes).await?),
+                None => None,
+            };
+            kept.push(NewAttachment {
+                id,
+                attachment,
+                fetched,
+            });
+        }
+        if ambient.now() > begun + STORED_WITHIN {
+            return Err(KeepError::TooSlow);
+        }
+        Ok(kept)
+    }
+
+    /// Stores bytes that came with a message. Files that are too large are not stored.
+    async fn keep(
         &self,
         id: AttachmentId,
         bytes: bytes::Bytes,
@@ -224,8 +284,8 @@ impl Fetcher {
         }
     }
 
-    /// Fetches one file, unless it was fetched, or removes it when its customer was erased; `made` attempts were made
-    /// before.
+    /// Fetches one file, unless it was fetched, or removes it when its customer was erased or no message names it; `made`
+    /// attempts were made before.
     ///
     /// # Errors
     /// The store did not answer; the sweep finds what waits.
@@ -256,13 +316,13 @@ impl Fetcher {
         self.store.settle_attachment(id, made, fetched).await
     }
 
-    /// Never given up: what was erased must not stay.
+    /// Never given up: what must not be there must not stay.
     async fn erase(&self, id: AttachmentId, made: i32) -> Result<(), StoreError> {
         let Err(error) = self.attachments.erase(id).await else {
-            tracing::info!(attachment = %id, "an attachment was erased");
+            tracing::info!(attachment = %id, "an attachment was removed");
             return self.store.forget_attachment(id).await;
         };
-        tracing::warn!(attachment = %id, %error, "an erased attachment is still in the storage");
+        tracing::warn!(attachment = %id, %error, "an attachment that is to be removed is still in the storage");
         let later = FetchedAttachment::Later {
             at: self.store.ambient().now() + pause_after(made),
             reason: format!("it could not be removed: {error}"),
@@ -305,7 +365,7 @@ fn pause_after(made: i32) -> Duration {
 }
 
 /// Takes bytes that came with a message out of it; what is left is as a provider would have handed it in.
-pub(crate) fn inline_bytes(attachment: &mut Attachment) -> Option<bytes::Bytes> {
+fn inline_bytes(attachment: &mut Attachment) -> Option<bytes::Bytes> {
     let place = std::mem::replace(
         &mut attachment.place,
         AttachmentPlace::Provider(String::new()),

@@ -12,8 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use doorstep_core::{
-    Ambient, AttachmentId, ChannelName, ConversationId, Language, Timestamp,
-    attachment::Attachment,
+    ChannelName, ConversationId, Language, Timestamp,
     channel::{AdmitError, Capabilities, Inbox, ReceiptUpdate},
     customer::Proof,
     message::{Address, Admission, InboundMessage},
@@ -22,10 +21,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Store, StoreError,
-    attachments::{self, Attachments},
+    attachments::Attachments,
     link::{self, LinkKey},
     router::Router,
-    store::{NewAttachment, TurnOutcome},
+    store::TurnOutcome,
     turn::Waiting,
 };
 
@@ -112,30 +111,6 @@ impl Inbound {
         self.inner.stop.cancel();
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
-    }
-
-    /// Files as they are admitted; those whose bytes came with the message are stored first.
-    async fn keep_files(&self, files: Vec<Attachment>) -> Result<Vec<NewAttachment>, AdmitError> {
-        let Ambient { clock, entropy } = self.inner.store.ambient();
-        let mut kept = Vec::with_capacity(files.len());
-        for mut attachment in files {
-            let id = AttachmentId::new(&**clock, &**entropy);
-            let fetched = match attachments::inline_bytes(&mut attachment) {
-                Some(bytes) => {
-                    let kept = self.inner.attachments.keep(id, bytes).await;
-                    Some(kept.map_err(|error| {
-                        AdmitError::Unavailable(format!("the storage of attachments: {error}"))
-                    })?)
-                }
-                None => None,
-            };
-            kept.push(NewAttachment {
-                id,
-                attachment,
-                fetched,
-            });
-        }
-        Ok(kept)
     }
 
     /// Has the conversation's unhandled messages handled, here.
@@ -268,12 +243,20 @@ impl Inbox for Inbound {
             store,
             router,
             links,
+            attachments,
             ..
         } = &*self.inner;
         message.link = message.link.and_then(|token| links.hash(&token));
-        let files = self
-            .keep_files(std::mem::take(&mut message.attachments))
-            .await?;
+        let files = std::mem::take(&mut message.attachments);
+        if !files.is_empty() {
+            // Its files are kept already.
+            let known = store.find_admission(&message).await.map_err(unavailable)?;
+            if let Some(known) = known {
+                return Ok(known);
+            }
+        }
+        let files = attachments.keep_all(store, files).await;
+        let files = files.map_err(|error| AdmitError::Unavailable(error.to_string()))?;
         let text = message.button.is_none().then(|| message.text.clone());
         // In this order: the write is short and must not stand behind the model for a processor.
         let (admission, ()) = tokio::join!(store.admit_message(message, files), async {

@@ -29,7 +29,7 @@ pub enum Job {
         /// Not before this; names the job with it, because a failure makes it due earlier.
         not_before: Timestamp,
     },
-    /// Fetch a file that a customer sent, or remove it once its customer is erased.
+    /// Fetch a file that a customer sent, or remove it once its customer is erased or when no message names it.
     FetchAttachment {
         /// Which.
         attachment: AttachmentId,

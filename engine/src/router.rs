@@ -161,7 +161,6 @@ impl Router {
         let heard = Heard::new(waiting, now);
         let understanding = understand(&parts, waiting, &heard).await;
         let language = heard.language(&parts, waiting, &understanding);
-        count(&understanding);
         let scene = Scene {
             parts: &parts,
             waiting,
@@ -169,7 +168,9 @@ impl Router {
             language: &language,
             now,
         };
-        heard.answer(&scene).await
+        let turn = heard.answer(&scene).await;
+        count(&turn.understanding);
+        turn
     }
 }
 

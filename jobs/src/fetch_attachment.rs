@@ -1,4 +1,4 @@
-//! Job: fetch a file that a customer sent, or remove it once its customer is erased.
+//! Job: fetch a file that a customer sent, or remove it once its customer is erased or when no message names it.
 //!
 //! A file that is to be asked for again is a new job of its own; this job only fails when the store does not answer.
 

@@ -6,9 +6,9 @@ use serde_json::json;
 use super::{Failure, load_config, print};
 use crate::{
     ambient,
-    app::with_kept_secrets,
     cli::{ChannelsCommand, Cli},
     nowhere,
+    opening::with_kept_secrets,
 };
 
 pub(super) async fn run(cli: &Cli, command: &ChannelsCommand) -> Result<(), Failure> {

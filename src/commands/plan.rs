@@ -12,11 +12,11 @@ use serde_json::json;
 use super::{Failure, load_config, open_store, print};
 use crate::{
     ambient,
-    app::{email_channel, eta_config, notify_config, page_links, with_kept_secrets},
     cli::{Cli, Plan},
     config::Config,
     merchant::MerchantFiles,
     nowhere,
+    opening::{email_channel, eta_config, notify_config, page_links, with_kept_secrets},
 };
 
 /// How much of the time before is taken through the road too, so that what was told then is known.

@@ -7,10 +7,10 @@ use serde_json::json;
 use super::{Failure, config_or_temporary, print};
 use crate::{
     ambient,
-    app::with_kept_secrets,
     cli::{Cli, Preview},
     merchant::MerchantFiles,
     nowhere,
+    opening::with_kept_secrets,
 };
 
 pub(super) async fn run(cli: &Cli, arguments: &Preview) -> Result<(), Failure> {

@@ -309,6 +309,99 @@ async fn what_is_no_question_and_no_number_is_asked_again() {
     }
 }
 
+/// What no shop deals with, by language, and what of the honest answer tells that it was understood.
+const ELSEWHERE: [(&str, [&str; 3], &str); 7] = [
+    (
+        "en",
+        [
+            "what's the weather in Rome?",
+            "tell me a joke",
+            "who won the world cup?",
+        ],
+        "not something I can help with",
+    ),
+    (
+        "es",
+        [
+            "cuéntame un chiste",
+            "escríbeme un poema",
+            "¿quién es el presidente de Francia?",
+        ],
+        "con eso no puedo ayudarte",
+    ),
+    (
+        "pt",
+        [
+            "conta-me uma piada",
+            "escreve-me um poema",
+            "quem ganhou o campeonato do mundo?",
+        ],
+        "nisso não consigo ajudar",
+    ),
+    (
+        "fr",
+        [
+            "raconte-moi une blague",
+            "quel temps fait-il à Rome ?",
+            "qui a gagné la coupe du monde ?",
+        ],
+        "ne peux pas vous aider pour cela",
+    ),
+    (
+        "de",
+        [
+            "erzähl mir einen Witz",
+            "wie ist das Wetter in Rom?",
+            "wer hat die Weltmeisterschaft gewonnen?",
+        ],
+        "Dabei kann ich Ihnen leider nicht helfen",
+    ),
+    (
+        "it",
+        [
+            "raccontami una barzelletta",
+            "che tempo fa a Roma?",
+            "chi ha vinto i mondiali?",
+        ],
+        "in questo non posso aiutarti",
+    ),
+    (
+        "ru",
+        [
+            "расскажи анекдот",
+            "напиши стихотворение",
+            "кто выиграл чемпионат мира?",
+        ],
+        "с этим я помочь не могу",
+    ),
+];
+
+#[tokio::test]
+async fn what_no_shop_deals_with_is_understood_and_leads_to_no_person() {
+    for (locale, questions, honest) in ELSEWHERE {
+        let (shared, mut conversation) = talk(locale).await;
+        for question in questions {
+            let reply = conversation.ask(question).await;
+            reply.assert_says(&[honest]);
+            assert_eq!(reply.0[0]["buttons"], serde_json::json!([]));
+        }
+        let database = shared.database().await;
+        assert_eq!(handoff_of(&database, &conversation).await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn what_means_nothing_leads_to_a_person() {
+    let (shared, mut conversation) = talk("en").await;
+    let first = conversation.ask("asdfgh").await;
+    first.assert_says(&["did not understand"]);
+    let second = conversation.ask("qwertz").await;
+    second.assert_says(&["Shall I bring in a colleague?"]);
+    conversation.ask("yxcvbn").await;
+    let summaries = handoff_of(&shared.database().await, &conversation).await;
+    assert_eq!(summaries.len(), 1);
+}
+
 #[tokio::test]
 async fn a_broken_parcel_is_handed_over_to_a_person_with_a_summary() {
     let (shared, mut conversation) = talk("en").await;

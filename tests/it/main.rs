@@ -18,6 +18,7 @@ mod eta;
 mod eval;
 mod eval_answers;
 mod eval_search;
+mod files;
 mod instances;
 mod intents;
 mod merchant;

@@ -50,7 +50,7 @@ const SENTENCES: [Sentence; 7] = [
     Sentence {
         said: "what's the weather in Rome",
         language: "en",
-        replied: &[&["did not understand"]],
+        replied: &[&["not something I can help with"]],
     },
 ];
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::parse::{TRACKING_UPDATED, read_push};
 use crate::{
     BuildError, SourceConfig,
-    api::{Api, Endpoint},
+    api::Api,
     lookup::{Answer, Heard, Lookup, PollConfig},
 };
 
@@ -94,18 +94,9 @@ impl Lookup for SeventeenTrackLookup {
         let key = key.ok_or_else(|| BuildError::UnsendableSecret {
             name: source.name.clone(),
         })?;
-        let api = Api::new(&Endpoint {
-            name: &source.name,
-            role: "carrier",
-            base: poll.url.as_deref().unwrap_or(URL).trim_end_matches('/'),
-            credentials: Some((HeaderName::from_static("17token"), key)),
-            timeout: Duration::from_secs(poll.timeout_s.max(1)),
-            spacing: SPACING,
-        })?;
-        #[cfg(test)]
-        let api = api.hurried();
+        let key = Some((HeaderName::from_static("17token"), key));
         Ok(Self {
-            api,
+            api: poll.api(&source.name, URL, SPACING, key)?,
             clock: Arc::clone(&ambient.clock),
         })
     }

@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 use super::parse::{self, Activity, Event, Location};
 use crate::{
     BuildError, SourceConfig,
-    api::{Answer as HttpAnswer, Api, Endpoint, Unanswered},
+    api::{Answer as HttpAnswer, Api, Unanswered},
     body::{TextOrNumber, day, number as number_of, shown},
     lookup::{Answer, Heard, Lookup, PollConfig},
     mac::hexadecimal,
@@ -149,18 +149,9 @@ impl Lookup for UpsLookup {
             });
         }
         let basic = BASE64_STANDARD.encode(format!("{id}:{secret}"));
-        let api = Api::new(&Endpoint {
-            name: &source.name,
-            role: "carrier",
-            base: poll.url.as_deref().unwrap_or(URL).trim_end_matches('/'),
-            credentials: None,
-            timeout: Duration::from_secs(poll.timeout_s.max(1)),
-            spacing: SPACING,
-        })?;
-        #[cfg(test)]
-        let api = api.hurried();
         Ok(Self {
-            api,
+            // What proves us is a token that the client is given, and changes.
+            api: poll.api(&source.name, URL, SPACING, None)?,
             client: secret_value(&format!("Basic {basic}")).ok_or_else(|| {
                 BuildError::UnsendableSecret {
                     name: source.name.clone(),

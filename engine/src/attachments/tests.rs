@@ -20,11 +20,7 @@ use futures::stream;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{
-    queue::Job,
-    store::NewAttachment,
-    testing::{TestStore, stores},
-};
+use crate::testing::{TestStore, stores};
 
 const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n and the rest of it";
 
@@ -339,6 +335,55 @@ async fn what_an_attempt_stored_while_its_customer_was_erased_is_removed() {
         assert!(fixture.is_stored());
         fetcher.fetch(fixture.id, 0).await.unwrap();
         assert!(!fixture.is_stored());
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_came_with_a_message_stay_only_if_it_was_admitted() {
+    for test in stores().await {
+        let folder = tempfile::tempdir().unwrap();
+        let config = AttachmentsConfig {
+            url: String::new(),
+            max_bytes: 100,
+        };
+        let attachments = Attachments::open(&config, folder.path()).unwrap();
+        let channels: [Arc<dyn Channel>; 0] = [];
+        let fetcher = Fetcher::new(test.store.clone(), attachments.clone(), channels);
+        let keep = async || {
+            let inline = AttachmentPlace::Inline(Bytes::from_static(PICTURE));
+            let kept = attachments.keep_all(&test.store, vec![picture(inline)]);
+            kept.await.unwrap()
+        };
+        let admitted = keep().await;
+        // The program ended before it could admit this one.
+        let lost = keep().await;
+        let from = Address::new("email", "ana@example.org");
+        let message = InboundMessage::text(from, "m1", "look", test.store.ambient().now());
+        let known = message.clone();
+        let path = |kept: &[NewAttachment]| folder.path().join(kept[0].id.to_string());
+        let (named, unnamed) = (path(&admitted), path(&lost));
+        assert_eq!(test.store.find_admission(&known).await.unwrap(), None);
+        test.store.admit_message(message, admitted).await.unwrap();
+        let found = test.store.find_admission(&known).await.unwrap();
+        assert!(found.unwrap().duplicate);
+        assert!(named.exists() && unnamed.exists());
+
+        test.clock.advance(UNNAMED_FOR);
+        for job in test.queue.take() {
+            let Job::FetchAttachment {
+                attachment,
+                attempt,
+                not_before,
+            } = job
+            else {
+                panic!("{job:?}");
+            };
+            assert!(not_before <= test.store.ambient().now());
+            fetcher.fetch(attachment, attempt).await.unwrap();
+        }
+        assert!(named.exists() && !unnamed.exists());
+        assert_eq!(row(&test).await.0, "stored");
+        assert_eq!(test.queue.take(), []);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use doorstep_core::{
     message::{Button, Content},
-    understanding::EntityKind,
+    understanding::{EntityKind, ScoredIntent},
 };
 
 use super::{
@@ -29,6 +29,8 @@ pub(super) struct Answer<'a> {
     pub(super) carried: Vec<(EntityKind, String)>,
     pub(super) replies: Vec<Content>,
     effects: Vec<Effect>,
+    /// What the press of a button asks for: an intent.
+    pressed: Option<String>,
     /// Whether it was this message that asked for several things.
     pub(super) several_now: bool,
 }
@@ -50,6 +52,7 @@ impl<'a> Answer<'a> {
             memory,
             replies: Vec::new(),
             effects: Vec::new(),
+            pressed: None,
             several_now: false,
         }
     }
@@ -128,6 +131,7 @@ impl<'a> Answer<'a> {
             Intention::AskAgain
                 | Intention::Aside
                 | Intention::Clarify(_)
+                | Intention::OutOfScope
                 | Intention::NotUnderstood
         );
         if unclear && self.scene.needs_a_person() {
@@ -147,6 +151,13 @@ impl<'a> Answer<'a> {
                 if !self.answer_from_knowledge().await {
                     self.clarify(&flows);
                 }
+            }
+            Intention::OutOfScope => {
+                if !self.answer_from_knowledge().await {
+                    self.say(replies::OUT_OF_SCOPE);
+                }
+                self.memory.fallbacks = 0;
+                self.resume();
             }
             Intention::NotUnderstood => {
                 if !self.answer_from_knowledge().await {
@@ -188,6 +199,7 @@ impl<'a> Answer<'a> {
         self.volunteer(flow, &mut frame, None);
         if start.by_button {
             self.use_carried(flow, &mut frame);
+            self.pressed = Some(frame.intent.clone()).filter(|intent| !intent.is_empty());
         }
         self.suppose_order(flow, &mut frame);
         self.suppose_product(flow, &mut frame);
@@ -526,8 +538,13 @@ impl<'a> Answer<'a> {
             .flat_map(|content| content.buttons.iter().cloned())
             .collect();
         handover::keep_one(&mut self.effects);
+        let mut understanding = self.scene.understanding.clone();
+        if let Some(name) = self.pressed {
+            let confidence = 1.0;
+            understanding.intents = vec![ScoredIntent { name, confidence }];
+        }
         Turn {
-            understanding: self.scene.understanding.clone(),
+            understanding,
             language: self.scene.language.clone(),
             state: serde_json::to_value(&self.memory).ok(),
             replies: self.replies,

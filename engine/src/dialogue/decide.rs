@@ -15,6 +15,8 @@ use crate::flows::{Flow, SlotKind};
 const PLAUSIBLE: f32 = 0.4;
 /// The intent of looking for products.
 const SEARCH: &str = "product_search";
+/// The intent of what a shop's messenger does not deal with.
+const OUT_OF_SCOPE: &str = "out_of_scope";
 
 /// With more words beside it, a kind of products is what a message mentions, not what it asks for.
 const MAX_WORDS_BESIDE_KIND: usize = 3;
@@ -44,6 +46,8 @@ pub(crate) enum Intention {
     Expired,
     /// One of these flows, most likely first.
     Clarify(Vec<String>),
+    /// Surely nothing that a shop deals with.
+    OutOfScope,
     /// Nothing we know.
     NotUnderstood,
 }
@@ -193,6 +197,7 @@ fn answer_to_question(scene: &Scene<'_>, memory: &Memory) -> Option<Intention> {
     }
     Some(match guess {
         Guess::Unsure(flows) if flows[0].name != flow.name => clarify(flows),
+        Guess::Unknown if is_out_of_scope(scene) => Intention::OutOfScope,
         Guess::Unknown => Intention::Aside,
         Guess::Sure(..) | Guess::Several(_) | Guess::Unsure(_) => Intention::AskAgain,
     })
@@ -296,8 +301,32 @@ fn of_guess(scene: &Scene<'_>) -> Intention {
                 .collect(),
         ),
         Guess::Unsure(flows) => clarify(flows),
+        Guess::Unknown if is_out_of_scope(scene) => Intention::OutOfScope,
         Guess::Unknown => Intention::NotUnderstood,
     }
+}
+
+/// Whether the message is surely nothing that a shop deals with. A word alone tells too little; what names an order, a parcel
+/// or a product is the shop's matter whatever the model says; what comes with a file is not told by its words.
+fn is_out_of_scope(scene: &Scene<'_>) -> bool {
+    const MATTERS: [EntityKind; 3] = [
+        EntityKind::OrderNumber,
+        EntityKind::TrackingNumber,
+        EntityKind::Product,
+    ];
+    let understanding = scene.understanding;
+    let Some(top) = understanding.top_intent() else {
+        return false;
+    };
+    let next = understanding.intents.get(1);
+    let lead = top.confidence - next.map_or(0.0, |next| next.confidence);
+    let names = |kind: &EntityKind| understanding.entity(*kind).is_some();
+    top.name == OUT_OF_SCOPE
+        && top.confidence >= understanding.accept
+        && lead >= scene.parts.margin
+        && scene.reading().words_outside_entities() > 1
+        && scene.waiting.files == 0
+        && !MATTERS.iter().any(names)
 }
 
 /// Whether the message is a "yes" or a "no" and nothing else.

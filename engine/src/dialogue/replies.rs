@@ -12,6 +12,8 @@ pub(crate) const NEXT_WISH: &str = "next_wish";
 pub(crate) const DID_YOU_MEAN: &str = "did_you_mean";
 /// A question in between of which nothing is known.
 pub(crate) const NOT_KNOWN: &str = "not_known";
+/// Understood, and nothing that a shop deals with: what can be asked instead.
+pub(crate) const OUT_OF_SCOPE: &str = "out_of_scope";
 /// Not understood for the first time: examples.
 pub(crate) const REPHRASE: &str = "fallback_rephrase";
 /// Not understood again: a person is offered.
@@ -48,6 +50,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Vec<FactMap>)> {
     let bare = [
         DID_YOU_MEAN,
         NOT_KNOWN,
+        OUT_OF_SCOPE,
         REPHRASE,
         OFFER_PERSON,
         GIVE_UP,

@@ -2,10 +2,7 @@
 //!
 //! Where a page says which part is its own (`main`), only that is read.
 
-use html2text::{
-    Element, Handle, RcDom, config,
-    render::{TextDecorator, TrivialDecorator},
-};
+use html2text::{Element, Handle, RcDom, config};
 
 /// A page above this is no page of a shop; more of it is not read.
 const MAX_HTML: usize = 2 * 1024 * 1024;
@@ -14,10 +11,10 @@ const MAX_DEPTH: usize = 200;
 /// Wide enough that nobody's paragraph is wrapped.
 const WIDTH: usize = 10_000;
 
-/// What is no part of what a page says.
-const DROPPED: [&str; 16] = [
-    "aside", "button", "canvas", "dialog", "form", "head", "iframe", "nav", "noscript", "object",
-    "script", "select", "style", "svg", "template", "video",
+/// What is no part of what a page says; what a picture shows is not quoted.
+const DROPPED: [&str; 17] = [
+    "aside", "button", "canvas", "dialog", "form", "head", "iframe", "img", "nav", "noscript",
+    "object", "script", "select", "style", "svg", "template", "video",
 ];
 /// What these roles mark is dropped too (WAI-ARIA landmarks).
 const DROPPED_ROLES: [&str; 5] = [
@@ -33,7 +30,8 @@ const FRAME: [&str; 2] = ["header", "footer"];
 /// The Markdown of a page; nothing where it cannot be laid out.
 pub(super) fn to_markdown(html: &str) -> Option<String> {
     let html = &html[..html.floor_char_boundary(MAX_HTML)];
-    let layout = config::with_decorator(Words(TrivialDecorator::new()))
+    // Its marks of links and stress stand beside the words, and are not in the string.
+    let layout = config::rich()
         .raw_mode(true)
         .no_table_borders()
         .no_link_wrapping()
@@ -114,82 +112,6 @@ fn attribute(node: &Handle, wanted: &str) -> Option<String> {
     Some(found.value.to_string())
 }
 
-/// Plain words, and headings as in Markdown.
-struct Words(TrivialDecorator);
-
-impl TextDecorator for Words {
-    type Annotation = ();
-
-    fn decorate_link_start(&mut self, url: &str) -> (String, ()) {
-        self.0.decorate_link_start(url)
-    }
-
-    fn decorate_link_end(&mut self) -> String {
-        self.0.decorate_link_end()
-    }
-
-    fn decorate_em_start(&self) -> (String, ()) {
-        self.0.decorate_em_start()
-    }
-
-    fn decorate_em_end(&self) -> String {
-        self.0.decorate_em_end()
-    }
-
-    fn decorate_strong_start(&self) -> (String, ()) {
-        self.0.decorate_strong_start()
-    }
-
-    fn decorate_strong_end(&self) -> String {
-        self.0.decorate_strong_end()
-    }
-
-    fn decorate_strikeout_start(&self) -> (String, ()) {
-        self.0.decorate_strikeout_start()
-    }
-
-    fn decorate_strikeout_end(&self) -> String {
-        self.0.decorate_strikeout_end()
-    }
-
-    fn decorate_code_start(&self) -> (String, ()) {
-        self.0.decorate_code_start()
-    }
-
-    fn decorate_code_end(&self) -> String {
-        self.0.decorate_code_end()
-    }
-
-    fn decorate_preformat_first(&self) {}
-
-    fn decorate_preformat_cont(&self) {}
-
-    /// What a picture shows is not quoted.
-    fn decorate_image(&mut self, _src: &str, _title: &str) -> (String, ()) {
-        (String::new(), ())
-    }
-
-    fn header_prefix(&self, level: usize) -> String {
-        format!("{} ", "#".repeat(level))
-    }
-
-    fn quote_prefix(&self) -> String {
-        String::new()
-    }
-
-    fn unordered_item_prefix(&self) -> String {
-        "- ".to_owned()
-    }
-
-    fn ordered_item_prefix(&self, number: i64) -> String {
-        format!("{number}. ")
-    }
-
-    fn make_subblock_decorator(&self) -> Self {
-        Self(TrivialDecorator::new())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,12 +121,12 @@ mod tests {
         let html = "<!doctype html><html><head><title>Shop</title><style>p{color:red}</style></head><body>\
 <header><p>Our shop</p></header><nav><ul><li><a href='/'>Home</a></li></ul></nav>\
 <article><header><h1>Returns</h1></header><p>Within <b>30&nbsp;days</b>.</p>\
-<h2>Who <em>pays</em>?</h2><p>We do.</p><ul><li>Germany</li><li>Spain</li></ul><p hidden>Secret</p></article>\
+<h2>Who <em>pays</em>?</h2><p>We <a href='/us'>do</a>.<img src='us.png' alt='A team' title='Us'></p><ul><li>Germany</li><li>Spain</li></ul><p hidden>Secret</p></article>\
 <form><p>Newsletter</p></form><script>alert(1)</script><footer>Imprint</footer></body></html>";
         let text = to_markdown(html).unwrap();
         assert!(text.contains("# Returns\n"), "{text}");
-        assert!(text.contains("## Who pays?\n"), "{text}");
-        assert!(text.contains("- Germany\n- Spain"), "{text}");
+        assert!(text.contains("## Who pays?\n\nWe do.\n"), "{text}");
+        assert!(text.contains("* Germany\n* Spain"), "{text}");
         for gone in [
             "Our shop",
             "Home",

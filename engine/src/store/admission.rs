@@ -6,10 +6,10 @@ use doorstep_core::{
     mask::mask_card_numbers,
     message::{Address, Admission, InboundMessage},
 };
-use sea_orm::DbErr;
+use sea_orm::{DbErr, Value};
 
 use super::{
-    NewAttachment, Store, StoreError, Transaction, attachments, execute, links,
+    NewAttachment, Row, Store, StoreError, Transaction, attachments, execute, links,
     mailbox::announce,
     people, query_one,
     row::{at, optional_json, optional_text},
@@ -59,6 +59,37 @@ impl Store {
         }
         Ok(admission)
     }
+
+    /// The admission of a message that was admitted before.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn find_admission(
+        &self,
+        message: &InboundMessage,
+    ) -> Result<Option<Admission>, StoreError> {
+        let rows = self.query(ADMITTED, admitted_as(message)).await?;
+        Ok(rows.first().map(read_admitted).transpose()?)
+    }
+}
+
+/// Finds a message that was admitted before, by [`admitted_as`].
+const ADMITTED: &str = "SELECT id, conversation_id, position FROM inbound_messages WHERE channel = $1 AND external_id = $2";
+
+fn admitted_as(message: &InboundMessage) -> [Value; 2] {
+    [
+        message.from.channel.as_str().into(),
+        message.external_id.as_str().into(),
+    ]
+}
+
+fn read_admitted(row: &Row) -> Result<Admission, DbErr> {
+    Ok(Admission {
+        id: InboundMessageId(row.get("id")?),
+        conversation: ConversationId(row.get("conversation_id")?),
+        position: row.get("position")?,
+        duplicate: true,
+    })
 }
 
 #[derive(Clone)]
@@ -80,8 +111,8 @@ impl Write for AdmitMessage {
 
     async fn run(&self, transaction: &Transaction<'_>) -> Result<Admission, DbErr> {
         let message = &self.message;
-        if let Some(known) = find_admitted(transaction, message).await? {
-            return Ok(known);
+        if let Some(known) = query_one(transaction, ADMITTED, admitted_as(message)).await? {
+            return read_admitted(&known);
         }
         let conversation =
             ensure_conversation(transaction, &message.from, self.new_conversation, self.now)
@@ -153,27 +184,6 @@ impl Write for AdmitMessage {
             duplicate: false,
         })
     }
-}
-
-async fn find_admitted(
-    transaction: &Transaction<'_>,
-    message: &InboundMessage,
-) -> Result<Option<Admission>, DbErr> {
-    let row = query_one(
-        transaction,
-        "SELECT id, conversation_id, position FROM inbound_messages WHERE channel = $1 AND external_id = $2",
-        [message.from.channel.as_str().into(), message.external_id.as_str().into()],
-    )
-    .await?;
-    row.map(|row| {
-        Ok(Admission {
-            id: InboundMessageId(row.get("id")?),
-            conversation: ConversationId(row.get("conversation_id")?),
-            position: row.get("position")?,
-            duplicate: true,
-        })
-    })
-    .transpose()
 }
 
 /// The conversation of an address, made if it is the first contact.

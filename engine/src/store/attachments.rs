@@ -67,7 +67,7 @@ impl FetchedAttachment {
 pub enum AttachmentWork {
     /// It waits to be fetched.
     Fetch(WaitingAttachment),
-    /// Its customer was erased: it must leave the storage.
+    /// Its customer was erased, or no message names it: it must leave the storage.
     Erase,
     /// Nothing, or another attempt does it.
     Nothing,
@@ -100,7 +100,7 @@ impl Store {
         let sql = "SELECT a.told, a.status, a.attempts, m.channel FROM attachments a
             JOIN inbound_messages m ON m.id = a.inbound_id WHERE a.id = $1";
         let rows = self.query(sql, [id.0.into()]).await?;
-        // An attempt that was under way when the file was erased, and ended after it.
+        // Its message was never admitted, or an attempt was under way when the file was erased, and ended after it.
         let Some(row) = rows.first() else {
             return Ok(AttachmentWork::Erase);
         };

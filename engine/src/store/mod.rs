@@ -25,6 +25,7 @@ mod notifications;
 mod orders;
 mod outbound;
 mod pace;
+mod parcels;
 mod people;
 mod polls;
 mod preferences;
@@ -61,8 +62,9 @@ pub use mailbox::Bus;
 pub use notifications::{
     AtMost, Audience, Decided, Decision, News, Recipient, Subject, Verdict, Wait,
 };
-pub(crate) use orders::rank;
-pub use orders::{Enrichment, OrderRecord, ParcelUpdate, customer_key};
+pub use orders::{Enrichment, OrderRecord, customer_key};
+pub use parcels::ParcelUpdate;
+pub(crate) use parcels::rank;
 pub use polls::{AskedParcel, DueParcel, PollPlan, PollTurn};
 pub use preferences::Preference;
 pub use privacy::{PrivacyRecord, PrivacyRequest};

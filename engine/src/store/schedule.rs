@@ -10,7 +10,7 @@ use doorstep_core::{
     order::{Order, OrderStatus},
 };
 
-use super::{Store, StoreError, orders::read_status, row::at};
+use super::{Store, StoreError, parcels::read_status, row::at};
 
 /// Who tells of it.
 pub(crate) const SOURCE: &str = "doorstep";

@@ -12,8 +12,8 @@ use super::{
     admission::ensure_conversation,
     execute,
     mailbox::announce,
-    orders::{rank, read_status},
     outbound::{NewOutbound, take_positions},
+    parcels::{rank, read_status},
     query_one,
     row::{at, json},
 };

@@ -7,7 +7,7 @@ use doorstep_core::{
 
 use super::{
     ParcelUpdate, Store, StoreError,
-    orders::{read_shipment, read_status},
+    parcels::{read_shipment, read_status},
 };
 
 /// How many scans of an order's parcels are shown, the newest.

@@ -9,7 +9,7 @@ use doorstep_core::{
 };
 
 use super::{Chat, first, said, summary};
-use crate::turn::Effect;
+use crate::turn::{Effect, Turn};
 
 #[tokio::test]
 async fn something_broken_is_handed_over_with_a_summary_in_the_merchants_language() {
@@ -107,7 +107,7 @@ async fn a_question_that_is_no_answer_is_not_taken_for_a_wrong_one() {
     assert!(text.contains("Back to what we were at."), "{text}");
     // What we know nothing of, we say so, and the second time a person is offered.
     for question in ["where can I park?", "is it raining?", "why?"] {
-        chat.teach("en", question, &[("out_of_scope", 0.9)]);
+        chat.teach("en", question, &[("out_of_scope", 0.4)]);
     }
     let text = chat.says("where can I park?").await;
     assert!(
@@ -195,6 +195,72 @@ async fn what_is_not_understood_gets_examples_then_a_person_to_choose_then_the_p
     chat.teach("en", "yes please", &[("yes", 0.9)]);
     let turn = chat.turn("yes please", None).await;
     assert_eq!(summary(&turn).0, "human_agent");
+}
+
+#[tokio::test]
+async fn what_no_shop_deals_with_is_understood_and_never_leads_to_a_person() {
+    const ANSWER: &str = "That is not something I can help with, sorry. I can find products";
+    let mut chat = Chat::new();
+    chat.teach("en", "tell me a joke", &[("out_of_scope", 0.9)]);
+    for _ in 0..4 {
+        let turn = chat.turn("tell me a joke", None).await;
+        assert!(said(&turn).starts_with(ANSWER), "{}", said(&turn));
+        assert!(first(&turn).buttons.is_empty());
+        assert_eq!(turn.effects, []);
+    }
+    // Who asked for something else before is asked again.
+    chat.asks("en", "where is my order", "order_status").await;
+    chat.teach("en", "is it raining?", &[("out_of_scope", 0.9)]);
+    for _ in 0..3 {
+        let text = chat.says("is it raining?").await;
+        assert!(text.starts_with(ANSWER), "{text}");
+        assert!(
+            text.contains("Back to what we were at. Which order"),
+            "{text}"
+        );
+    }
+    // What is not so sure, or names what the shop knows, is not understood.
+    let mut chat = Chat::new();
+    let unsure: [(&str, &[(&str, f32)]); 3] = [
+        ("a joke?", &[("out_of_scope", 0.4)]),
+        (
+            "any jokes?",
+            &[("out_of_scope", 0.5), ("are_you_a_bot", 0.4)],
+        ),
+        ("is 10234 a joke to you?", &[("out_of_scope", 0.9)]),
+    ];
+    for (text, intents) in unsure {
+        chat.teach("en", text, intents);
+        let said = chat.says(text).await;
+        assert!(!said.contains(ANSWER), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_press_asks_for_is_kept_as_what_was_understood() {
+    let understood = |turn: &Turn| {
+        let top = turn.understanding.top_intent();
+        top.map(|top| top.name.clone()).unwrap_or_default()
+    };
+    let mut chat = Chat::new();
+    chat.asks("en", "hello", "greeting").await;
+    // Typing what a button says presses it, and so does a "yes" to what was offered.
+    chat.teach("en", "yes", &[("yes", 0.95)]);
+    for (text, button) in [
+        ("(label)", Some("flow:order_status")),
+        ("where is my order?", None),
+        ("yes", None),
+    ] {
+        chat.conversation.state = None;
+        chat.says("hello").await;
+        let turn = chat.turn(text, button).await;
+        assert_eq!(understood(&turn), "order_status", "{text}");
+    }
+    // An answer to a question of ours asks for nothing new.
+    let turn = chat.turn("(label)", Some("slot:order_number=10234")).await;
+    assert_eq!(understood(&turn), "");
+    let turn = chat.turn("(label)", Some("handoff")).await;
+    assert_eq!(understood(&turn), "human_agent");
 }
 
 #[tokio::test]
