@@ -1,7 +1,8 @@
 //! Which language a message is written in, of those that Doorstep speaks.
 //!
 //! Customers write two or three words, often words of the shop, where language libraries err: of 840 held-out messages
-//! `whichlang` with lists of common words told 94.9 % right, and a table of our own ([`letters`]) 98.7 %.
+//! `whichlang` with lists of common words told 94.9 % right, and a table of our own ([`letters`]) alone 98.7 %; with what follows
+//! it is 98.1 %, and of 60 that mix two languages 91.7 % instead of 90.0 %.
 //!
 //! Many mix two languages. Then one of them carries the sentence: its articles, pronouns, prepositions, auxiliaries and
 //! verb forms hold the words together that the other lends, which are mostly nouns, and greetings and thanks (Myers-Scotton
