@@ -67,7 +67,7 @@ def card(scores: dict, size: int, sources: Sources, material: Material, tuning: 
     same, cosine = scores["agreement"]
     overall = sum(share * count for share, count in scores["accuracy"].values())
     overall /= sum(count for _, count in scores["accuracy"].values())
-    written = len(material.messages)
+    written = len(material.messages) + len(material.public)
     confusions = bullets([f"{pair}: {count}" for pair, count in scores["confusions"]])
     return f"""# understanding: intents, escalation, sentiment and a sentence vector in one pass
 

@@ -30,6 +30,7 @@ from data import ESCALATION, INTENT_SETS, SENTIMENT, Translation, Utterance
 from understanding import Understanding
 
 IGNORED = -100
+ENGLISH = "en"
 LENGTHS = 5  # groups of like length in a step
 
 
@@ -40,6 +41,8 @@ class Tuning:
     steps: int = 3000
     warm_up: int = 200
     read: int = 72
+    # Of the English messages: most public ones are strangers' matters, and a shop's must not drown in them.
+    public_share: float = 0.3
     gather: tuple[int, int] = (32, 4)
     translate: int = 56
     keep: int = 48
@@ -75,9 +78,11 @@ def shuffled(items: list, chance: random.Random) -> Iterator:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Everything that is learnt from. `anchors` are the base encoder's vectors of the English texts."""
+    """Everything that is learnt from: messages written for the shop's intents and public ones, all of them English.
+    `anchors` are the base encoder's vectors of the English texts."""
 
     messages: list[Utterance]
+    public: list[Utterance]
     sets: dict[str, dict[str, list[str]]]
     pairs: list[Translation]
     english: list[str]
@@ -95,8 +100,10 @@ class Batches:
         by_language: dict[str, list[Utterance]] = {}
         for message in corpus.messages:
             by_language.setdefault(message.language, []).append(message)
-        self.by_language = by_language
+        # English twice, because a part of it is public.
+        self.languages = [*sorted(by_language), ENGLISH]
         self.turns = {code: shuffled(group, self.chance) for code, group in by_language.items()}
+        self.public = shuffled(corpus.public, self.chance)
         self.mixer = noise.Mixer(corpus.pairs)
         words = [pair for pair in corpus.pairs if pair.is_word]
         texts = [pair for pair in corpus.pairs if not pair.is_word]
@@ -108,21 +115,22 @@ class Batches:
 
     def message(self, language: str) -> Utterance:
         """A message as it might also have been written."""
-        message, chance = next(self.turns[language]), self.chance
-        if chance.random() < 0.15:
+        chance = self.chance
+        public = language == ENGLISH and chance.random() < self.tuning.public_share
+        message = next(self.public if public else self.turns[language])
+        if chance.random() < 0.2:
             message = noise.joined(message, next(self.turns[language]), chance) or message
         text = message.text
         if chance.random() < 0.12:
             text = noise.dressed(message, chance)
         if chance.random() < 0.2:
             text = noise.misspell(text, chance)
-        if language == "en" and chance.random() < 0.08:
+        if language == ENGLISH and chance.random() < 0.08:
             text = self.mixer.mix(text, chance, 0.4)
         return Utterance(text, message.intents, message.escalation, message.sentiment, message.language)
 
     def read(self) -> list[Utterance]:
-        languages = sorted(self.by_language)
-        return [self.message(languages[at % len(languages)]) for at in range(self.tuning.read)]
+        return [self.message(self.languages[at % len(self.languages)]) for at in range(self.tuning.read)]
 
     def gather(self) -> tuple[list[str], Tensor]:
         names = sorted(self.corpus.sets)

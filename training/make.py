@@ -195,7 +195,7 @@ def main() -> None:
         tokenizer.save(str(words))
         torch.save({"made_of": made_of, "state": model.state_dict()}, weights)
     model = with_weights(base, load_weights(weights, made_of), len(labels))
-    made = finish(model, load_tokenizer(words), labels, material.messages, work)
+    made = finish(model, load_tokenizer(words), labels, [*material.messages, *material.public], work)
     write(made, arguments.out)
     measured = scores(made)
     print(json.dumps({key: value for key, value in measured.items() if key != "intents"}, indent=1, ensure_ascii=False))

@@ -43,6 +43,7 @@ class Material:
     """What there is to learn from, before anything is computed."""
 
     messages: list[data.Utterance]
+    public: list[data.Utterance]
     sets: dict[str, dict[str, list[str]]]
     pairs: list[data.Translation]
     english: list[str]
@@ -57,8 +58,8 @@ class Material:
         for name in sorted(set(sets) - {"written"}):
             texts = sorted(text for group in sets[name].values() for text in group)
             english += chance.sample(texts, min(KEPT_OF_A_SET, len(texts)))
-        messages = [*written, *data.public(sources, chance)]
-        return Material(messages, sets, data.parallel(sources), sorted(set(english)), data.goods(sources))
+        public = data.public(sources, chance)
+        return Material(written, public, sets, data.parallel(sources), sorted(set(english)), data.goods(sources))
 
     def fingerprint(self, tuning: fit.Tuning) -> str:
         """Names what weights were made of, so that --reuse cannot describe one training with another's data."""
@@ -100,6 +101,15 @@ def train(base: Path, material: Material, labels: list[str], tuning: fit.Tuning)
     model, tokenizer = begin(base, material, len(labels))
     texts = sorted({pair.english for pair in material.pairs} | set(material.english) | set(material.goods))
     anchors = dict(zip(texts, embed(base, texts)))
-    corpus = fit.Corpus(material.messages, material.sets, material.pairs, material.english, material.goods, anchors, labels)
+    corpus = fit.Corpus(
+        messages=material.messages,
+        public=material.public,
+        sets=material.sets,
+        pairs=material.pairs,
+        english=material.english,
+        goods=material.goods,
+        anchors=anchors,
+        labels=labels,
+    )
     fit.fine_tune(model, tokenizer, corpus, tuning)
     return model, tokenizer
