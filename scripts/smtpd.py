@@ -31,9 +31,16 @@ class Delivery:
         for address in envelope.rcpt_tos:
             name = address.split("@")[0].split("+")[0].lower().strip(".")
             trace = f"Return-Path: <{envelope.mail_from}>\r\nDelivered-To: {address}\r\n"
-            box = mailbox.Maildir(HOME / "boxes" / name, create=True)
-            box.add((trace.encode() + envelope.original_content))
+            box_of(name).add(trace.encode() + envelope.original_content)
         return "250 2.0.0 taken"
+
+
+def box_of(name):
+    """The user's maildir. `Maildir(create=True)` fails where the IMAP server makes the same folder in that moment."""
+    folder = HOME / "boxes" / name
+    for part in ("tmp", "new", "cur"):
+        (folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+    return mailbox.Maildir(folder, create=False)
 
 
 def authenticate(server, session, envelope, mechanism, data):
