@@ -32,8 +32,8 @@ use crate::{
 const MAX_CARDS: usize = 4;
 /// How many hits are looked at, as some turn out to be too dear or sold out.
 const MAX_HITS: usize = 12;
-/// Of so many of the best hits the most must be of one kind, for the cheapest to be the cheapest of that kind.
-const OF_A_KIND: usize = 6;
+/// So many of the best hits, one of this number, are of the kind that is meant, where the words do not say it.
+const OF_A_KIND: usize = 3;
 
 /// What narrows a search that was made before.
 const ADDED: [EntityKind; 3] = [EntityKind::Colour, EntityKind::Attribute, EntityKind::Size];
@@ -321,8 +321,8 @@ fn most(wish: &Wish) -> Option<i64> {
     wish.search.max_price.into_iter().chain(below).min()
 }
 
-/// The same among things of the kind that most of the best hits are: a cheap spray for jackets is no cheap jacket, and a green
-/// rucksack no green tent.
+/// The same among things of one kind: a cheap spray for jackets is no cheap jacket, and a green rucksack no green tent. Of the
+/// kinds of the best hits it is the one that the words name, else the most frequent one.
 async fn of_kind(
     call: &Call<'_>,
     words: &CatalogWords,
@@ -336,7 +336,7 @@ async fn of_kind(
             attributes: BTreeMap::new(),
             ..wanted.filters.clone()
         },
-        limit: OF_A_KIND,
+        limit: MAX_HITS,
         ..Wanted::default()
     };
     let hits = searching::search(call, words, best).await?.hits;
@@ -348,12 +348,31 @@ async fn of_kind(
     {
         *kinds.entry(kind).or_default() += 1;
     }
-    let most = kinds.into_iter().max_by_key(|(_, count)| *count);
-    if let Some((kind, _)) = most.filter(|(_, count)| count * 2 > offers.len()) {
-        let kind = vec![knowledge::category_words(kind)];
-        wanted.filters.attributes.insert(CATEGORY.to_owned(), kind);
+    let mut kinds: Vec<(String, usize)> = kinds
+        .into_iter()
+        .map(|(kind, count)| (knowledge::category_words(kind), count))
+        .collect();
+    kinds.sort_by_key(|(kind, count)| (!names(&words.text, kind), Reverse(*count)));
+    if let Some((kind, count)) = kinds.into_iter().next()
+        && (names(&words.text, &kind) || count * OF_A_KIND >= offers.len())
+    {
+        let kinds = &mut wanted.filters.attributes;
+        kinds.insert(CATEGORY.to_owned(), vec![kind]);
     }
     Ok(wanted)
+}
+
+/// Whether a text says all words of a kind, in singular or plural.
+fn names(text: &str, kind: &str) -> bool {
+    let text = text.to_lowercase();
+    let said: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).collect();
+    let is_same = |a: &str, b: &str| {
+        let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
+        short.len() >= 3 && long.len() <= short.len() + 2 && long.starts_with(short)
+    };
+    let kind = kind.to_lowercase();
+    let mut words = kind.split_whitespace();
+    words.all(|word| said.iter().any(|said| is_same(said, word)))
 }
 
 /// Those that fit the price and, if any does, the size, by the shop's own facts; those that can be had come first. Whether
@@ -446,4 +465,24 @@ fn tell(call: &mut Call<'_>, found: Found) -> Outcome {
         call.memory.search = Some(wish.search);
     }
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_named_in_singular_and_plural() {
+        for (text, kind) in [
+            ("waterproof jacket", "jackets"),
+            ("the cheapest Boots", "boots"),
+            ("a hat", "hats"),
+            ("sleeping bag for winter", "sleeping bags"),
+        ] {
+            assert!(names(text, kind), "{text}");
+        }
+        assert!(!names("travel towel", "travel accessories"));
+        assert!(!names("headlamp", "lamps"));
+        assert!(!names("", "hats"));
+    }
 }
