@@ -75,7 +75,7 @@ impl Inner {
         filter: &[String],
     ) -> Result<Lists, ServerError> {
         let vector = self.comparable(query);
-        let depth = query.limit.min(MAX_LIMIT).max(MIN_DEPTH);
+        let depth = query.limit.clamp(MIN_DEPTH, MAX_LIMIT);
         let batch = |depth: usize| Batch::new(filter, vector, depth);
         let mut lists = Lists::default();
         let mut first = batch(depth);
