@@ -360,7 +360,7 @@ const ELSEWHERE: [(&str, [&str; 3], &str); 7] = [
         "it",
         [
             "raccontami una barzelletta",
-            "che tempo fa a Roma?",
+            "cantami una canzone",
             "chi ha vinto i mondiali?",
         ],
         "in questo non posso aiutarti",
