@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, process::ExitCode, time::Instant};
 
 use doorstep_core::{
     Language, Timestamp,
-    search::{DocumentKind, SearchDocument, SearchFilters, SearchIndex, SearchQuery},
+    search::{DocumentKind, SearchDocument, SearchFilters, SearchIndex, SearchQuery, SearchSort},
 };
 use doorstep_search::EmbeddedIndex;
 
@@ -87,6 +87,8 @@ impl Numbers {
             kind: DocumentKind::Product,
             language: None,
             filters,
+            sort: SearchSort::Relevance,
+            facets: Vec::new(),
             limit: 10,
         }
     }

@@ -12,11 +12,11 @@ use crate::{Health, Language, Timestamp, health::PortError};
 /// customer is told comes from the shop at answer time (G4).
 #[async_trait]
 pub trait SearchIndex: Send + Sync {
-    /// The best hits, best first.
+    /// The hits in the order asked for, and what is to be counted over all that match.
     ///
     /// # Errors
     /// The index did not answer.
-    async fn search(&self, query: &SearchQuery) -> Result<Vec<SearchHit>, PortError>;
+    async fn search(&self, query: &SearchQuery) -> Result<SearchAnswer, PortError>;
 
     /// Products whose titles hold the words of `prefix`, of which the last may be only begun; best first. For what a
     /// customer is about to type. None by default.
@@ -89,8 +89,75 @@ pub struct SearchQuery {
     pub language: Option<Language>,
     /// What every hit must fulfil.
     pub filters: SearchFilters,
+    /// In which order hits come.
+    pub sort: SearchSort,
+    /// Whose values are counted; where it is empty nothing is.
+    pub facets: Vec<Facet>,
     /// How many hits at most.
     pub limit: usize,
+}
+
+impl SearchQuery {
+    /// Whether the answer depends on every document that is good enough (see [`SearchSort`]), and not on the best alone.
+    pub fn is_about_all(&self) -> bool {
+        self.sort != SearchSort::Relevance || !self.facets.is_empty()
+    }
+}
+
+/// In which order hits come. No document says since when its product is sold, so there is no order by age.
+///
+/// By price are sorted only hits that are *good enough*, so that the cheapest waterproof jacket is a waterproof jacket:
+/// those that hold as large a share of the query's words as the best hit, and have two fifths of its score at least (where no
+/// word decides, nearly all of it). Without words and vector, whatever fulfils the filters is good enough. Of one price the better hit
+/// comes first; what has no price comes last. The prices are those of the index.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SearchSort {
+    /// The best first.
+    #[default]
+    Relevance,
+    /// The cheapest first.
+    PriceAscending,
+    /// The dearest first.
+    PriceDescending,
+}
+
+/// What products are told apart by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Facet {
+    /// Their brand.
+    Brand,
+    /// An attribute, by its name, ignoring case; [`CATEGORY`] is one.
+    Attribute(String),
+}
+
+/// What a search found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SearchAnswer {
+    /// In the order asked for.
+    pub hits: Vec<SearchHit>,
+    /// What was counted, where anything was to be.
+    pub facets: Option<Facets>,
+}
+
+/// What there is among the documents that are good enough (see [`SearchSort`]), shown as hits or not.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facets {
+    /// How many documents these are.
+    pub count: usize,
+    /// The prices of those that have one, in minor units, ascending: the first and the last are the range.
+    pub prices: Vec<i64>,
+    /// The values of each wanted facet, the most frequent first, the hundred most frequent at most.
+    pub values: BTreeMap<Facet, Vec<FacetValue>>,
+}
+
+/// A value, and how many documents have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FacetValue {
+    /// As the catalog writes it; where it writes it in several ways, the most frequent one.
+    pub value: String,
+    /// How many documents have it.
+    pub count: usize,
 }
 
 /// What every hit must fulfil; empty means anything.
@@ -104,8 +171,8 @@ pub struct SearchFilters {
     pub brand: Option<String>,
     /// Only what was in stock at the last look.
     pub in_stock: bool,
-    /// Attribute values, ignoring case: all must be there.
-    pub attributes: BTreeMap<String, String>,
+    /// Attributes with values, ignoring case: of every attribute one of its values must be there.
+    pub attributes: BTreeMap<String, Vec<String>>,
 }
 
 /// What is indexed.

@@ -262,9 +262,14 @@ fn with_category(product: &Product) -> BTreeMap<String, Vec<String>> {
     let mut attributes = product.attributes.clone();
     if let Some(category) = &product.category {
         let own = attributes.entry(search::CATEGORY.to_owned()).or_default();
-        own.push(category.replace('-', " "));
+        own.push(category_words(category));
     }
     attributes
+}
+
+/// A category as it stands among a document's attributes: `sleeping-bags` is read as words.
+pub(crate) fn category_words(category: &str) -> String {
+    category.replace('-', " ")
 }
 
 #[cfg(test)]

@@ -12,7 +12,9 @@
 //! [`MeilisearchIndex`] gives a server the same words and vectors, asks it for each list apart, and ranks what it finds by the
 //! same rules.
 //!
-//! Filters apply to both lists alike. Without words and vector, filters alone choose; without those there is no hit.
+//! Filters apply to both lists alike. Without words and vector, filters alone choose; without those there is no hit, unless
+//! all there is is wanted by price. What is sorted by price and what is counted for facets are the hits that are good enough,
+//! by one rule for all engines ([`SearchSort`](doorstep_core::search::SearchSort)).
 //!
 //! Text, facts and vector of a document are one stored record in one commit. Vectors and what most filters need are kept in
 //! memory (about 1 kB a document at 384 dimensions), the rest stays on disk. A document that comes again with the text it
@@ -29,6 +31,7 @@ mod analysis;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod embedded;
+mod facets;
 mod meilisearch;
 mod ranking;
 mod standby;

@@ -1,4 +1,6 @@
-//! The arithmetic of ranking: the best of many, and the fusion of two lists.
+//! The arithmetic of ranking: the best of many, the fusion of two lists, and which of it is good enough to be sorted by price.
+
+use doorstep_core::search::SearchSort;
 
 /// A document's number with its score.
 pub(super) type Scored = (usize, f32);
@@ -108,6 +110,51 @@ impl Fusion {
     }
 }
 
+/// A hit that holds the words must have this share of the best hit's score; one whose category alone holds them has.
+const GOOD_BY_WORDS: f32 = 0.4;
+/// Where no hit holds a word, one must be nearly as near as the nearest.
+const GOOD_BY_MEANING: f32 = 0.85;
+
+/// Which hits are good enough to be sorted by price, and to be counted: [`SearchSort`] says it in words.
+pub(super) struct GoodEnough {
+    score: f32,
+    share: f32,
+}
+
+impl GoodEnough {
+    /// Measured by the score of the best hit and the share of the words that it holds.
+    pub(super) fn beside(score: f32, share: f32) -> Self {
+        let part = if share > 0.0 {
+            GOOD_BY_WORDS
+        } else {
+            GOOD_BY_MEANING
+        };
+        Self {
+            score: score * part,
+            // Shares of different counts of words are hardly ever equal to the last bit.
+            share: share - f32::EPSILON,
+        }
+    }
+
+    pub(super) fn takes(&self, score: f32, share: f32) -> bool {
+        score >= self.score && share >= self.share
+    }
+}
+
+/// Puts hits, which come best first, in the wanted order. Of one price the better stays before the other; what has no price
+/// comes last.
+pub(super) fn sort<T>(hits: &mut [T], order: SearchSort, price: impl Fn(&T) -> Option<i64>) {
+    let by = |hit: &T, sign: i64| match price(hit) {
+        Some(price) => (false, price.saturating_mul(sign)),
+        None => (true, 0),
+    };
+    match order {
+        SearchSort::Relevance => {}
+        SearchSort::PriceAscending => hits.sort_by_key(|hit| by(hit, 1)),
+        SearchSort::PriceDescending => hits.sort_by_key(|hit| by(hit, -1)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +189,27 @@ mod tests {
         let both = fusion.score(8.0, Some(0.7));
         assert!(both > fusion.score(9.0, Some(0.2)));
         assert!(both > fusion.score(0.0, Some(0.8)));
+    }
+
+    #[test]
+    fn what_lacks_a_word_of_the_best_hit_or_comes_nowhere_near_it_is_not_good_enough() {
+        let good = GoodEnough::beside(0.8, 1.0);
+        assert!(good.takes(0.8, 1.0) && good.takes(0.4, 1.0));
+        assert!(!good.takes(0.7, 0.5) && !good.takes(0.3, 1.0));
+        let by_meaning = GoodEnough::beside(0.8, 0.0);
+        assert!(by_meaning.takes(0.7, 0.0) && !by_meaning.takes(0.6, 0.0));
+    }
+
+    #[test]
+    fn what_has_no_price_comes_last_in_both_orders() {
+        let sorted = |order| {
+            let mut hits = [(0, Some(5)), (1, None), (2, Some(3)), (3, Some(5))];
+            sort(&mut hits, order, |hit| hit.1);
+            hits.map(|hit| hit.0)
+        };
+        assert_eq!(sorted(SearchSort::Relevance), [0, 1, 2, 3]);
+        assert_eq!(sorted(SearchSort::PriceAscending), [2, 0, 3, 1]);
+        assert_eq!(sorted(SearchSort::PriceDescending), [0, 3, 2, 1]);
     }
 
     #[test]

@@ -13,7 +13,10 @@ use async_trait::async_trait;
 use doorstep_core::{
     Health,
     health::PortError,
-    search::{SearchDocument, SearchFilters, SearchHit, SearchIndex, SearchQuery, Suggestion},
+    search::{
+        SearchAnswer, SearchDocument, SearchFilters, SearchHit, SearchIndex, SearchQuery,
+        Suggestion,
+    },
 };
 use tokio::{sync::Mutex, time::timeout};
 
@@ -149,10 +152,10 @@ impl Inner {
 
 #[async_trait]
 impl SearchIndex for Standby {
-    async fn search(&self, query: &SearchQuery) -> Result<Vec<SearchHit>, PortError> {
+    async fn search(&self, query: &SearchQuery) -> Result<SearchAnswer, PortError> {
         let inner = &self.inner;
         match inner.first(inner.first.search(query)).await {
-            Some(hits) => Ok(hits),
+            Some(answer) => Ok(answer),
             None => inner.second.search(query).await,
         }
     }
@@ -235,8 +238,8 @@ mod tests {
     }
 
     async fn found(index: &dyn SearchIndex, text: &str) -> Vec<String> {
-        let hits = index.search(&ask(text)).await.unwrap();
-        hits.into_iter().map(|hit| hit.id).collect()
+        let found = index.search(&ask(text)).await.unwrap();
+        found.hits.into_iter().map(|hit| hit.id).collect()
     }
 
     crate::search_index_conformance!(Arc::new(both().await.0));

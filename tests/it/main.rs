@@ -29,6 +29,7 @@ mod polling;
 mod rules;
 mod search;
 mod sentences;
+mod shopping;
 mod support;
 mod surface;
 mod webhooks;

@@ -7,13 +7,16 @@ use doorstep_core::{
     health::PortError,
     message::{Button, Card},
     product::{Product, StockLevel, Variant},
-    search::{DocumentKind, SearchFilters, SearchHit, SearchQuery},
+    search::SearchHit,
     understanding::EntityKind,
 };
 use iso_currency::Currency;
 use serde::Serialize;
 
-use super::{Call, Outcome};
+use super::{
+    Call, Outcome,
+    searching::{self, Wanted},
+};
 use crate::{
     dialogue::{memory::Search, press::Press},
     flows::SlotKind,
@@ -21,11 +24,6 @@ use crate::{
     templates::format,
 };
 
-/// Below this a hit that shares no words with the question is a stranger to it. Cosine similarity; sentences in another
-/// language than the catalog's reach 0.32 with anything.
-const MIN_SIMILARITY: f32 = 0.4;
-/// Below this share of common words a hit without a vector is one.
-const MIN_WORD_SHARE: f32 = 0.3;
 /// So much of a product's title in a message names the product.
 const NAMED: f32 = 0.5;
 /// A stock this low is told as a number.
@@ -40,6 +38,8 @@ const MAX_CHOICES: usize = 3;
 pub(super) struct Offer {
     pub(super) product: Product,
     levels: HashMap<Sku, StockLevel>,
+    /// The colours that are wished, where it comes in one of them; else any will do.
+    colours: Vec<String>,
 }
 
 /// The fact `product`.
@@ -60,6 +60,7 @@ impl Offer {
             .variants
             .iter()
             .filter(move |variant| size.is_none_or(|size| has_size(variant, size)))
+            .filter(move |variant| self.is_in_colour(variant))
             .filter_map(|variant| self.levels.get(&variant.sku))
     }
 
@@ -82,10 +83,21 @@ impl Offer {
 
     /// Whether it comes in `size` at all.
     pub(super) fn comes_in(&self, size: &str) -> bool {
-        self.product
-            .variants
-            .iter()
-            .any(|variant| has_size(variant, size))
+        let mut variants = self.product.variants.iter();
+        variants.any(|variant| has_size(variant, size) && self.is_in_colour(variant))
+    }
+
+    fn is_in_colour(&self, variant: &Variant) -> bool {
+        self.colours.is_empty() || has_colour(variant, &self.colours)
+    }
+
+    /// The same offer of its units in `colours` alone, if it has any.
+    pub(super) fn in_colours(mut self, colours: &[String]) -> Self {
+        let mut variants = self.product.variants.iter();
+        if variants.any(|variant| has_colour(variant, colours)) {
+            self.colours = colours.to_vec();
+        }
+        self
     }
 
     /// Whether it comes in sizes.
@@ -144,110 +156,24 @@ impl ProductFacts {
     }
 }
 
-/// `EU 42` and `42` are one size.
 fn has_size(variant: &Variant, size: &str) -> bool {
+    let own = variant.size.as_deref();
+    own.is_some_and(|own| is_size(own, size))
+}
+
+/// `EU 42` and `42` are one size.
+pub(super) fn is_size(own: &str, size: &str) -> bool {
     let plain = |size: &str| {
         let size = size.trim().to_uppercase();
         size.strip_prefix("EU")
             .map_or(size.clone(), |rest| rest.trim().to_owned())
     };
-    variant
-        .size
-        .as_deref()
-        .is_some_and(|own| plain(own) == plain(size))
+    plain(own) == plain(size)
 }
 
-/// What a customer writes, in the words of the catalog.
-struct CatalogWords {
-    text: String,
-    vector: Option<Vec<f32>>,
-}
-
-/// The words of a message. Somebody who writes another language than the catalog's is translated, as far as the words are
-/// known, and the model reads the translation: it knows English best.
-async fn catalog_words(call: &Call<'_>, text: &str) -> CatalogWords {
-    match translated(call, text) {
-        Some(text) => read(call, text).await,
-        None => CatalogWords {
-            text: text.to_owned(),
-            vector: call.scene.understanding.vector.clone(),
-        },
-    }
-}
-
-fn translated(call: &Call<'_>, text: &str) -> Option<String> {
-    let parts = call.scene.parts;
-    let catalog = &parts.shop_profile.default_language;
-    let language = call.scene.language;
-    let glossary = parts.templates.glossary();
-    (!language.matches(catalog))
-        .then(|| glossary.translate(text, language, catalog))
-        .flatten()
-}
-
-async fn read(call: &Call<'_>, text: String) -> CatalogWords {
-    // Without a vector the words alone decide.
-    let read = call
-        .scene
-        .parts
-        .nlu
-        .embed(std::slice::from_ref(&text))
-        .await;
-    let vector = match read {
-        Ok(mut vectors) => vectors.pop(),
-        Err(error) => {
-            tracing::warn!(%error, "a search goes by words alone");
-            None
-        }
-    };
-    CatalogWords { text, vector }
-}
-
-/// Products of the index that have to do with the message's `text`, best first.
-pub(super) async fn search(
-    call: &Call<'_>,
-    text: &str,
-    filters: SearchFilters,
-    limit: usize,
-) -> Result<Vec<SearchHit>, PortError> {
-    let words = catalog_words(call, text).await;
-    search_words(call, words, filters, limit).await
-}
-
-/// As [`search`], for words that are not the message's.
-pub(super) async fn search_anew(
-    call: &Call<'_>,
-    text: &str,
-    filters: SearchFilters,
-    limit: usize,
-) -> Result<Vec<SearchHit>, PortError> {
-    let text = translated(call, text).unwrap_or_else(|| text.to_owned());
-    let words = read(call, text).await;
-    search_words(call, words, filters, limit).await
-}
-
-async fn search_words(
-    call: &Call<'_>,
-    words: CatalogWords,
-    filters: SearchFilters,
-    limit: usize,
-) -> Result<Vec<SearchHit>, PortError> {
-    let query = SearchQuery {
-        text: words.text,
-        vector: words.vector,
-        kind: DocumentKind::Product,
-        language: None,
-        filters,
-        limit,
-    };
-    let mut hits = call.scene.parts.search.search(&query).await?;
-    hits.retain(|hit| {
-        hit.word_share >= MIN_WORD_SHARE
-            || hit
-                .similarity
-                .is_some_and(|similarity| similarity >= MIN_SIMILARITY)
-    });
-    Ok(hits)
+fn has_colour(variant: &Variant, colours: &[String]) -> bool {
+    let own = variant.colour.as_deref().map(str::to_lowercase);
+    own.is_some_and(|own| colours.iter().any(|colour| colour.to_lowercase() == own))
 }
 
 /// The products of `ids` with what they cost and how many there are now, in the same order.
@@ -273,6 +199,7 @@ pub(super) async fn offers(call: &Call<'_>, ids: &[String]) -> Result<Vec<Offer>
             .map(|(sku, level)| (sku.clone(), level.clone()))
             .collect(),
         product,
+        colours: Vec::new(),
     };
     Ok(products.into_iter().map(offer).collect())
 }
@@ -318,11 +245,14 @@ pub(super) async fn meant(call: &Call<'_>) -> Result<Meant, PortError> {
         return Ok(Meant::One(Box::new(offer)));
     }
     let text = slot.as_deref().unwrap_or(&call.scene.waiting.text);
-    let words = catalog_words(call, text).await;
-    let said = words.text.clone();
-    let hits = search_words(call, words, SearchFilters::default(), CANDIDATES).await?;
+    let words = searching::words_of_message(call, text).await;
+    let wanted = Wanted {
+        limit: CANDIDATES,
+        ..Wanted::default()
+    };
+    let hits = searching::search(call, &words, wanted).await?.hits;
     let mut found = offers_of(call, &hits).await?;
-    if let Some(place) = named(&found, &said) {
+    if let Some(place) = named(&found, &words.text) {
         return Ok(Meant::One(Box::new(found.swap_remove(place))));
     }
     if slot.is_none()

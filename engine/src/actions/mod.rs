@@ -17,12 +17,15 @@ mod check_stock;
 mod describe_product;
 mod find_order;
 mod handoff;
+mod narrowing;
+pub(crate) mod offering;
 pub(crate) mod order;
 mod own_answer;
 pub(crate) mod policy;
 mod preference;
 mod say;
 mod search_products;
+mod searching;
 
 use std::collections::BTreeMap;
 
@@ -40,6 +43,7 @@ use crate::{
     dialogue::{
         Scene,
         memory::{Frame, Memory},
+        shown::FollowUp,
     },
     flows::{Argument, Arguments, SlotKind},
     templates::Facts,
@@ -113,6 +117,8 @@ pub(crate) struct Call<'a> {
     pub(crate) arguments: &'a Arguments,
     /// The session's facts and those of the actions before.
     pub(crate) facts: &'a Facts,
+    /// What the message wishes of the products that were shown.
+    pub(crate) follow_up: Option<&'a FollowUp>,
     pub(crate) memory: &'a mut Memory,
 }
 

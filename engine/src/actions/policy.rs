@@ -7,7 +7,7 @@ use doorstep_core::{
     Language,
     health::PortError,
     message::FactSource,
-    search::{DocumentKind, SearchFilters, SearchHit, SearchQuery},
+    search::{DocumentKind, SearchFilters, SearchHit, SearchQuery, SearchSort},
 };
 use serde::Serialize;
 
@@ -168,9 +168,11 @@ async fn search(
         kind: DocumentKind::Passage,
         language,
         filters: SearchFilters::default(),
+        sort: SearchSort::Relevance,
+        facets: Vec::new(),
         limit: MAX_HITS,
     };
-    scene.parts.search.search(&query).await
+    Ok(scene.parts.search.search(&query).await?.hits)
 }
 
 /// The passage with the best chance to answer, if that is `sure` enough; of several that are, one that is expected to. The

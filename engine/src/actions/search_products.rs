@@ -1,11 +1,13 @@
 //! Finds products that fit what a customer describes.
 
+use std::{cmp::Reverse, collections::BTreeMap};
+
 use async_trait::async_trait;
 use doorstep_core::{
     Money,
     health::PortError,
-    search::{SearchFilters, SearchHit},
-    understanding::{Entity, EntityKind},
+    search::{CATEGORY, Facets, SearchAnswer, SearchFilters, SearchSort},
+    understanding::EntityKind,
 };
 use iso_currency::Currency;
 use serde_json::json;
@@ -13,12 +15,14 @@ use serde_json::json;
 use super::{
     Action, ArgumentSpec, Call, FactMap, Outcome, OutcomeSpec, Takes,
     catalog::{self, Offer},
-    facts, json as fact,
+    facts, json as fact, narrowing, offering,
+    searching::{self, CatalogWords, Wanted},
 };
 use crate::{
     dialogue::{
         memory::Search,
         shown::{self, FollowUp},
+        sorting::Order,
     },
     flows::SlotKind,
     knowledge,
@@ -28,6 +32,11 @@ use crate::{
 const MAX_CARDS: usize = 4;
 /// How many hits are looked at, as some turn out to be too dear or sold out.
 const MAX_HITS: usize = 12;
+/// So many of the best hits, one of this number, are of the kind that is meant, where the words do not say it.
+const OF_A_KIND: usize = 3;
+
+/// What narrows a search that was made before.
+const ADDED: [EntityKind; 3] = [EntityKind::Colour, EntityKind::Attribute, EntityKind::Size];
 
 pub(super) struct SearchProducts;
 
@@ -38,11 +47,23 @@ impl Action for SearchProducts {
     }
 
     fn arguments(&self) -> &'static [ArgumentSpec] {
-        const ARGUMENTS: &[ArgumentSpec] = &[ArgumentSpec {
-            name: "query",
-            takes: Takes::Slot(&[SlotKind::Text, SlotKind::Product]),
-            required: false,
-        }];
+        const ARGUMENTS: &[ArgumentSpec] = &[
+            ArgumentSpec {
+                name: "query",
+                takes: Takes::Slot(&[SlotKind::Text, SlotKind::Product]),
+                required: false,
+            },
+            ArgumentSpec {
+                name: offering::NARROW,
+                takes: Takes::Slot(&[SlotKind::Text]),
+                required: false,
+            },
+            ArgumentSpec {
+                name: offering::OFFER,
+                takes: Takes::Words(&[]),
+                required: false,
+            },
+        ];
         ARGUMENTS
     }
 
@@ -67,45 +88,36 @@ impl Action for SearchProducts {
 
     async fn run(&self, call: &mut Call<'_>) -> Outcome {
         let found = match wish(call).await {
-            Ok(wish) => fitting(call, &wish).await.map(|offers| (wish, offers)),
+            Ok(wish) => find(call, wish).await,
             Err(error) => Err(error),
         };
         match found {
-            Ok((wish, offers)) => tell(call, wish, &offers),
+            Ok(found) => tell(call, found),
             Err(error) => Outcome::unreachable(&error),
         }
     }
 }
 
-/// `max_price` and `size` are what the customer wished; none when they did not say.
+/// `max_price` and `size` are what the customer wished, `without` what nothing has that they wished, `sort` `cheapest` or
+/// `dearest`; none when they did not say.
 fn wish_samples() -> Vec<FactMap> {
-    let sample = |max_price, size, count| {
+    let sample = |max_price, size, count, without, sort| {
         facts([
             ("max_price", fact(max_price)),
             ("size", size),
             ("count", json!(count)),
+            ("without", without),
+            ("sort", sort),
         ])
     };
+    let none = || json!(null);
+    let price = Some(Money::new(5000, Currency::EUR));
     vec![
-        sample(Some(Money::new(5000, Currency::EUR)), json!("M"), 3),
-        sample(None::<Money>, json!(null), 1),
+        sample(price, json!("M"), 3, none(), json!("cheapest")),
+        sample(None::<Money>, none(), 3, none(), json!("dearest")),
+        sample(None::<Money>, none(), 2, json!("blue"), none()),
+        sample(None::<Money>, none(), 1, none(), none()),
     ]
-}
-
-/// The text without the price and size in it, which filter and would else be looked for as words: no torch called "150"
-/// for who wants to pay 150 at most.
-fn words_of(text: &str, entities: &[Entity]) -> String {
-    let filters = entities.iter().filter(|entity| {
-        use EntityKind::{MaxPrice, MinPrice, Size};
-        matches!(entity.kind, MaxPrice | MinPrice | Size)
-    });
-    let mut words = text.to_owned();
-    for entity in filters.collect::<Vec<_>>().into_iter().rev() {
-        if words.get(entity.start..entity.end).is_some() {
-            words.replace_range(entity.start..entity.end, " ");
-        }
-    }
-    words
 }
 
 /// What is looked for.
@@ -118,6 +130,17 @@ struct Wish {
     below: Option<i64>,
     /// The product that the others are to be like.
     except: Option<String>,
+    /// What the message names that is to become filters.
+    added: &'static [EntityKind],
+}
+
+/// What was found.
+struct Found {
+    wish: Wish,
+    offers: Vec<Offer>,
+    /// What nothing has that was wished, as the customer wrote it.
+    without: Option<String>,
+    facets: Option<Facets>,
 }
 
 /// What the message asks for: by itself, or of what was shown before.
@@ -128,11 +151,18 @@ async fn wish(call: &Call<'_>) -> Result<Wish, PortError> {
         is_anew: true,
         ..Wish::default()
     };
-    Ok(match shown::follow_up(call.scene, call.memory) {
+    if let Some(narrower) = call.slot(offering::NARROW).and_then(offering::read) {
+        return Ok(followed(before.narrowed_by(narrower)));
+    }
+    let narrowed = |sort| Wish {
+        added: &ADDED,
+        ..followed(before.clone().narrowed_by(said(call, String::new(), sort)))
+    };
+    Ok(match call.follow_up {
         Some(FollowUp::Like(id)) => Wish {
             except: Some(id.clone()),
             ..followed(Search {
-                text: card_of(call, &id).await?,
+                text: card_of(call, id).await?,
                 ..Search::default()
             })
         },
@@ -140,40 +170,54 @@ async fn wish(call: &Call<'_>) -> Result<Wish, PortError> {
             below: price_spoken_of(call).await?,
             ..followed(before)
         },
-        Some(FollowUp::Narrower) => {
-            followed(before.narrowed_by(said(call, describing_words(call))))
-        }
-        Some(FollowUp::This) | None => {
-            let text = match call.slot("query") {
-                Some(query) => query.to_owned(),
-                None => words_of(&call.scene.waiting.text, &call.scene.understanding.entities),
-            };
-            Wish {
-                search: said(call, text),
-                ..Wish::default()
-            }
-        }
+        Some(FollowUp::Sorted(sort)) => narrowed(*sort),
+        Some(FollowUp::Narrower) => narrowed(SearchSort::Relevance),
+        Some(FollowUp::This) | None => of_its_own(call),
     })
 }
 
+/// A search by the message alone.
+fn of_its_own(call: &Call<'_>) -> Wish {
+    let text = match call.slot("query") {
+        Some(query) => query.to_owned(),
+        None => words_of_message(call),
+    };
+    let (text, sort) = match Order::of(&text) {
+        // Without a word of what it is: all there is.
+        Some(order) if !order.says_more() => (String::new(), order.sort),
+        Some(order) => (order.rest, order.sort),
+        None => (text, SearchSort::Relevance),
+    };
+    Wish {
+        search: said(call, text, sort),
+        is_anew: sort != SearchSort::Relevance,
+        added: &[EntityKind::Size],
+        ..Wish::default()
+    }
+}
+
+/// The message without the price and size in it, which filter and would else be looked for as words: no torch called "150"
+/// for who wants to pay 150 at most.
+fn words_of_message(call: &Call<'_>) -> String {
+    let entities = call.scene.understanding.entities.iter();
+    let filters = entities.filter(|entity| {
+        use EntityKind::{MaxPrice, MinPrice, Size};
+        matches!(entity.kind, MaxPrice | MinPrice | Size)
+    });
+    shown::without(&call.scene.waiting.text, filters)
+}
+
 /// What the message itself says, with `text` as its words.
-fn said(call: &Call<'_>, text: String) -> Search {
+fn said(call: &Call<'_>, text: String, sort: SearchSort) -> Search {
     let size = call.entity(EntityKind::Size);
     Search {
         text,
         max_price: catalog::max_price(call).map(|price| price.minor),
         min_price: catalog::min_price(call).map(|price| price.minor),
         size: size.map(|entity| entity.value.clone()),
+        sort,
+        ..Search::default()
     }
-}
-
-/// "Blue" of "and what about in blue?".
-fn describing_words(call: &Call<'_>) -> String {
-    let entities = call.scene.understanding.entities.iter();
-    let describing = entities
-        .filter(|entity| matches!(entity.kind, EntityKind::Colour | EntityKind::Attribute))
-        .filter_map(|entity| call.scene.waiting.text.get(entity.start..entity.end));
-    describing.collect::<Vec<_>>().join(" ")
 }
 
 /// A product in words.
@@ -195,40 +239,154 @@ async fn price_spoken_of(call: &Call<'_>) -> Result<Option<i64>, PortError> {
         .map(|price| price.minor))
 }
 
-async fn hits(
+/// Products that fit. What the message adds to a search of before and nothing has is left out again, and told.
+async fn find(call: &Call<'_>, mut wish: Wish) -> Result<Found, PortError> {
+    let mut words = match wish.is_anew {
+        true => searching::other_words(call, &wish.search.text).await,
+        false => searching::words_of_message(call, &wish.search.text).await,
+    };
+    let narrowing = narrowing::read(call, &mut wish.search, &words, wish.added).await?;
+    if !narrowing.words.is_empty() {
+        let text = format!("{} {}", wish.search.text, narrowing.words.join(" "));
+        wish.search.text = text.trim().to_owned();
+        words = searching::other_words(call, &wish.search.text).await;
+    }
+    let mut without = narrowing.lacking;
+    let before = wish.search.attributes.clone();
+    wish.search.attributes.extend(narrowing.attributes);
+    let mut found = answer(call, &wish, &words).await?;
+    if found.hits.is_empty() && wish.search.attributes != before {
+        wish.search.attributes = before;
+        without = without.or(narrowing.said);
+        found = answer(call, &wish, &words).await?;
+    }
+    let offers = catalog::offers_of(call, &found.hits).await?;
+    let (offers, lacks_size) = fitting(&wish, offers);
+    if lacks_size {
+        without = without.or_else(|| wish.search.size.clone());
+    }
+    Ok(Found {
+        without: without.filter(|_| !offers.is_empty()),
+        facets: found.facets,
+        offers,
+        wish,
+    })
+}
+
+/// What the index finds for a wish.
+async fn answer(
     call: &Call<'_>,
     wish: &Wish,
-    filters: SearchFilters,
-) -> Result<Vec<SearchHit>, PortError> {
+    words: &CatalogWords,
+) -> Result<SearchAnswer, PortError> {
+    let filters = SearchFilters {
+        max_price: most(wish),
+        ..searching::filters(&wish.search)
+    };
     if let Some(id) = &wish.except {
         let document = knowledge::document_id(id);
         let index = &call.scene.parts.search;
-        let alike = index.similar(&document, &filters, MAX_HITS).await?;
-        if !alike.is_empty() {
-            return Ok(alike);
+        let hits = index.similar(&document, &filters, MAX_HITS).await?;
+        if !hits.is_empty() {
+            return Ok(SearchAnswer { hits, facets: None });
         }
     }
-    let text = &wish.search.text;
-    match wish.is_anew {
-        true => catalog::search_anew(call, text, filters, MAX_HITS).await,
-        false => catalog::search(call, text, filters, MAX_HITS).await,
+    let wanted = Wanted {
+        filters,
+        sort: wish.search.sort,
+        facets: offering::facets(call),
+        limit: MAX_HITS,
+    };
+    let is_by_price = wanted.sort != SearchSort::Relevance;
+    if !is_by_price && wanted.filters.attributes.is_empty() {
+        return searching::search(call, words, wanted).await;
+    }
+    let wanted = of_kind(call, words, wanted).await?;
+    if !is_by_price {
+        return searching::search(call, words, wanted).await;
+    }
+    // What can be had, if anything can.
+    let mut in_stock = wanted.clone();
+    in_stock.filters.in_stock = true;
+    let found = searching::search(call, words, in_stock).await?;
+    match found.hits.is_empty() {
+        true => searching::search(call, words, wanted).await,
+        false => Ok(found),
     }
 }
 
-/// Products that fit the words, the price and, if any does, the size; those that can be had come first.
-async fn fitting(call: &Call<'_>, wish: &Wish) -> Result<Vec<Offer>, PortError> {
-    let search = &wish.search;
+/// The most it may cost.
+fn most(wish: &Wish) -> Option<i64> {
     let below = wish.below.map(|price| price - 1);
-    let max_price = search.max_price.into_iter().chain(below).min();
-    let filters = SearchFilters {
-        min_price: search.min_price,
-        max_price,
-        ..SearchFilters::default()
+    wish.search.max_price.into_iter().chain(below).min()
+}
+
+/// The same among things of one kind: a cheap spray for jackets is no cheap jacket, and a green rucksack no green tent. Of the
+/// kinds of the best hits it is the one that the words name, else the most frequent one.
+async fn of_kind(
+    call: &Call<'_>,
+    words: &CatalogWords,
+    mut wanted: Wanted,
+) -> Result<Wanted, PortError> {
+    if words.is_empty() || wanted.filters.attributes.contains_key(CATEGORY) {
+        return Ok(wanted);
+    }
+    let best = Wanted {
+        filters: SearchFilters {
+            attributes: BTreeMap::new(),
+            ..wanted.filters.clone()
+        },
+        limit: MAX_HITS,
+        ..Wanted::default()
     };
-    let hits = hits(call, wish, filters).await?;
-    let mut offers = catalog::offers_of(call, &hits).await?;
+    let hits = searching::search(call, words, best).await?.hits;
+    let offers = catalog::offers_of(call, &hits).await?;
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for kind in offers
+        .iter()
+        .filter_map(|offer| offer.product.category.as_deref())
+    {
+        *kinds.entry(kind).or_default() += 1;
+    }
+    let mut kinds: Vec<(String, usize)> = kinds
+        .into_iter()
+        .map(|(kind, count)| (knowledge::category_words(kind), count))
+        .collect();
+    kinds.sort_by_key(|(kind, count)| (!names(&words.text, kind), Reverse(*count)));
+    if let Some((kind, count)) = kinds.into_iter().next()
+        && (names(&words.text, &kind) || count * OF_A_KIND >= offers.len())
+    {
+        let kinds = &mut wanted.filters.attributes;
+        kinds.insert(CATEGORY.to_owned(), vec![kind]);
+    }
+    Ok(wanted)
+}
+
+/// Whether a text says all words of a kind, in singular or plural.
+fn names(text: &str, kind: &str) -> bool {
+    let text = text.to_lowercase();
+    let said: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).collect();
+    let is_same = |a: &str, b: &str| {
+        let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
+        short.len() >= 3 && long.len() <= short.len() + 2 && long.starts_with(short)
+    };
+    let kind = kind.to_lowercase();
+    let mut words = kind.split_whitespace();
+    words.all(|word| said.iter().any(|said| is_same(said, word)))
+}
+
+/// Those that fit the price and, if any does, the size, by the shop's own facts; those that can be had come first. Whether
+/// none of them comes in the size, though they come in sizes.
+fn fitting(wish: &Wish, offers: Vec<Offer>) -> (Vec<Offer>, bool) {
+    let search = &wish.search;
+    let colours = narrowing::colours(search);
+    let mut offers: Vec<Offer> = offers
+        .into_iter()
+        .map(|offer| offer.in_colours(&colours))
+        .collect();
     offers.retain(|offer| wish.except.as_ref() != Some(&offer.product.id));
     // The index's prices may be old; the shop's are not.
+    let max_price = most(wish);
     offers.retain(|offer| {
         offer.price(None).is_none_or(|price| {
             max_price.is_none_or(|max| price.minor <= max)
@@ -236,17 +394,33 @@ async fn fitting(call: &Call<'_>, wish: &Wish) -> Result<Vec<Offer>, PortError> 
         })
     });
     let size = search.size.as_deref();
-    if let Some(size) = size
-        && offers.iter().any(|offer| offer.comes_in(size))
-    {
-        offers.retain(|offer| offer.comes_in(size));
+    let comes_in = |offer: &Offer| size.is_none_or(|size| offer.comes_in(size));
+    let lacks_size = !offers.iter().any(comes_in) && offers.iter().any(Offer::has_sizes);
+    let comes_in_it = offers.iter().any(comes_in);
+    if comes_in_it {
+        offers.retain(comes_in);
+    }
+    let size = size.filter(|_| comes_in_it);
+    let price = |offer: &Offer| offer.price(size).map(|price| price.minor);
+    match search.sort {
+        SearchSort::Relevance => {}
+        SearchSort::PriceAscending => {
+            offers.sort_by_key(|offer| price(offer).unwrap_or(i64::MAX));
+        }
+        SearchSort::PriceDescending => offers.sort_by_key(|offer| Reverse(price(offer))),
     }
     offers.sort_by_key(|offer| offer.quantity(size) == 0);
-    offers.truncate(MAX_CARDS);
-    Ok(offers)
+    (offers, lacks_size)
 }
 
-fn tell(call: &mut Call<'_>, wish: Wish, offers: &[Offer]) -> Outcome {
+fn tell(call: &mut Call<'_>, found: Found) -> Outcome {
+    let Found {
+        wish,
+        mut offers,
+        without,
+        facets,
+    } = found;
+    offers.truncate(MAX_CARDS);
     let size = wish.search.size.as_deref();
     let size = size.filter(|size| offers.iter().any(|offer| offer.comes_in(size)));
     let name = if offers.is_empty() {
@@ -260,9 +434,18 @@ fn tell(call: &mut Call<'_>, wish: Wish, offers: &[Offer]) -> Outcome {
         .iter()
         .map(|offer| catalog::card(call, offer, size))
         .collect();
+    let buttons = facets.map_or_else(Vec::new, |facets| {
+        offering::buttons(call, &wish.search, &facets, offers.len())
+    });
+    let sort = match wish.search.sort {
+        SearchSort::Relevance => None,
+        SearchSort::PriceAscending => Some("cheapest"),
+        SearchSort::PriceDescending => Some("dearest"),
+    };
     let max_price = wish.search.max_price;
     let outcome = Outcome {
         cards,
+        buttons,
         sources: vec![call.shop_source()],
         ..Outcome::of(name)
             .with(
@@ -271,6 +454,8 @@ fn tell(call: &mut Call<'_>, wish: Wish, offers: &[Offer]) -> Outcome {
             )
             .with("size", size)
             .with("count", offers.len())
+            .with("without", without)
+            .with("sort", sort)
     };
     // Who hears that there is nothing cheaper still speaks of what there is.
     if !(offers.is_empty() && wish.is_anew) {
@@ -280,4 +465,24 @@ fn tell(call: &mut Call<'_>, wish: Wish, offers: &[Offer]) -> Outcome {
         call.memory.search = Some(wish.search);
     }
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_named_in_singular_and_plural() {
+        for (text, kind) in [
+            ("waterproof jacket", "jackets"),
+            ("the cheapest Boots", "boots"),
+            ("a hat", "hats"),
+            ("sleeping bag for winter", "sleeping bags"),
+        ] {
+            assert!(names(text, kind), "{text}");
+        }
+        assert!(!names("travel towel", "travel accessories"));
+        assert!(!names("headlamp", "lamps"));
+        assert!(!names("", "hats"));
+    }
 }

@@ -12,6 +12,7 @@ use super::{
     memory::{Frame, Memory, Wish},
     press::Press,
     replies,
+    shown::FollowUp,
 };
 use crate::{
     actions::{Call, policy},
@@ -33,6 +34,8 @@ pub(super) struct Answer<'a> {
     pressed: Option<String>,
     /// Whether it was this message that asked for several things.
     pub(super) several_now: bool,
+    /// What the message wishes of the products that were shown, for the flow that it starts.
+    follow_up: Option<FollowUp>,
 }
 
 /// How the run of a flow ended.
@@ -54,6 +57,7 @@ impl<'a> Answer<'a> {
             effects: Vec::new(),
             pressed: None,
             several_now: false,
+            follow_up: None,
         }
     }
 
@@ -204,6 +208,7 @@ impl<'a> Answer<'a> {
         self.suppose_order(flow, &mut frame);
         self.suppose_product(flow, &mut frame);
         frame.slots.extend(start.slots);
+        self.follow_up = start.follow_up;
         self.take_over_wishes(&mut frame);
         self.run(flow, frame).await;
     }
@@ -290,6 +295,7 @@ impl<'a> Answer<'a> {
     async fn run_steps(&mut self, flow: &'a Flow, mut frame: Frame) -> Ended {
         let mut facts = self.scene.session_facts();
         let mut sources = Vec::new();
+        let follow_up = self.follow_up.take();
         if let Some(slot) = missing_slot(flow, &frame) {
             let question = self.question(slot, &facts);
             return self.asked(frame, slot, Content::text(question));
@@ -300,6 +306,7 @@ impl<'a> Answer<'a> {
                 frame: &frame,
                 arguments: &step.arguments,
                 facts: &facts,
+                follow_up: follow_up.as_ref(),
                 memory: &mut self.memory,
             };
             let mut outcome = step.action.run(&mut call).await;

@@ -61,6 +61,8 @@ pub(crate) struct Start {
     pub(crate) slots: Vec<(String, String)>,
     /// Whether a button starts it: then what the message before it named counts too.
     pub(crate) by_button: bool,
+    /// What it wishes of the products that were shown.
+    pub(crate) follow_up: Option<FollowUp>,
 }
 
 impl Start {
@@ -70,6 +72,7 @@ impl Start {
             intent: intent.to_owned(),
             slots: Vec::new(),
             by_button: false,
+            follow_up: None,
         }
     }
 }
@@ -273,12 +276,16 @@ fn bare_entity(scene: &Scene<'_>) -> Option<Intention> {
 
 /// More of what was shown, or about one of it.
 fn of_shown(scene: &Scene<'_>, memory: &Memory) -> Option<Intention> {
-    let intent = match shown::follow_up(scene, memory)? {
+    let follow_up = shown::follow_up(scene, memory)?;
+    let intent = match follow_up {
         FollowUp::This => "product_question",
-        FollowUp::Like(_) | FollowUp::Cheaper | FollowUp::Narrower => SEARCH,
+        FollowUp::Like(_) | FollowUp::Cheaper | FollowUp::Sorted(_) | FollowUp::Narrower => SEARCH,
     };
     let flow = scene.parts.flows.of_intent(intent)?;
-    Some(Intention::Start(Start::new(flow, intent)))
+    Some(Intention::Start(Start {
+        follow_up: Some(follow_up),
+        ..Start::new(flow, intent)
+    }))
 }
 
 /// Who asks what they can ask is greeted once more: the greeting says it.

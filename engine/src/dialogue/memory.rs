@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use doorstep_core::{OrderNumber, Timestamp, message::Button, understanding::EntityKind};
+use doorstep_core::{
+    OrderNumber, Timestamp, message::Button, search::SearchSort, understanding::EntityKind,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::turn::Conversation;
@@ -63,16 +65,28 @@ pub(crate) struct Search {
     pub(crate) min_price: Option<i64>,
     /// The size it must come in, if anything does.
     pub(crate) size: Option<String>,
+    /// The brand it must be of.
+    pub(crate) brand: Option<String>,
+    /// Attributes of which it must have one of the values.
+    pub(crate) attributes: BTreeMap<String, Vec<String>>,
+    /// In which order it is shown.
+    pub(crate) sort: SearchSort,
 }
 
 impl Search {
     /// The same with what was said since.
-    pub(crate) fn narrowed_by(&self, said: Self) -> Self {
+    pub(crate) fn narrowed_by(self, said: Self) -> Self {
         Self {
             text: format!("{} {}", self.text, said.text).trim().to_owned(),
             max_price: said.max_price.or(self.max_price),
             min_price: said.min_price.or(self.min_price),
-            size: said.size.or_else(|| self.size.clone()),
+            size: said.size.or(self.size),
+            brand: said.brand.or(self.brand),
+            attributes: self.attributes.into_iter().chain(said.attributes).collect(),
+            sort: match said.sort {
+                SearchSort::Relevance => self.sort,
+                sort => sort,
+            },
         }
     }
 }

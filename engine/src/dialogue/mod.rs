@@ -9,6 +9,7 @@
 //! | `decide` | what a message means here: an answer, a correction, another wish, or nothing we know |
 //! | `act` | runs the flow and says what follows |
 //! | `shown` | what a message says of the products that were shown last |
+//! | `sorting` | in which order products are wished |
 //! | `wishes` | several wishes in one message, and what it names for them |
 //! | `speak` | from the names of replies to what is said |
 //! | `handover` | what a person is told who takes over |
@@ -24,6 +25,7 @@ pub mod press;
 pub(crate) mod replies;
 pub(crate) mod shown;
 mod slots;
+pub(crate) mod sorting;
 mod speak;
 mod wishes;
 

@@ -1,8 +1,10 @@
 //! What the dialogue itself says, beside the flows: names of replies, with samples of the facts each may use.
 
+use doorstep_core::Money;
+use iso_currency::Currency;
 use serde_json::{Value, json};
 
-use crate::actions::{FactMap, facts, policy};
+use crate::actions::{FactMap, facts, json as fact, offering, policy};
 
 /// The question of an interrupted flow is taken up again. Fact: `question`.
 pub(crate) const RESUME: &str = "resume";
@@ -75,6 +77,15 @@ pub(crate) fn samples() -> Vec<(&'static str, Vec<FactMap>)> {
     for name in [KNOWLEDGE, KNOWLEDGE_OTHER_LANGUAGE] {
         samples.push((name, policy::passage_samples()));
     }
+    samples.push((
+        offering::BY_VALUE,
+        vec![facts([("value", json!("blue")), ("count", json!(12))])],
+    ));
+    let price = fact(Money::new(5000, Currency::EUR));
+    samples.push((
+        offering::BY_PRICE,
+        vec![facts([("price", price), ("count", json!(7))])],
+    ));
     let counts = [1, 3].map(|count| facts([("count", json!(count))]));
     samples.push((FILES, counts.into()));
     samples.push((SUMMARY, summary_samples()));

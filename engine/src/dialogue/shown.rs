@@ -1,14 +1,19 @@
-//! What a message says of the products that were shown last: "the second one", "cheaper", "something like it", "in blue?".
+//! What a message says of the products that were shown last: "the second one", "cheaper", "the cheapest", "something like
+//! it", "in blue?".
 //!
 //! The model reads a message alone, and alone such a message says nothing. So these words count only after an answer about
 //! products, and only where the model is not sure of anything else.
 
-use doorstep_core::understanding::EntityKind;
+use doorstep_core::{
+    search::{self, SearchSort},
+    understanding::{Entity, EntityKind},
+};
 
 use super::{
     Scene,
     decide::{Guess, guess},
     memory::Memory,
+    sorting::{Order, wishes_for_something},
 };
 
 /// The intents whose answers show products.
@@ -131,6 +136,8 @@ pub(crate) enum FollowUp {
     Like(String),
     /// The same for less.
     Cheaper,
+    /// The same in this order, and with what the message adds.
+    Sorted(SearchSort),
     /// The same search, with what the message adds.
     Narrower,
 }
@@ -145,10 +152,35 @@ pub(crate) fn follow_up(scene: &Scene<'_>, memory: &Memory) -> Option<FollowUp> 
     if !spoke_of_products || memory.products.is_empty() || reading.word_count() > MAX_WORDS {
         return None;
     }
-    let searches = match guess(scene) {
+    let names = |kind| scene.understanding.entity(kind).is_some();
+    let beside_narrowing = beside_narrowing(scene);
+    let narrows =
+        NARROWING.into_iter().any(names) && !names_a_kind(scene) && memory.search.is_some();
+    let only_narrows = narrows && !wishes_for_something(&beside_narrowing);
+    let guess = guess(scene);
+    let is_of_products = match &guess {
+        Guess::Sure(_, intent) => SHOWING.contains(intent),
+        Guess::Several(_) => false,
+        Guess::Unsure(_) | Guess::Unknown => true,
+    };
+    let order = Order::of(&beside_narrowing).filter(|_| memory.search.is_some());
+    if let Some(order) = order
+        && is_of_products
+    {
+        // "The cheapest boots" is a search of its own.
+        let is_new = names(EntityKind::Product) || names_a_kind(scene) || order.says_more();
+        return (!is_new).then_some(FollowUp::Sorted(order.sort));
+    }
+    let searches = match guess {
         Guess::Sure(_, "product_search") => true,
         // "What about under 100 euros?" alone sounds like a discount.
         Guess::Sure(_, "discount_code") if names_price_limit(scene) => false,
+        // "In blue?" of several is no question about one of them.
+        Guess::Sure(_, "stock_check")
+            if only_narrows && names(EntityKind::Colour) && memory.product.is_none() =>
+        {
+            return Some(FollowUp::Narrower);
+        }
         Guess::Sure(..) | Guess::Several(_) => return None,
         Guess::Unsure(_) | Guess::Unknown => false,
     };
@@ -159,7 +191,6 @@ pub(crate) fn follow_up(scene: &Scene<'_>, memory: &Memory) -> Option<FollowUp> 
         let model = shown.or(memory.spoken_of())?;
         return Some(FollowUp::Like(model.clone()));
     }
-    let names = |kind| scene.understanding.entity(kind).is_some();
     let is_new = names(EntityKind::Product) || names(EntityKind::Attribute);
     let is_cheaper =
         CHEAPER.is_in(&text) || CHEAPER_PHRASES.iter().any(|phrase| text.contains(phrase));
@@ -167,15 +198,46 @@ pub(crate) fn follow_up(scene: &Scene<'_>, memory: &Memory) -> Option<FollowUp> 
         return Some(FollowUp::Cheaper);
     }
     if searches {
-        return None;
+        return only_narrows.then_some(FollowUp::Narrower);
     }
     if shown.is_some() {
         return Some(FollowUp::This);
     }
-    let narrows = NARROWING.into_iter().any(names)
-        && memory.search.is_some()
-        && reading.words_outside_entities() <= MAX_OTHER_WORDS;
-    narrows.then_some(FollowUp::Narrower)
+    let is_short = reading.words_outside_entities() <= MAX_OTHER_WORDS;
+    (narrows && is_short).then_some(FollowUp::Narrower)
+}
+
+/// The message without what narrows a search.
+fn beside_narrowing(scene: &Scene<'_>) -> String {
+    let entities = scene.understanding.entities.iter();
+    let narrowing = entities.filter(|entity| NARROWING.contains(&entity.kind));
+    without(scene.reading().text, narrowing)
+}
+
+/// `text` without these of the things that it names.
+pub(crate) fn without<'e>(
+    text: &str,
+    entities: impl DoubleEndedIterator<Item = &'e Entity>,
+) -> String {
+    let mut rest = text.to_owned();
+    for entity in entities.rev() {
+        if rest.get(entity.start..entity.end).is_some() {
+            rest.replace_range(entity.start..entity.end, " ");
+        }
+    }
+    rest
+}
+
+/// Whether the message says what kind of thing is wished: "boots".
+fn names_a_kind(scene: &Scene<'_>) -> bool {
+    let entities = &scene.understanding.entities;
+    entities.iter().any(is_kind)
+}
+
+/// Whether an entity is a category of the catalog.
+pub(crate) fn is_kind(entity: &Entity) -> bool {
+    let name = entity.value.split_once('=').map(|(name, _)| name);
+    entity.kind == EntityKind::Attribute && name == Some(search::CATEGORY)
 }
 
 fn names_price_limit(scene: &Scene<'_>) -> bool {

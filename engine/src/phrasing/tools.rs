@@ -132,6 +132,7 @@ pub(super) async fn run(scene: &Scene<'_>, memory: &Memory, call: &ToolCall) -> 
         frame: &frame,
         arguments: &arguments,
         facts: &facts,
+        follow_up: None,
         memory: &mut memory,
     };
     Some(action.run(&mut call).await)

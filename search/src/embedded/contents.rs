@@ -33,7 +33,8 @@ pub(super) struct Facts {
     pub(super) kind: Option<DocumentKind>,
     pub(super) analyser: Option<Analyser>,
     pub(super) in_stock: bool,
-    price: Option<i64>,
+    /// In minor units.
+    pub(super) price: Option<i64>,
 }
 
 impl Facts {

@@ -1,6 +1,7 @@
 //! The index inside the program: tantivy for words, an exact scan for vectors.
 
 mod contents;
+mod facets;
 mod question;
 mod snapshot;
 mod storage;
@@ -21,14 +22,17 @@ use async_trait::async_trait;
 use doorstep_core::{
     Health,
     health::PortError,
-    search::{SearchDocument, SearchFilters, SearchHit, SearchIndex, SearchQuery, Suggestion},
+    search::{
+        SearchAnswer, SearchDocument, SearchFilters, SearchHit, SearchIndex, SearchQuery,
+        Suggestion,
+    },
 };
 use tokio::{sync::Mutex, task::spawn_blocking};
 
 use snapshot::Snapshot;
 pub use storage::OpenError;
 use storage::{Storage, StorageError};
-pub(crate) use storage::{attribute_fact, brand_fact};
+pub(crate) use storage::{attribute_fact, brand_fact, wanted_facts};
 pub(crate) use vectors::unit;
 
 use crate::synonyms::Synonyms;
@@ -199,17 +203,17 @@ impl Inner {
 
 #[async_trait]
 impl SearchIndex for EmbeddedIndex {
-    async fn search(&self, query: &SearchQuery) -> Result<Vec<SearchHit>, PortError> {
+    async fn search(&self, query: &SearchQuery) -> Result<SearchAnswer, PortError> {
         let snapshot = self.inner.snapshot();
         let synonyms = self.inner.synonyms();
         let read = query.text.floor_char_boundary(MAX_QUERY_BYTES);
         let query = SearchQuery {
             text: query.text[..read].to_owned(),
             vector: query.vector.clone(),
-            kind: query.kind,
             language: query.language.clone(),
             filters: query.filters.clone(),
-            limit: query.limit,
+            facets: query.facets.clone(),
+            ..*query
         };
         if snapshot.contents.len() <= SEARCHED_IN_PLACE {
             return in_place(|| snapshot.search(&query, &synonyms));

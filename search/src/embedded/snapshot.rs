@@ -6,12 +6,15 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use doorstep_core::search::{DocumentKind, SearchFilters, SearchHit, SearchQuery};
+use doorstep_core::search::{
+    DocumentKind, Facet, Facets, SearchAnswer, SearchFilters, SearchHit, SearchQuery, SearchSort,
+};
 use lru::LruCache;
 use tantivy::{DocAddress, DocSet, Searcher, TERMINATED, Term, schema::IndexRecordOption};
 
 use super::{
     contents::{Conditions, Contents},
+    facets,
     question::Question,
     storage::{self, Fields, Shown, Storage, StorageError},
     vectors::Asked,
@@ -19,7 +22,7 @@ use super::{
 };
 use crate::{
     analysis::Analyser,
-    ranking::{Best, Fusion, Scored},
+    ranking::{self, Best, Fusion, GoodEnough, Scored},
     synonyms::Synonyms,
 };
 
@@ -110,12 +113,12 @@ impl Snapshot {
         })
     }
 
-    /// The best hits, best first.
+    /// The hits in the wanted order, and what is to be counted.
     pub(super) fn search(
         &self,
         query: &SearchQuery,
         synonyms: &Synonyms,
-    ) -> Result<Vec<SearchHit>, StorageError> {
+    ) -> Result<SearchAnswer, StorageError> {
         let limit = query.limit.min(MAX_LIMIT);
         let conditions = Conditions::new(query, &self.contents, self.having(query)?);
         let asked = self.comparable(query);
@@ -127,14 +130,71 @@ impl Snapshot {
             question,
             asked,
         };
-        let best = if found.question.wanted.is_empty() && found.asked.is_none() {
-            self.by_filters_alone(&conditions, limit)
-        } else {
-            self.fused(&words, &conditions, &mut found, limit)?
+        // What is sorted or counted is chosen from everything that was found.
+        let kept = match query.is_about_all() {
+            true => self.contents.numbers(),
+            false => limit,
         };
-        best.into_iter()
-            .map(|scored| self.hit(scored, &found))
-            .collect()
+        let is_listed = found.question.wanted.is_empty() && found.asked.is_none();
+        let mut best = match is_listed {
+            true if conditions.narrow() || query.sort != SearchSort::Relevance => {
+                self.by_filters_alone(&conditions, kept)
+            }
+            true => Vec::new(),
+            false => self.fused(&words, &conditions, &mut found, kept)?,
+        };
+        let mut facets = None;
+        if query.is_about_all() {
+            let mut good = match is_listed {
+                true => best.clone(),
+                false => self.good_enough(&best, &found),
+            };
+            if !query.facets.is_empty() {
+                facets = Some(self.facets(&good, &query.facets)?);
+            }
+            if query.sort != SearchSort::Relevance {
+                ranking::sort(&mut good, query.sort, |(number, _)| self.price(*number));
+                best = good;
+            }
+        }
+        best.truncate(limit);
+        let hits = best.into_iter().map(|scored| self.hit(scored, &found));
+        Ok(SearchAnswer {
+            hits: hits.collect::<Result<_, _>>()?,
+            facets,
+        })
+    }
+
+    /// Those of `best`, which come best first, that are good enough to be sorted and counted.
+    fn good_enough(&self, best: &[Scored], found: &Found) -> Vec<Scored> {
+        let share = |number| found.scores.share(number, self.wanted_of(number, found));
+        let Some((first, score)) = best.first() else {
+            return Vec::new();
+        };
+        let good = GoodEnough::beside(*score, share(*first));
+        let takes = |(number, score): &&Scored| good.takes(*score, share(*number));
+        best.iter().filter(takes).copied().collect()
+    }
+
+    fn facets(&self, documents: &[Scored], wanted: &[Facet]) -> Result<Facets, StorageError> {
+        let prices = documents.iter();
+        let mut prices: Vec<i64> = prices
+            .filter_map(|(number, _)| self.price(*number))
+            .collect();
+        prices.sort_unstable();
+        let addresses: Vec<DocAddress> = documents
+            .iter()
+            .map(|(number, _)| self.address(*number))
+            .collect::<Result<_, _>>()?;
+        Ok(Facets {
+            count: documents.len(),
+            prices,
+            values: facets::count(&self.searcher, addresses.into_iter(), wanted)?,
+        })
+    }
+
+    fn price(&self, number: usize) -> Option<i64> {
+        self.contents.facts(number)?.price
     }
 
     /// The products nearest to the product `id`.
@@ -154,16 +214,18 @@ impl Snapshot {
             kind: DocumentKind::Product,
             language: None,
             filters: filters.clone(),
+            sort: SearchSort::Relevance,
+            facets: Vec::new(),
             // Itself is the nearest.
             limit: limit.saturating_add(1),
         };
-        let mut hits = self.search(&query, &Synonyms::default())?;
+        let mut hits = self.search(&query, &Synonyms::default())?.hits;
         hits.retain(|hit| hit.id != id);
         hits.truncate(limit);
         Ok(hits)
     }
 
-    /// By words and by meaning, as one list.
+    /// By words and by meaning, as one list of at most `limit`.
     fn fused(
         &self,
         words: &Words<'_>,
@@ -172,6 +234,7 @@ impl Snapshot {
         limit: usize,
     ) -> Result<Vec<Scored>, StorageError> {
         let depth = limit.max(MIN_DEPTH);
+        let nearest = depth.min(MAX_LIMIT);
         let mut possible = 0.0_f32;
         for wanted in found.question.wanted.values() {
             possible = possible.max(words.score(wanted, &mut found.scores)?);
@@ -187,7 +250,7 @@ impl Snapshot {
         let by_words = by_words.sorted();
         let by_meaning = found.asked.as_ref().map(|asked| {
             let allowed = |number| conditions.allow(number);
-            self.contents.vectors.nearest(asked, depth, allowed)
+            self.contents.vectors.nearest(asked, nearest, allowed)
         });
         let best = by_words.first().map_or(0.0, |best| best.1);
         let fusion = Fusion::new(best, possible, by_meaning.is_some());
@@ -276,13 +339,12 @@ impl Snapshot {
 
     /// Which documents have the brand and the attributes that `query` filters by; `None` where it filters by none.
     fn having(&self, query: &SearchQuery) -> Result<Option<Vec<bool>>, StorageError> {
-        let filters = &query.filters;
-        let brand = filters.brand.as_deref().map(storage::brand_fact);
-        let attributes = filters.attributes.iter();
-        let attributes = attributes.map(|(name, value)| storage::attribute_fact(name, value));
         let mut having: Option<Vec<bool>> = None;
-        for fact in brand.into_iter().chain(attributes) {
-            let own = self.with_fact(&fact)?;
+        for facts in storage::wanted_facts(&query.filters) {
+            let mut own = vec![false; self.contents.numbers()];
+            for fact in &facts {
+                self.mark(fact, &mut own)?;
+            }
             having = Some(match having {
                 None => own,
                 Some(having) => having.iter().zip(own).map(|(a, b)| *a && b).collect(),
@@ -291,9 +353,9 @@ impl Snapshot {
         Ok(having)
     }
 
-    fn with_fact(&self, fact: &str) -> Result<Vec<bool>, StorageError> {
+    /// Marks the documents that have `fact`, by number.
+    fn mark(&self, fact: &str, with: &mut [bool]) -> Result<(), StorageError> {
         let term = Term::from_field_text(self.fields.facts, fact);
-        let mut with = vec![false; self.contents.numbers()];
         for (reader, numbers) in self.searcher.segment_readers().iter().zip(&self.numbers) {
             let index = reader.inverted_index(self.fields.facts)?;
             let Some(mut postings) = index.read_postings(&term, IndexRecordOption::Basic)? else {
@@ -307,17 +369,15 @@ impl Snapshot {
                 document = postings.advance();
             }
         }
-        Ok(with)
+        Ok(())
     }
 
     /// Without words and vector the filters choose: what is in stock first, then in the order of arrival.
     fn by_filters_alone(&self, conditions: &Conditions<'_>, limit: usize) -> Vec<Scored> {
         let mut best = Best::new(limit);
-        if conditions.narrow() {
-            for (number, facts) in self.contents.iter() {
-                if conditions.allow(number) {
-                    best.offer(number, f32::from(u8::from(facts.in_stock)));
-                }
+        for (number, facts) in self.contents.iter() {
+            if conditions.allow(number) {
+                best.offer(number, f32::from(u8::from(facts.in_stock)));
             }
         }
         best.sorted()

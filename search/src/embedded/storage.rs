@@ -9,7 +9,7 @@ use std::{
 
 use doorstep_core::{
     Language,
-    search::{DocumentKind, SearchDocument},
+    search::{DocumentKind, SearchDocument, SearchFilters},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use tantivy::{
@@ -23,10 +23,14 @@ use tantivy::{
     },
 };
 
+use super::facets;
 use crate::analysis::{Analyser, filter_key};
 
 /// Of the stored form and of the analysis: raise it when either changes, and every index is filled anew.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
+
+/// The column of what is counted.
+pub(super) const VALUES: &str = "values";
 
 /// The least tantivy allows for an indexing thread; it is taken for the time of a write only.
 const WRITER_BYTES: usize = 15_000_000;
@@ -102,6 +106,8 @@ pub(super) struct Fields {
     pub(super) names: Field,
     /// What filters ask for: [`brand_fact`] and [`attribute_fact`].
     pub(super) facts: Field,
+    /// What is counted, as it is written.
+    values: Field,
     /// The document's place in [`Contents`](super::contents::Contents).
     number: Field,
     document: Field,
@@ -128,6 +134,7 @@ impl Fields {
             names: schema.add_text_field("names", words),
             facts: schema
                 .add_text_field("facts", TextOptions::default().set_indexing_options(exact)),
+            values: schema.add_text_field(VALUES, TextOptions::default().set_fast("raw")),
             number: schema.add_u64_field("number", NumericOptions::default().set_fast()),
             document: schema.add_bytes_field("document", STORED),
             vector: schema.add_bytes_field("vector", STORED),
@@ -152,6 +159,16 @@ pub(crate) fn brand_fact(brand: &str) -> String {
 /// What is indexed of an attribute's value.
 pub(crate) fn attribute_fact(name: &str, value: &str) -> String {
     format!("{FACT}{}{FACT}{}", filter_key(name), filter_key(value))
+}
+
+/// What `filters` wants to be there: of each group of facts one.
+pub(crate) fn wanted_facts(filters: &SearchFilters) -> Vec<Vec<String>> {
+    let brand = filters.brand.iter().map(|brand| vec![brand_fact(brand)]);
+    let attributes = filters.attributes.iter().map(|(name, values)| {
+        let facts = values.iter().map(|value| attribute_fact(name, value));
+        facts.collect()
+    });
+    brand.chain(attributes).collect()
 }
 
 /// An opened tantivy index.
@@ -351,6 +368,9 @@ impl Storage {
             for value in values {
                 stored.add_text(fields.facts, attribute_fact(name, value));
             }
+        }
+        for value in facets::values_of(document) {
+            stored.add_text(fields.values, value);
         }
     }
 }

@@ -43,8 +43,8 @@ mod on_disk {
 }
 
 async fn ids(index: &EmbeddedIndex, query: SearchQuery) -> Vec<String> {
-    let hits = index.search(&query).await.unwrap();
-    hits.into_iter().map(|hit| hit.id).collect()
+    let found = index.search(&query).await.unwrap();
+    found.hits.into_iter().map(|hit| hit.id).collect()
 }
 
 fn by_vector(vector: &[f32]) -> SearchQuery {

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use doorstep_core::{
     Language,
-    search::{DocumentKind, SearchDocument, SearchFilters, SearchHit},
+    search::{DocumentKind, Facet, SearchDocument, SearchFilters, SearchHit},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    analysis::Analyser,
-    embedded::{attribute_fact, brand_fact, unit},
+    analysis::{Analyser, filter_key},
+    embedded::{attribute_fact, brand_fact, unit, wanted_facts},
 };
 
 /// The fields of words, in the order of [`WEIGHTS`](crate::ranking::WEIGHTS).
@@ -24,15 +24,23 @@ pub(super) const WORDS: [&str; 4] = [
 /// The words of a product's title as they are written, for suggestions.
 pub(super) const NAMES: &str = "names";
 /// What a search may narrow down by.
-pub(super) const FILTERED: [&str; 6] = ["id", "kind", "language", "price", "in_stock", "facts"];
+pub(super) const FILTERED: [&str; 8] = [
+    "id", "kind", "language", "price", "in_stock", "facts", BRAND, ATTRIBUTES,
+];
+/// What it may be sorted by.
+pub(super) const SORTED: [&str; 1] = ["price"];
+/// What is counted.
+const BRAND: &str = "brand";
+const ATTRIBUTES: &str = "attributes";
 /// What a hit brings along.
-pub(super) const SHOWN: [&str; 12] = [
+pub(super) const SHOWN: [&str; 13] = [
     "id",
     "document",
     "language",
     "title",
     "body",
     "source",
+    "price",
     "in_stock",
     "model",
     "title_words",
@@ -68,11 +76,17 @@ pub(super) struct Stored {
     #[serde(default)]
     pub(super) source: String,
     #[serde(default)]
-    price: Option<i64>,
+    pub(super) price: Option<i64>,
     #[serde(default)]
     pub(super) in_stock: bool,
     #[serde(default)]
     facts: Vec<String>,
+    /// As it is written, to be counted.
+    #[serde(default)]
+    brand: Option<String>,
+    /// By [`attribute_key`], as they are written, to be counted.
+    #[serde(default)]
+    attributes: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     pub(super) hash: String,
     #[serde(default)]
@@ -108,6 +122,11 @@ impl Stored {
                     .map(|value| fact(&attribute_fact(name, value))),
             );
         }
+        let mut counted: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, values) in &document.attributes {
+            let own = counted.entry(attribute_key(name)).or_default();
+            own.extend(values.iter().map(|value| value.trim().to_owned()));
+        }
         let names = Analyser::Plain.words(&document.title, MAX_TEXT_BYTES);
         let names: Vec<String> = names.into_iter().map(|word| word.term).collect();
         Self {
@@ -121,6 +140,8 @@ impl Stored {
             price: document.price,
             in_stock: document.in_stock,
             facts,
+            brand: document.brand.clone(),
+            attributes: counted,
             hash: document.content_hash(),
             model: String::new(),
             title_words: words(&document.title),
@@ -245,11 +266,24 @@ pub(super) fn conditions(
     if filters.in_stock {
         conditions.push("in_stock = true".to_owned());
     }
-    let brand = filters.brand.iter().map(|brand| brand_fact(brand));
-    let attributes = filters.attributes.iter();
-    let facts = brand.chain(attributes.map(|(name, value)| attribute_fact(name, value)));
-    conditions.extend(facts.map(|of| format!("facts = {}", quoted(&fact(&of)))));
+    conditions.extend(wanted_facts(filters).into_iter().map(|facts| {
+        let facts: Vec<String> = facts.iter().map(|of| quoted(&fact(of))).collect();
+        format!("facts IN [{}]", facts.join(", "))
+    }));
     conditions
+}
+
+/// The field that holds the values of a facet.
+pub(super) fn field_of(facet: &Facet) -> String {
+    match facet {
+        Facet::Brand => BRAND.to_owned(),
+        Facet::Attribute(name) => format!("{ATTRIBUTES}.{}", attribute_key(name)),
+    }
+}
+
+/// An attribute's name as a part of a field's: whatever its case, and without a dot.
+fn attribute_key(name: &str) -> String {
+    key(&filter_key(name))
 }
 
 pub(super) fn of_kind(kind: DocumentKind) -> String {

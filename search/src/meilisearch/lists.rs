@@ -19,8 +19,13 @@ enum Asked {
     Count,
     /// One word as it is, and how it is asked for.
     Word { term: String, text: String },
-    /// All of some words.
+    /// All of some words, the best first.
     All { text: String },
+    /// The same, by a field; `price:asc`.
+    AllBy {
+        text: String,
+        order: [&'static str; 1],
+    },
     /// A word with one edit.
     Typo { term: String, text: String },
     /// The nearest vectors.
@@ -66,9 +71,16 @@ impl<'a> Batch<'a> {
     }
 
     pub(super) fn all(&mut self, terms: &[&str]) {
-        let phrases: Vec<String> = terms.iter().map(|term| phrase(term)).collect();
         self.asked.push(Asked::All {
-            text: phrases.join(" "),
+            text: phrases(terms),
+        });
+    }
+
+    /// The same in another order than the best first.
+    pub(super) fn all_by(&mut self, terms: &[&str], order: &'static str) {
+        self.asked.push(Asked::AllBy {
+            text: phrases(terms),
+            order: [order],
         });
     }
 
@@ -118,6 +130,13 @@ impl<'a> Batch<'a> {
                     .with_attributes_to_search_on(&WORDS)
                     .with_matching_strategy(MatchingStrategies::ALL);
             }
+            Asked::AllBy { text, order } => {
+                query
+                    .with_query(text)
+                    .with_attributes_to_search_on(&WORDS)
+                    .with_matching_strategy(MatchingStrategies::ALL)
+                    .with_sort(order);
+            }
             Asked::Meaning | Asked::Similarity { .. } => {
                 query
                     .with_vector(self.vector.unwrap_or_default())
@@ -156,7 +175,10 @@ impl Lists {
                     self.frequencies.insert(term.clone(), total);
                 }
                 Asked::Typo { term, .. } => self.correct(term, total, &answer),
-                Asked::All { .. } | Asked::Meaning | Asked::Similarity { .. } => {}
+                Asked::All { .. }
+                | Asked::AllBy { .. }
+                | Asked::Meaning
+                | Asked::Similarity { .. } => {}
             }
             let is_by_meaning = matches!(asked, Asked::Meaning | Asked::Similarity { .. });
             for hit in answer.hits {
@@ -213,6 +235,11 @@ impl Lists {
 /// The server's score of a vector is (1 + cosine) / 2.
 pub(super) fn cosine(score: f64) -> f32 {
     (2.0 * score - 1.0) as f32
+}
+
+fn phrases(terms: &[&str]) -> String {
+    let phrases: Vec<String> = terms.iter().map(|term| phrase(term)).collect();
+    phrases.join(" ")
 }
 
 /// A word exactly as it is: the server corrects no typo and completes nothing within quotation marks.

@@ -6,6 +6,7 @@ mod http;
 mod lists;
 mod question;
 mod ranking;
+mod searching;
 mod server;
 mod setup;
 #[cfg(any(test, feature = "stand-in"))]
@@ -26,8 +27,8 @@ use doorstep_core::{
     Health,
     health::PortError,
     search::{
-        DocumentKind, SearchDocument, SearchFilters, SearchHit, SearchIndex, SearchQuery,
-        Suggestion,
+        DocumentKind, SearchAnswer, SearchDocument, SearchFilters, SearchHit, SearchIndex,
+        SearchQuery, Suggestion,
     },
 };
 use meilisearch_sdk::{
@@ -39,15 +40,10 @@ use tokio::sync::OnceCell;
 
 use crate::{analysis::Analyser, synonyms::Synonyms};
 use documents::{EMBEDDER, NAMES, SHOWN, Stored, among, conditions, key, keys, of_kind};
-use lists::{Batch, Lists};
-use question::Question;
 use server::{Index, Server, ServerError};
 
-/// How many hits a query may ask for, and how deep each list goes.
+/// How many hits a query may ask for.
 const MAX_LIMIT: usize = 1000;
-const MIN_DEPTH: usize = 100;
-/// As much of a query's text as is read.
-const MAX_QUERY_BYTES: usize = 2048;
 const MAX_PREFIX_BYTES: usize = 256;
 const MAX_PREFIX_WORDS: usize = 8;
 const MAX_SUGGESTIONS: usize = 50;
@@ -199,125 +195,6 @@ impl Inner {
         Arc::clone(&synonyms.unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn search(&self, query: &SearchQuery) -> Result<Vec<SearchHit>, ServerError> {
-        let index = self.prepared().await?;
-        let limit = query.limit.min(MAX_LIMIT);
-        let read = query.text.floor_char_boundary(MAX_QUERY_BYTES);
-        let question = Question::read(
-            &query.text[..read],
-            self.analysers(query).into_iter(),
-            &self.synonyms(),
-        );
-        let vector = self.comparable(query);
-        let filter = conditions(query.kind, query.language.as_ref(), &query.filters);
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
-        if question.is_empty() && vector.is_none() {
-            return self.by_filters_alone(index, query, &filter, limit).await;
-        }
-        let batch = || Batch::new(&filter, vector, limit.max(MIN_DEPTH));
-        let mut lists = Lists::default();
-        let mut first = batch();
-        first.count();
-        for term in question.terms() {
-            first.word(term);
-        }
-        if vector.is_some() {
-            first.meaning();
-        }
-        self.ask(index, first, &mut lists).await?;
-
-        let guesses = question.guesses(&lists);
-        let mut second = batch();
-        for held in question
-            .held(&lists)
-            .into_iter()
-            .filter(|held| held.len() > 1)
-        {
-            second.all(&held);
-        }
-        let mut parts = BTreeSet::new();
-        for guess in &guesses {
-            if guess.is_typo {
-                second.typo(&guess.term);
-            }
-            parts.extend(guess.parts.iter().flatten());
-        }
-        for part in parts {
-            second.word(part);
-        }
-        self.ask(index, second, &mut lists).await?;
-
-        if vector.is_some() {
-            self.compare(index, batch(), &mut lists).await?;
-        }
-        let wanted = question.wanted(&lists, &guesses);
-        Ok(ranking::ranked(&lists, &wanted, vector.is_some(), limit))
-    }
-
-    /// The similarity of what the words found and the vector list did not reach.
-    async fn compare(
-        &self,
-        index: &Index,
-        mut batch: Batch<'_>,
-        lists: &mut Lists,
-    ) -> Result<(), ServerError> {
-        let is_without = |stored: &&Stored| {
-            stored.model == self.config.model && !lists.similarities.contains_key(&stored.id)
-        };
-        let without = lists.candidates.values().filter(is_without);
-        let without: Vec<&str> = without.map(|stored| stored.id.as_str()).collect();
-        for keys in without.chunks(MIN_DEPTH) {
-            batch.similarity(among(keys.iter().copied()));
-        }
-        self.ask(index, batch, lists).await
-    }
-
-    async fn ask(
-        &self,
-        index: &Index,
-        batch: Batch<'_>,
-        lists: &mut Lists,
-    ) -> Result<(), ServerError> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let request = batch.request(index);
-        let answers = index.client.execute_multi_search_query(&request).await?;
-        lists.take(&batch, answers, &self.config.model);
-        Ok(())
-    }
-
-    /// Without words and vector, filters alone choose; what can be bought stands first.
-    async fn by_filters_alone(
-        &self,
-        index: &Index,
-        query: &SearchQuery,
-        filter: &[String],
-        limit: usize,
-    ) -> Result<Vec<SearchHit>, ServerError> {
-        let filters = &query.filters;
-        let is_narrow = filters.min_price.is_some()
-            || filters.max_price.is_some()
-            || filters.in_stock
-            || filters.brand.is_some()
-            || !filters.attributes.is_empty();
-        if !is_narrow {
-            return Ok(Vec::new());
-        }
-        let filter = filter.join(" AND ");
-        let mut fetch = DocumentsQuery::new(index);
-        fetch.with_filter(&filter).with_limit(limit);
-        let mut found = fetch.execute::<Stored>().await?;
-        found.results.sort_by_key(|stored| !stored.in_stock);
-        let hit = |stored: Stored| {
-            let score = f32::from(u8::from(stored.in_stock));
-            stored.into_hit(score, None)
-        };
-        Ok(found.results.into_iter().map(hit).collect())
-    }
-
     /// The products nearest to the product `id`.
     async fn similar(
         &self,
@@ -421,7 +298,7 @@ fn port(error: ServerError) -> PortError {
 
 #[async_trait]
 impl SearchIndex for MeilisearchIndex {
-    async fn search(&self, query: &SearchQuery) -> Result<Vec<SearchHit>, PortError> {
+    async fn search(&self, query: &SearchQuery) -> Result<SearchAnswer, PortError> {
         self.inner.search(query).await.map_err(port)
     }
 

@@ -7,16 +7,38 @@ use doorstep_core::search::SearchHit;
 use super::{documents::Stored, lists::Lists, question::Wanted};
 use crate::{
     analysis::Analyser,
-    ranking::{Best, Fusion, K1, WEIGHTS, idf},
+    ranking::{Fusion, GoodEnough, K1, WEIGHTS, idf},
 };
 
-/// The best candidates, best first.
-pub(super) fn ranked(
-    lists: &Lists,
+/// A candidate with its place among the others.
+pub(super) struct Ranked<'a> {
+    pub(super) stored: &'a Stored,
+    pub(super) score: f32,
+    similarity: Option<f32>,
+    pub(super) share: f32,
+}
+
+impl Ranked<'_> {
+    pub(super) fn hit(&self) -> SearchHit {
+        SearchHit {
+            id: self.stored.document.clone(),
+            language: self.stored.language(),
+            title: self.stored.title.clone(),
+            body: self.stored.body.clone(),
+            source: self.stored.source.clone(),
+            score: self.score,
+            similarity: self.similarity,
+            word_share: self.share,
+        }
+    }
+}
+
+/// The candidates that words or meaning speak for, best first.
+pub(super) fn ranked<'a>(
+    lists: &'a Lists,
     wanted: &BTreeMap<Analyser, Vec<Wanted>>,
     by_meaning: bool,
-    limit: usize,
-) -> Vec<SearchHit> {
+) -> Vec<Ranked<'a>> {
     let words = Words::of(lists, wanted);
     let candidates: Vec<(&Stored, Score)> = lists
         .candidates
@@ -28,28 +50,31 @@ pub(super) fn ranked(
         .map(|(_, score)| score.words)
         .fold(0.0, f32::max);
     let fusion = Fusion::new(best, words.possible(), by_meaning);
-    let mut fused = Best::new(limit);
-    for (number, (stored, score)) in candidates.iter().enumerate() {
+    let ranked = candidates.into_iter().filter_map(|(stored, own)| {
         let similarity = lists.similarities.get(&stored.id).copied();
         // A list of the server may hold what neither words nor meaning speak for.
-        if score.words > 0.0 || similarity.is_some() {
-            fused.offer(number, fusion.score(score.words, similarity));
-        }
-    }
-    let hit = |(number, score): (usize, f32)| {
-        let (stored, own) = &candidates[number];
-        SearchHit {
-            id: stored.document.clone(),
-            language: stored.language(),
-            title: stored.title.clone(),
-            body: stored.body.clone(),
-            source: stored.source.clone(),
-            score,
-            similarity: lists.similarities.get(&stored.id).copied(),
-            word_share: own.share,
-        }
+        let is_found = own.words > 0.0 || similarity.is_some();
+        is_found.then(|| Ranked {
+            stored,
+            score: fusion.score(own.words, similarity),
+            similarity,
+            share: own.share,
+        })
+    });
+    let mut ranked: Vec<Ranked<'a>> = ranked.collect();
+    // Of equals the one with the smaller key stays first.
+    ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
+    ranked
+}
+
+/// Those of `ranked`, which come best first, that are good enough to be sorted by price and counted.
+pub(super) fn good_enough<'r, 'a>(ranked: &'r [Ranked<'a>]) -> Vec<&'r Ranked<'a>> {
+    let Some(first) = ranked.first() else {
+        return Vec::new();
     };
-    fused.sorted().into_iter().map(hit).collect()
+    let good = GoodEnough::beside(first.score, first.share);
+    let takes = |one: &&Ranked<'a>| good.takes(one.score, one.share);
+    ranked.iter().filter(takes).collect()
 }
 
 struct Score {

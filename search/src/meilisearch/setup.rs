@@ -8,14 +8,14 @@ use meilisearch_sdk::{
     documents::DocumentsQuery,
     search::Selectors,
     settings::{
-        Embedder, EmbedderSource, FacetingSettings, FilterableAttribute, MinWordSizeForTypos,
-        PaginationSetting, Settings, TypoToleranceSettings,
+        Embedder, EmbedderSource, FacetSortValue, FacetingSettings, FilterableAttribute,
+        MinWordSizeForTypos, PaginationSetting, Settings, TypoToleranceSettings,
     },
 };
 use serde_json::{Map, Value, json};
 
 use super::{
-    documents::{EMBEDDER, FILTERED, NAMES, WORDS, of_kind},
+    documents::{EMBEDDER, FILTERED, NAMES, SORTED, WORDS, of_kind},
     server::{Index, Server, ServerError},
 };
 use crate::analysis::Analyser;
@@ -26,8 +26,8 @@ const PAGE: usize = 500;
 const MIN_TYPO_LETTERS: u8 = 7;
 /// The server counts hits up to here.
 const MAX_COUNTED: usize = 10_000_000;
-/// One value for every language there is.
-const MAX_LANGUAGES: usize = 300;
+/// One value for every language there is, and more of a facet than anybody is told.
+const MAX_COUNTED_VALUES: usize = 300;
 
 /// Creates `index` or brings it up to date. Vectors of another length cannot be changed in place (every later search by
 /// meaning would fail): a second index is filled with the documents without their vectors and swapped in, so that they can
@@ -112,14 +112,15 @@ async fn set(server: &Server, index: &Index, dimensions: usize) -> Result<(), Se
     let settings = Settings::new()
         .with_searchable_attributes(searched())
         .with_filterable_attributes(FILTERED)
+        .with_sortable_attributes(SORTED)
         .with_embedders(HashMap::from([(EMBEDDER, embedder)]))
         .with_typo_tolerance(typos)
         .with_pagination(PaginationSetting {
             max_total_hits: MAX_COUNTED,
         })
         .with_faceting(FacetingSettings {
-            max_values_per_facet: MAX_LANGUAGES,
-            sort_facet_values_by: None,
+            max_values_per_facet: MAX_COUNTED_VALUES,
+            sort_facet_values_by: Some([("*".to_owned(), FacetSortValue::Count)].into()),
         });
     server.done(index.set_settings(&settings)).await
 }
@@ -160,7 +161,7 @@ async fn remove(server: &Server, index: &Index) -> Result<(), ServerError> {
     }
 }
 
-/// Whether an index finds and narrows down by what it has to.
+/// Whether an index finds, narrows down and sorts by what it has to.
 fn is_current(found: Settings) -> bool {
     let name = |attribute| match attribute {
         FilterableAttribute::Attribute(name) => Some(name),
@@ -172,6 +173,9 @@ fn is_current(found: Settings) -> bool {
         && found
             .searchable_attributes
             .is_some_and(|found| found == searched())
+        && found
+            .sortable_attributes
+            .is_some_and(|found| found == SORTED)
 }
 
 fn searched() -> Vec<&'static str> {

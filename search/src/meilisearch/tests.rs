@@ -43,8 +43,8 @@ async fn engine() -> Engine {
 crate::search_index_conformance!(engine().await);
 
 async fn found(index: &MeilisearchIndex, query: SearchQuery) -> Vec<String> {
-    let hits = index.search(&query).await.unwrap();
-    hits.into_iter().map(|hit| hit.id).collect()
+    let found = index.search(&query).await.unwrap();
+    found.hits.into_iter().map(|hit| hit.id).collect()
 }
 
 #[tokio::test]

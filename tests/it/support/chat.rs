@@ -219,6 +219,12 @@ impl Conversation {
         self.send(json!({ "text": text })).await
     }
 
+    /// Presses a button.
+    pub(crate) async fn press(&mut self, button: &Value) -> Reply {
+        let frame = json!({ "text": button["label"], "button": button["value"] });
+        self.send(frame).await
+    }
+
     async fn send(&mut self, mut frame: Value) -> Reply {
         self.said += 1;
         let id = format!("m{}", self.said);
@@ -267,6 +273,16 @@ impl Reply {
             .iter()
             .filter_map(|message| message["cards"].as_array())
             .flatten()
+            .collect()
+    }
+
+    /// All buttons that are not a card's.
+    pub(crate) fn buttons(&self) -> Vec<Value> {
+        let buttons = self.0.iter();
+        buttons
+            .filter_map(|message| message["buttons"].as_array())
+            .flatten()
+            .cloned()
             .collect()
     }
 

@@ -18,7 +18,9 @@ use doorstep_core::{
     nlu::{Nlu, NluContext, NluError},
     order::{DateWindow, Order, OrderCustomer, OrderLine, OrderStatus},
     product::{Product, StockLevel, Variant},
-    search::{DocumentKind, SearchDocument, SearchHit, SearchIndex, SearchQuery},
+    search::{
+        DocumentKind, Facets, SearchAnswer, SearchDocument, SearchHit, SearchIndex, SearchQuery,
+    },
     shipment::{Shipment, TrackingStatus},
     shop::{OrderLookup, Shop},
     understanding::{
@@ -147,6 +149,7 @@ fn entities(text: &str) -> Vec<Entity> {
         (EntityKind::OrderNumber, r"\b(\d{5})\b"),
         (EntityKind::Size, r"\b(?:in|talla) (S|M|L|XL)\b"),
         (EntityKind::MaxPrice, r"under (\d+)"),
+        (EntityKind::Colour, r"\bin (blue|purple)\b"),
     ];
     let mut found: Vec<Entity> = Vec::new();
     for (kind, pattern) in patterns {
@@ -372,14 +375,19 @@ fn products() -> Vec<Product> {
 pub(super) struct FakeIndex {
     pub(super) down: AtomicBool,
     pub(super) passages: Mutex<Vec<(Language, SearchHit)>>,
+    /// What it counts.
+    pub(super) facets: Mutex<Facets>,
+    /// What it was asked for.
+    pub(super) asked: Mutex<Vec<SearchQuery>>,
 }
 
 #[async_trait]
 impl SearchIndex for FakeIndex {
-    async fn search(&self, query: &SearchQuery) -> Result<Vec<SearchHit>, PortError> {
+    async fn search(&self, query: &SearchQuery) -> Result<SearchAnswer, PortError> {
         if self.down.load(Ordering::Relaxed) {
             return Err(PortError::new("search", "locked"));
         }
+        self.asked.lock().unwrap().push(query.clone());
         let mut hits = match query.kind {
             DocumentKind::Product => product_hits(&query.text),
             DocumentKind::Passage => {
@@ -398,7 +406,9 @@ impl SearchIndex for FakeIndex {
             }
         };
         hits.truncate(query.limit);
-        Ok(hits)
+        let counts = !query.facets.is_empty();
+        let facets = counts.then(|| self.facets.lock().unwrap().clone());
+        Ok(SearchAnswer { hits, facets })
     }
 
     async fn upsert(&self, _documents: Vec<SearchDocument>) -> Result<(), PortError> {

@@ -1,8 +1,11 @@
 //! Products and policies: live facts, and nothing made up (G4, G7).
 
-use std::sync::atomic::Ordering;
+use std::{collections::BTreeMap, sync::atomic::Ordering};
 
-use doorstep_core::{Language, search::SearchHit};
+use doorstep_core::{
+    Language,
+    search::{Facet, FacetValue, Facets, SearchHit, SearchSort},
+};
 
 use super::{Chat, first, said};
 
@@ -35,6 +38,56 @@ async fn a_product_question_shows_cards_with_live_price_and_stock() {
         Some("129,90\u{a0}€")
     );
     assert_eq!(first(&turn).cards[0].stock.as_deref(), Some("Disponible"));
+}
+
+#[tokio::test]
+async fn a_search_is_narrowed_down_and_sorted_by_what_follows() {
+    let mut chat = Chat::new();
+    let value = |value: &str, count| FacetValue {
+        value: value.into(),
+        count,
+    };
+    *chat.ports.index.facets.lock().unwrap() = Facets {
+        count: 20,
+        prices: Vec::new(),
+        values: [(
+            Facet::Attribute("colour".into()),
+            vec![value("black", 18), value("blue", 9)],
+        )]
+        .into(),
+    };
+    chat.teach("en", "rain jackets?", &[("product_search", 0.9)]);
+    let turn = chat.turn("rain jackets?", None).await;
+    let [button] = first(&turn).buttons.as_slice() else {
+        panic!("{:?}", first(&turn).buttons);
+    };
+    assert_eq!(button.label, "blue (9)");
+    assert_eq!(button.value, "flow:product_search;narrow=is:colour:blue");
+    let value = button.value.clone();
+    let asked = |chat: &Chat| chat.ports.index.asked.lock().unwrap().pop().unwrap();
+    let blue: BTreeMap<String, Vec<String>> =
+        [("colour".to_owned(), vec!["blue".to_owned()])].into();
+
+    chat.presses(&value).await;
+    let pressed = asked(&chat);
+    assert_eq!(pressed.filters.attributes, blue);
+    assert_eq!(pressed.text, "rain jackets?");
+
+    chat.asks("en", "rain jackets?", "product_search").await;
+    assert!(asked(&chat).filters.attributes.is_empty());
+    chat.says("in blue?").await;
+    assert_eq!(asked(&chat).filters.attributes, blue);
+
+    let text = chat.says("sort by price").await;
+    assert_eq!(text, "The cheapest that fits:");
+    let sorted = asked(&chat);
+    assert_eq!(sorted.sort, SearchSort::PriceAscending);
+    assert_eq!(sorted.filters.attributes, blue);
+
+    // What nothing has is said, and shown without it.
+    let text = chat.says("in purple?").await;
+    assert_eq!(text, "I found nothing for “purple”. This comes closest:");
+    assert!(asked(&chat).filters.attributes.is_empty());
 }
 
 #[tokio::test]

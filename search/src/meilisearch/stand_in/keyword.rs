@@ -59,11 +59,12 @@ impl Match {
 
     /// Between 0 and 1: each rule decides among what the rules before it hold for equal.
     pub(super) fn score(&self) -> f64 {
-        let fold = |(rank, of): (usize, usize), (own, max): (usize, usize)| {
-            ((rank - 1) * max + own, of * max)
-        };
-        let (rank, of) = self.ranks().into_iter().fold((1, 1), fold);
-        rank as f64 / of as f64
+        score(&self.ranks())
+    }
+
+    /// The same by the rules that count before an order that is asked for: by default all down to the field.
+    pub(super) fn before_sort(&self) -> f64 {
+        score(&self.ranks()[..4])
     }
 
     pub(super) fn details(&self) -> Value {
@@ -88,6 +89,14 @@ impl Match {
             "exactness": { "order": 5, "matchType": kind, "score": score[5] },
         })
     }
+}
+
+fn score(ranks: &[(usize, usize)]) -> f64 {
+    let fold = |(rank, of): (usize, usize), (own, max): &(usize, usize)| {
+        ((rank - 1) * max + own, of * max)
+    };
+    let (rank, of) = ranks.iter().fold((1, 1), fold);
+    rank as f64 / of as f64
 }
 
 impl Index {

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)] // A test's server fails by panicking.
 
+mod facets;
 mod filter;
 mod index;
 mod keyword;

@@ -15,6 +15,8 @@ const REQUEST: &str = "00000000-0000-7000-8000-000000000000";
 struct Found<'a> {
     document: &'a Document,
     score: f64,
+    /// Its score by the rules that count before the order that is asked for.
+    before_sort: f64,
     details: Value,
     is_semantic: bool,
 }
@@ -77,7 +79,10 @@ impl Index {
             answer["performanceDetails"] = json!({ "search": "0.00µs" });
         }
         if let Some(names) = query["facets"].as_array() {
-            answer["facetDistribution"] = facets(names, &list.all);
+            let all: Vec<&Document> = list.all.iter().map(|found| found.document).collect();
+            let (distribution, stats) = self.facets(uid, names, &all)?;
+            answer["facetDistribution"] = distribution;
+            answer["facetStats"] = stats;
         }
         Ok(answer)
     }
@@ -118,6 +123,7 @@ impl Index {
         let asked = query["q"].as_str().unwrap_or_default();
         let semantic = self.semantic(query, asked)?;
         let among = self.filtered(uid, &query["filter"], "invalid_search_filter")?;
+        let sort = self.sort(uid, &query["sort"])?;
         let by_word = || -> Vec<Found<'_>> {
             let found = among.iter().filter_map(|document| {
                 let matched = match asked.trim() {
@@ -127,12 +133,16 @@ impl Index {
                 Some(Found {
                     document,
                     score: matched.as_ref().map_or(1.0, |matched| matched.score()),
+                    before_sort: matched
+                        .as_ref()
+                        .map_or(1.0, |matched| matched.before_sort()),
                     details: matched.map_or(json!({}), |matched| matched.details()),
                     is_semantic: false,
                 })
             });
             let mut found: Vec<Found<'_>> = found.collect();
             found.sort_by(|a, b| b.score.total_cmp(&a.score));
+            sort.apply(&mut found, |one| (&one.document.fields, one.before_sort));
             found
         };
         let Some(semantic) = semantic else {
@@ -315,6 +325,7 @@ fn by_meaning<'a>(
         Found {
             document,
             score,
+            before_sort: score,
             details: json!({ "vectorSort": { "order": 0, "similarity": score } }),
             is_semantic: true,
         }
@@ -322,20 +333,6 @@ fn by_meaning<'a>(
     let mut found: Vec<Found<'_>> = found.collect();
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     found
-}
-
-fn facets(names: &[Value], all: &[Found<'_>]) -> Value {
-    let mut distribution = Object::new();
-    for name in names.iter().filter_map(Value::as_str) {
-        let mut values: BTreeMap<&str, usize> = BTreeMap::new();
-        for found in all {
-            if let Some(value) = found.document.fields.get(name).and_then(Value::as_str) {
-                *values.entry(value).or_default() += 1;
-            }
-        }
-        distribution.insert(name.to_owned(), json!(values));
-    }
-    Value::Object(distribution)
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f64 {

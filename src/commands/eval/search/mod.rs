@@ -10,7 +10,7 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use doorstep_core::{
     nlu::Nlu,
-    search::{DocumentKind, SearchFilters, SearchIndex, SearchQuery},
+    search::{DocumentKind, SearchFilters, SearchIndex, SearchQuery, SearchSort},
 };
 use doorstep_engine::templates::Dictionary;
 use doorstep_nlu::LocalNlu;
@@ -239,10 +239,10 @@ async fn ask(
         let query = query(mode, nlu, &judged.query).await?;
         embed_ms.push(milliseconds(started));
         let searching = Instant::now();
-        let hits = index.search(&query).await.map_err(Failure::finding)?;
+        let found = index.search(&query).await.map_err(Failure::finding)?;
         search_ms.push(milliseconds(searching));
         whole_ms.push(milliseconds(started));
-        let ids: Vec<String> = hits.into_iter().map(|hit| hit.id).collect();
+        let ids: Vec<String> = found.hits.into_iter().map(|hit| hit.id).collect();
         worth.push(Worth::of(&ids, &judged.ratings));
     }
     let unanswerable = worth.iter().filter(|worth| worth.is_none()).count();
@@ -296,6 +296,8 @@ async fn query(
         kind: DocumentKind::Product,
         language: None,
         filters: SearchFilters::default(),
+        sort: SearchSort::Relevance,
+        facets: Vec::new(),
         limit: LIMIT,
     })
 }

@@ -89,7 +89,8 @@ impl Asker<'_> {
 
     async fn found(&self, text: &str) -> Result<Vec<String>, Failure> {
         let query = query(self.mode, self.nlu, text).await?;
-        let hits = self.index.search(&query).await.map_err(Failure::finding)?;
-        Ok(hits.into_iter().take(LIMIT).map(|hit| hit.id).collect())
+        let found = self.index.search(&query).await.map_err(Failure::finding)?;
+        let hits = found.hits.into_iter();
+        Ok(hits.take(LIMIT).map(|hit| hit.id).collect())
     }
 }

@@ -1,0 +1,126 @@
+//! Asking the index for products. It only finds them; what they cost and whether they can be had comes from the shop (G4).
+
+use doorstep_core::{
+    health::PortError,
+    search::{DocumentKind, Facet, SearchAnswer, SearchFilters, SearchQuery, SearchSort},
+};
+
+use super::Call;
+use crate::dialogue::memory::Search;
+
+/// Below this a hit that shares no words with the question is a stranger to it. Cosine similarity; sentences in another
+/// language than the catalog's reach 0.32 with anything.
+const MIN_SIMILARITY: f32 = 0.4;
+/// Below this share of common words a hit without a vector is one.
+const MIN_WORD_SHARE: f32 = 0.3;
+
+/// What a customer writes, in the words of the catalog.
+pub(super) struct CatalogWords {
+    pub(super) text: String,
+    vector: Option<Vec<f32>>,
+}
+
+impl CatalogWords {
+    /// Whether they ask for nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.text.trim().is_empty() && self.vector.is_none()
+    }
+}
+
+/// The words of a message. Somebody who writes another language than the catalog's is translated, as far as the words are
+/// known, and the model reads the translation: it knows English best.
+pub(super) async fn words_of_message(call: &Call<'_>, text: &str) -> CatalogWords {
+    match translated(call, text) {
+        Some(text) => read(call, text).await,
+        None => CatalogWords {
+            text: text.to_owned(),
+            vector: call.scene.understanding.vector.clone(),
+        },
+    }
+}
+
+fn translated(call: &Call<'_>, text: &str) -> Option<String> {
+    let parts = call.scene.parts;
+    let catalog = &parts.shop_profile.default_language;
+    let language = call.scene.language;
+    let glossary = parts.templates.glossary();
+    (!language.matches(catalog))
+        .then(|| glossary.translate(text, language, catalog))
+        .flatten()
+}
+
+async fn read(call: &Call<'_>, text: String) -> CatalogWords {
+    // Without a vector the words alone decide.
+    let read = call
+        .scene
+        .parts
+        .nlu
+        .embed(std::slice::from_ref(&text))
+        .await;
+    let vector = match read {
+        Ok(mut vectors) => vectors.pop(),
+        Err(error) => {
+            tracing::warn!(%error, "a search goes by words alone");
+            None
+        }
+    };
+    CatalogWords { text, vector }
+}
+
+/// As [`words_of_message`], for words that are not all of the message's.
+pub(super) async fn other_words(call: &Call<'_>, text: &str) -> CatalogWords {
+    let text = translated(call, text).unwrap_or_else(|| text.to_owned());
+    if text.trim().is_empty() {
+        return CatalogWords { text, vector: None };
+    }
+    read(call, text).await
+}
+
+/// What is asked of the index beside the words.
+#[derive(Clone, Default)]
+pub(super) struct Wanted {
+    pub(super) filters: SearchFilters,
+    pub(super) sort: SearchSort,
+    pub(super) facets: Vec<Facet>,
+    /// How many hits.
+    pub(super) limit: usize,
+}
+
+/// The filters of a search.
+pub(super) fn filters(search: &Search) -> SearchFilters {
+    SearchFilters {
+        min_price: search.min_price,
+        max_price: search.max_price,
+        brand: search.brand.clone(),
+        attributes: search.attributes.clone(),
+        ..SearchFilters::default()
+    }
+}
+
+/// Products of the index that have to do with the words, in the wanted order; without words, whatever fulfils the filters.
+pub(super) async fn search(
+    call: &Call<'_>,
+    words: &CatalogWords,
+    wanted: Wanted,
+) -> Result<SearchAnswer, PortError> {
+    let query = SearchQuery {
+        text: words.text.clone(),
+        vector: words.vector.clone(),
+        kind: DocumentKind::Product,
+        language: None,
+        filters: wanted.filters,
+        sort: wanted.sort,
+        facets: wanted.facets,
+        limit: wanted.limit,
+    };
+    let mut found = call.scene.parts.search.search(&query).await?;
+    if !words.is_empty() {
+        found.hits.retain(|hit| {
+            hit.word_share >= MIN_WORD_SHARE
+                || hit
+                    .similarity
+                    .is_some_and(|similarity| similarity >= MIN_SIMILARITY)
+        });
+    }
+    Ok(found)
+}
