@@ -30,6 +30,9 @@ use crate::{
 const MAX_LIMIT: usize = 1000;
 const MIN_DEPTH: usize = 200;
 
+/// With so many documents the two lists are made side by side: a thread costs less than it saves.
+const WORTH_A_THREAD: usize = 50_000;
+
 /// How many documents are kept as hits show them, a few kilobytes each. The compiler proves that it is not zero.
 const RECENT: NonZeroUsize = NonZeroUsize::new(512).unwrap();
 
@@ -167,7 +170,8 @@ impl Snapshot {
 
     /// Those of `best`, which come best first, that are good enough to be sorted and counted.
     fn good_enough(&self, best: &[Scored], found: &Found) -> Vec<Scored> {
-        let share = |number| found.scores.share(number, self.wanted_of(number, found));
+        let wanted = |number| self.wanted_of(number, &found.question);
+        let share = |number| found.scores.share(number, wanted(number));
         let Some((first, score)) = best.first() else {
             return Vec::new();
         };
@@ -234,24 +238,8 @@ impl Snapshot {
         limit: usize,
     ) -> Result<Vec<Scored>, StorageError> {
         let depth = limit.max(MIN_DEPTH);
-        let nearest = depth.min(MAX_LIMIT);
-        let mut possible = 0.0_f32;
-        for wanted in found.question.wanted.values() {
-            possible = possible.max(words.score(wanted, &mut found.scores)?);
-        }
-        let mut by_words = Best::new(depth);
-        let numbers: Vec<u32> = found.scores.found().to_vec();
-        for number in numbers {
-            let number = number as usize;
-            if conditions.allow(number) {
-                by_words.offer(number, self.by_words(number, found));
-            }
-        }
-        let by_words = by_words.sorted();
-        let by_meaning = found.asked.as_ref().map(|asked| {
-            let allowed = |number| conditions.allow(number);
-            self.contents.vectors.nearest(asked, nearest, allowed)
-        });
+        let (by_words, by_meaning) = self.both_lists(words, conditions, found, depth)?;
+        let (by_words, possible) = by_words;
         let best = by_words.first().map_or(0.0, |best| best.1);
         let fusion = Fusion::new(best, possible, by_meaning.is_some());
         let mut similarities: HashMap<usize, f32> = by_meaning.iter().flatten().copied().collect();
@@ -271,6 +259,66 @@ impl Snapshot {
             );
         }
         Ok(fused.sorted())
+    }
+
+    /// The best by words, with what a document could be worth at most, and the best by meaning.
+    fn both_lists(
+        &self,
+        words: &Words<'_>,
+        conditions: &Conditions<'_>,
+        found: &mut Found,
+        depth: usize,
+    ) -> Result<(ByWords, Option<Vec<Scored>>), StorageError> {
+        let Found {
+            question,
+            asked,
+            scores,
+        } = found;
+        let nearest = || {
+            let vectors = &self.contents.vectors;
+            let allowed = |number| conditions.allow(number);
+            let nearest = depth.min(MAX_LIMIT);
+            asked
+                .as_ref()
+                .map(|asked| vectors.nearest(asked, nearest, allowed))
+        };
+        let mut by_words = || self.best_by_words(words, conditions, question, scores, depth);
+        if asked.is_none() || self.contents.len() < WORTH_A_THREAD {
+            return Ok((by_words()?, nearest()));
+        }
+        std::thread::scope(|scope| {
+            let nearest = scope.spawn(nearest);
+            let by_words = by_words()?;
+            let nearest = nearest.join();
+            Ok((
+                by_words,
+                nearest.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            ))
+        })
+    }
+
+    fn best_by_words(
+        &self,
+        words: &Words<'_>,
+        conditions: &Conditions<'_>,
+        question: &Question,
+        scores: &mut Scores,
+        depth: usize,
+    ) -> Result<ByWords, StorageError> {
+        let mut possible = 0.0_f32;
+        for wanted in question.wanted.values() {
+            possible = possible.max(words.score(wanted, scores)?);
+        }
+        let mut best = Best::new(depth);
+        for number in scores.take_found() {
+            let number = number as usize;
+            // Few come as far as to be asked whether they may be shown.
+            if best.takes(scores.most(number)) && conditions.allow(number) {
+                let wanted = self.wanted_of(number, question);
+                best.offer(number, scores.score(number, wanted));
+            }
+        }
+        Ok((best.sorted(), possible))
     }
 
     /// Adds the similarities of `documents` that are not known yet.
@@ -293,13 +341,14 @@ impl Snapshot {
     }
 
     fn by_words(&self, number: usize, found: &Found) -> f32 {
-        found.scores.score(number, self.wanted_of(number, found))
+        let wanted = self.wanted_of(number, &found.question);
+        found.scores.score(number, wanted)
     }
 
     /// How many things the query wants of a document of this one's language.
-    fn wanted_of(&self, number: usize, found: &Found) -> usize {
+    fn wanted_of(&self, number: usize, question: &Question) -> usize {
         let facts = self.contents.facts(number);
-        found.question.count(facts.and_then(|facts| facts.analyser))
+        question.count(facts.and_then(|facts| facts.analyser))
     }
 
     fn similarity(&self, number: usize, found: &Found) -> Option<f32> {
@@ -393,7 +442,9 @@ impl Snapshot {
             source: document.source.clone(),
             score,
             similarity: self.similarity(number, found),
-            word_share: found.scores.share(number, self.wanted_of(number, found)),
+            word_share: found
+                .scores
+                .share(number, self.wanted_of(number, &found.question)),
         })
     }
 
@@ -431,6 +482,9 @@ fn analysers(contents: &Contents) -> BTreeMap<DocumentKind, BTreeSet<Analyser>> 
     }
     analysers
 }
+
+/// Documents, best first, and what one could be worth by words at most.
+type ByWords = (Vec<Scored>, f32);
 
 /// What a query found before the best are chosen.
 struct Found {

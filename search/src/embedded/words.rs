@@ -12,6 +12,9 @@ use tantivy::{
 use super::storage::{Fields, StorageError};
 use crate::ranking::{K1, WEIGHTS, idf};
 
+/// Documents are few if there are so many times as many in all.
+const FEW: usize = 20;
+
 /// Stands for a document that was removed since its segment was written.
 pub(super) const REMOVED: u32 = u32::MAX;
 
@@ -99,15 +102,29 @@ impl Scores {
         }
     }
 
-    /// The documents that hold anything, by ascending number.
-    pub(super) fn found(&mut self) -> &[u32] {
-        self.found.sort_unstable();
-        &self.found
+    /// The documents that hold anything, by ascending number. They are told once.
+    pub(super) fn take_found(&mut self) -> Vec<u32> {
+        let mut found = std::mem::take(&mut self.found);
+        if found.len() * FEW < self.held.len() {
+            found.sort_unstable();
+        } else {
+            // Looking through all of them takes less than sorting so many.
+            found.clear();
+            let held = (0..).zip(&self.held);
+            found.extend(held.filter_map(|(number, held)| (*held > 0).then_some(number)));
+        }
+        found
     }
 
-    /// The share of `wanted` things that a document holds: 0 to 1.
+    /// What [`Scores::score`] is at most.
+    pub(super) fn most(&self, number: usize) -> f32 {
+        self.values[number]
+    }
+
+    /// The share of `wanted` things that a document holds: 0 to 1. One that holds a word as two languages read it holds
+    /// more than is wanted of its own.
     pub(super) fn share(&self, number: usize, wanted: usize) -> f32 {
-        f32::from(self.held[number]) / wanted.max(1) as f32
+        (f32::from(self.held[number]) / wanted.max(1) as f32).min(1.0)
     }
 
     /// BM25, less for a document that lacks some of the `wanted` things: three words of four say more than thrice one.
