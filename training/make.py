@@ -32,6 +32,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 MODELS = ROOT / "models"
 WORK = HERE / "build"
+SCORES = HERE / "scores.json"
 VERSION = "0.2.0"
 SEED = 7
 # Of the calibration messages that need nobody, so many may be raised all the same.
@@ -159,6 +160,21 @@ def scores(made: Made) -> dict:
     }
 
 
+def compare(measured: dict) -> None:
+    """Prints by how much shares differ from those of the model that the repository has."""
+    if not SCORES.exists():
+        return
+    known = shares(json.loads(SCORES.read_text(encoding="utf-8")))
+    points = {name: 100 * (share - known[name]) for name, share in shares(measured).items() if name in known}
+    print("points beside training/scores.json:", ", ".join(f"{name} {value:+.1f}" for name, value in points.items()))
+
+
+def shares(scores: dict) -> dict[str, float]:
+    by_language = {code: share for code, (share, _) in scores["accuracy"].items()}
+    others = ("mixed", "oos_auroc", "escalation_recall", "escalation_alarms", "sentiment")
+    return by_language | {name: scores[name] for name in others}
+
+
 def write(made: Made, folder: Path) -> None:
     """The three files that the program loads."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -199,11 +215,11 @@ def main() -> None:
     write(made, arguments.out)
     measured = scores(made)
     print(json.dumps({key: value for key, value in measured.items() if key != "intents"}, indent=1, ensure_ascii=False))
-    (work / "scores.json").write_text(json.dumps(measured, ensure_ascii=False))
+    compare(measured)
     if arguments.out == MODELS:
+        SCORES.write_text(json.dumps(measured, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         languages.write(sources, MODELS)
-        size = made.graph.stat().st_size
-        (MODELS / "README.md").write_text(card(measured, size, sources, material, tuning), encoding="utf-8")
+        (MODELS / "README.md").write_text(card(measured, made.graph, sources, material, tuning), encoding="utf-8")
 
 
 if __name__ == "__main__":

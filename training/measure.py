@@ -2,16 +2,17 @@
 
     python measure.py --program target/release/doorstep --data FOLDER [--without-clinc150 MODEL] [--without-hwu64 MODEL]
 
-`MODEL` is a folder made by `make.py --without … --out MODEL`. Run `make.py --reuse` afterwards to write the card anew.
+`MODEL` is a folder made by `make.py --without … --out MODEL`. The sets are left in `training/build/sets/`, so that each of the
+card's commands can be run again alone. Run `make.py --reuse` afterwards to write the card anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import subprocess
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,12 @@ from pathlib import Path
 import data
 from card import MEASURED
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
+SETS = ROOT / "training" / "build" / "sets"
+MODEL = ROOT / "models" / "understanding.onnx"
+NOT_MEASURED = "not measured"
+# A merchant's own intents: as many, with as many examples each, are taken of CLINC150 to time their training.
+OWN_INTENTS, OWN_EXAMPLES = 100, 20
 
 
 def write_csv(path: Path, header: list[str], rows: Iterable[Iterable[str]]) -> Path:
@@ -30,19 +36,26 @@ def write_csv(path: Path, header: list[str], rows: Iterable[Iterable[str]]) -> P
     return path
 
 
+def as_written(part: str) -> str:
+    """A part of a command with paths from the repository's root; of a folder elsewhere only the name."""
+    path = Path(part)
+    if not path.is_absolute():
+        return part
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
+
+
 @dataclass
 class Measuring:
     """What was run and what came of it."""
 
     program: Path
-    folder: Path
     rows: list[dict] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
 
     def run(self, *arguments: str) -> dict:
-        """One `doorstep eval intents`; the card shows the command without this run's folders."""
+        """One `doorstep eval intents`; the card shows it as it can be run from the repository's root."""
         command = [str(self.program), "eval", "intents", *arguments, "--json"]
-        shown = " ".join(Path(part).name if "/" in part else part for part in command)
+        shown = " ".join(["doorstep", *map(as_written, command[1:])])
         if shown not in self.commands:
             self.commands.append(shown)
         print(shown, flush=True)
@@ -58,26 +71,40 @@ class Measuring:
         self.rows.append({"what": what, "bound": f"{sign} {show(bound)}", "value": show(value), "met": met})
         print(self.rows[-1], flush=True)
 
+    def skip(self, what: str, bound: str) -> None:
+        self.rows.append({"what": what, "bound": bound, "value": NOT_MEASURED, "met": False})
+        print(self.rows[-1], flush=True)
+
 
 def measure_clinc(measuring: Measuring, sources: data.Sources) -> None:
-    folder = measuring.folder
-    train = write_csv(folder / "clinc-train.csv", ["text", "label"], data.clinc(sources))
+    train = write_csv(SETS / "clinc-train.csv", ["text", "label"], data.clinc(sources))
     test = [*data.clinc(sources, "test"), *data.clinc(sources, "oos_test")]
-    path = write_csv(folder / "clinc-test.csv", ["text", "label"], test)
+    path = write_csv(SETS / "clinc-test.csv", ["text", "label"], test)
     found = measuring.run("--train", str(train), "--test", str(path), "--oos-label", "oos")
     measuring.note("CLINC150, all examples: in scope", found["in_scope_accuracy"], 0.965)
     measuring.note("CLINC150 with out-of-scope at the chosen threshold", found["accuracy"], 0.92)
     measuring.note("CLINC150: AUROC in/out of scope", found["oos_auroc"], 0.975, share=False)
-    measuring.note("CLINC150: training", found["train_s"], 120.0, at_most=True, share=False)
+    measuring.note("CLINC150: training, seconds", found["train_s"], 120.0, at_most=True, share=False)
+    few = data.by_label(data.clinc(sources))
+    chosen = [(text, label) for label in sorted(few)[:OWN_INTENTS] for text in few[label][:OWN_EXAMPLES]]
+    own = write_csv(SETS / "own-train.csv", ["text", "label"], chosen)
+    labels = {label for _, label in chosen}
+    asked = [(text, label) for text, label in data.clinc(sources, "test") if label in labels]
+    found = measuring.run("--train", str(own), "--test", str(write_csv(SETS / "own-test.csv", ["text", "label"], asked)))
+    what = f"a merchant's {OWN_INTENTS} intents with {OWN_EXAMPLES} examples each: training, seconds"
+    measuring.note(what, found["train_s"], 5.0, at_most=True, share=False)
 
 
 def measure_few(measuring: Measuring, name: str, model: Path | None, pairs: tuple, bound: float) -> None:
-    train = write_csv(measuring.folder / f"{name}-train.csv", ["text", "label"], pairs[0])
-    test = write_csv(measuring.folder / f"{name}-test.csv", ["text", "label"], pairs[1])
+    what = f"{name}, 10 examples an intent, encoder without it"
+    if model is None:
+        measuring.skip(what, f"≥ {bound:.1%}")
+        return
+    train = write_csv(SETS / f"{name}-train.csv", ["text", "label"], pairs[0])
+    test = write_csv(SETS / f"{name}-test.csv", ["text", "label"], pairs[1])
     arguments = ["--train", str(train), "--test", str(test), "--shots", "10", "--seeds", "5"]
-    if model:
-        found = measuring.run(*arguments, "--model", str(model.resolve()))
-        measuring.note(f"{name}, 10 examples an intent, encoder without it", found["in_scope_accuracy"], bound)
+    found = measuring.run(*arguments, "--model", str(model.resolve()))
+    measuring.note(what, found["in_scope_accuracy"], bound)
 
 
 def measure_built_in(measuring: Measuring) -> None:
@@ -85,7 +112,7 @@ def measure_built_in(measuring: Measuring) -> None:
     for name in ("test", "mixed"):
         messages = data.held_out(name)
         rows = [(each.text, "|".join(each.intents), each.language, each.escalation) for each in messages]
-        path = write_csv(measuring.folder / f"{name}.csv", header, rows)
+        path = write_csv(SETS / f"{name}.csv", header, rows)
         found = measuring.run("--builtin", "--test", str(path), "--max-wrong", "0.05")
         print(json.dumps(found, ensure_ascii=False)[:2000], flush=True)
         if name == "mixed":
@@ -101,6 +128,18 @@ def measure_built_in(measuring: Measuring) -> None:
         measuring.note("`max_wrong` 0.05: in-scope messages answered", found["coverage"], 0.75)
 
 
+def measure_speed(measuring: Measuring, bench: Path | None) -> None:
+    """What the benchmark found, which is run apart because it needs a quiet machine."""
+    if bench is None:
+        measuring.skip("speed: `understand`, int8, tract and many at once", "four ratios")
+        return
+    measuring.commands.append("doorstep-bench --understanding --plain training/build/plain.onnx")
+    for ratio in json.loads(bench.read_text(encoding="utf-8")):
+        bound = f"{'≤' if ratio['at_most'] else '≥'} {ratio['bound']}"
+        value = f"{ratio['value']:.2f}"
+        measuring.rows.append({"what": ratio["name"], "bound": bound, "value": value, "met": ratio["met"]})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--program", type=Path, default=ROOT / "target" / "release" / "doorstep")
@@ -110,21 +149,17 @@ def main() -> None:
     parser.add_argument("--bench", type=Path, default=None, help="what `doorstep-bench --understanding --json` wrote")
     arguments = parser.parse_args()
     sources = data.Sources(arguments.data)
-    with tempfile.TemporaryDirectory() as folder:
-        measuring = Measuring(arguments.program.resolve(), Path(folder))
-        measure_built_in(measuring)
-        measure_clinc(measuring, sources)
-        clinc = (data.clinc(sources), data.clinc(sources, "test"))
-        measure_few(measuring, "CLINC150", arguments.without_clinc150, clinc, 0.942)
-        hwu = (data.hwu(sources), data.hwu(sources, "test"))
-        measure_few(measuring, "HWU64", arguments.without_hwu64, hwu, 0.872)
-    if arguments.bench:
-        measuring.commands.append("doorstep-bench --understanding --plain training/build/plain.onnx")
-        for ratio in json.loads(arguments.bench.read_text(encoding="utf-8")):
-            bound = f"{'≤' if ratio['at_most'] else '≥'} {ratio['bound']}"
-            value = f"{ratio['value']:.2f}"
-            measuring.rows.append({"what": ratio["name"], "bound": bound, "value": value, "met": ratio["met"]})
-    noted = {"rows": measuring.rows, "commands": measuring.commands}
+    SETS.mkdir(parents=True, exist_ok=True)
+    measuring = Measuring(arguments.program.resolve())
+    measure_built_in(measuring)
+    measure_clinc(measuring, sources)
+    clinc = (data.clinc(sources), data.clinc(sources, "test"))
+    measure_few(measuring, "CLINC150", arguments.without_clinc150, clinc, 0.942)
+    hwu = (data.hwu(sources), data.hwu(sources, "test"))
+    measure_few(measuring, "HWU64", arguments.without_hwu64, hwu, 0.872)
+    measure_speed(measuring, arguments.bench)
+    model = hashlib.sha256(MODEL.read_bytes()).hexdigest()
+    noted = {"model": model, "rows": measuring.rows, "commands": measuring.commands}
     MEASURED.write_text(json.dumps(noted, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -60,8 +60,11 @@ pub(crate) fn measure(options: &Options) -> Outcome<ExitCode> {
         .enable_all()
         .build()?;
     let mut ratios = runtime.block_on(beside_the_model(&texts))?;
-    if let Some(plain) = &options.plain {
-        ratios.push(beside_float32(plain, &texts)?);
+    match &options.plain {
+        Some(plain) => ratios.push(beside_float32(plain, &texts)?),
+        None => eprintln!(
+            "not measured: int8 beside float32. Name the float32 graph with --plain FILE; training leaves it in training/build/plain.onnx"
+        ),
     }
     ratios.push(beside_tract(&texts)?);
     report(options, &ratios)
