@@ -115,6 +115,17 @@ fn the_built_in_intents_are_measured() {
         );
     }
     assert!(figures["languages"]["es"].is_number(), "{figures}");
+    let spanish = &figures["thresholds"]["es"];
+    let threshold = spanish["threshold"].as_f64();
+    assert!(
+        threshold.is_some_and(|t| (0.0..1.0).contains(&t)),
+        "{spanish}"
+    );
+    let bounds = figures["bounds"].as_array().unwrap();
+    assert!(
+        bounds.iter().any(|b| b["figure"] == "language_accuracy"),
+        "{figures}"
+    );
 
     std::fs::write(&test, "text,label\nhello,greetings\n").unwrap();
     let output = eval(&["--builtin", "--test", test.to_str().unwrap()]);

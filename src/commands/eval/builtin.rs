@@ -9,7 +9,11 @@ use doorstep_core::{
 use doorstep_nlu::{Answer, Report};
 use serde_json::{Value, json};
 
-use super::{Failure, Message, mean, median, merge, round, start, summary};
+use super::{
+    Failure, Message,
+    bounds::{self, Bound, Limit},
+    mean, median, merge, round, start, summary,
+};
 use crate::{
     ambient,
     cli::{Cli, EvalIntents},
@@ -18,6 +22,8 @@ use crate::{
 
 /// The taxonomy's name for what no intent covers.
 const OUT_OF_SCOPE: &str = "out_of_scope";
+/// The share of wrong answers for which the model card bounds what is answered.
+const CARD_MAX_WRONG: f32 = 0.05;
 
 /// A message and what was understood.
 struct Reading {
@@ -78,7 +84,41 @@ pub(super) async fn measure(
     merge(&mut figures, own);
     merge(&mut figures, by_language(&readings));
     merge(&mut figures, escalation(&readings));
+    if figures["languages"].is_object() {
+        let bounds = held_against(&figures, max_wrong);
+        merge(&mut figures, bounds);
+    }
     Ok(figures)
+}
+
+/// What the shipped model is held to on a test that tells languages (`models/README.md`).
+fn held_against(figures: &Value, max_wrong: f32) -> Value {
+    let by_language = figures["languages"].as_object();
+    let accuracies: Vec<f64> = by_language
+        .into_iter()
+        .flatten()
+        .filter_map(|(_, accuracy)| accuracy.as_f64())
+        .collect();
+    let lowest = accuracies.iter().copied().fold(f64::INFINITY, f64::min);
+    let english = figures["languages"]["en"].as_f64();
+    let derived = json!({
+        "english": english,
+        "behind_english": english.map(|english| round(english - lowest)),
+    });
+    let is_of_the_card = (max_wrong - CARD_MAX_WRONG).abs() < f32::EPSILON;
+    let selective = [
+        Bound::of(figures, "error", Limit::AtMost(0.06)),
+        Bound::of(figures, "coverage", Limit::AtLeast(0.75)),
+    ];
+    let selective = selective.into_iter().filter(|_| is_of_the_card);
+    let others = [
+        Bound::of(&derived, "english", Limit::AtLeast(0.92)),
+        Bound::of(&derived, "behind_english", Limit::AtMost(0.06)),
+        Bound::of(figures, "escalation_recall", Limit::AtLeast(0.95)),
+        Bound::of(figures, "escalation_false_alarms", Limit::AtMost(0.1)),
+        Bound::of(figures, "language_accuracy", Limit::AtLeast(0.97)),
+    ];
+    bounds::told(others.into_iter().chain(selective).flatten())
 }
 
 fn first_label(label: &str) -> &str {
@@ -117,27 +157,54 @@ fn share(readings: &[Reading], is: impl Fn(&Reading) -> Option<bool>) -> Option<
 
 /// Nothing when the test does not tell languages.
 fn by_language(readings: &[Reading]) -> Value {
-    let mut counts: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    let mut parts: BTreeMap<&str, Vec<&Reading>> = BTreeMap::new();
     for reading in readings {
         if let Some(language) = &reading.message.language {
-            let counts = counts.entry(language).or_default();
-            counts.0 += f64::from(is_likeliest(reading).unwrap_or(false));
-            counts.1 += 1.0;
+            parts.entry(language).or_default().push(reading);
         }
     }
-    if counts.is_empty() {
+    if parts.is_empty() {
         return Value::Null;
     }
-    let languages: BTreeMap<&str, f64> = counts
-        .into_iter()
-        .map(|(language, (right, all))| (language, round(right / all)))
+    let right = |part: &[&Reading]| {
+        let right = part.iter().map(|one| is_likeliest(one).unwrap_or(false));
+        round(mean(right.map(f64::from)))
+    };
+    let languages: BTreeMap<&str, f64> = parts
+        .iter()
+        .map(|(language, part)| (*language, right(part)))
+        .collect();
+    let thresholds: BTreeMap<&str, Value> = parts
+        .iter()
+        .map(|(language, part)| (*language, threshold(part)))
         .collect();
     let language_accuracy = share(readings, |reading| {
         let told = reading.message.language.as_deref()?;
         let primary = told.split('-').next().unwrap_or(told);
         Some(reading.understanding.language.primary() == primary)
     });
-    json!({ "languages": languages, "language_accuracy": language_accuracy })
+    json!({
+        "languages": languages,
+        "language_accuracy": language_accuracy,
+        "thresholds": thresholds,
+    })
+}
+
+/// How sure the program must be of messages in one language, and what that leads to.
+fn threshold(part: &[&Reading]) -> Value {
+    let answers: Vec<Answer> = part.iter().map(|reading| answer(reading)).collect();
+    let report = Report::new(&answers, Some(OUT_OF_SCOPE));
+    // That of most: some are read as another language than the test says.
+    let mut accepted: Vec<f64> = part
+        .iter()
+        .map(|reading| f64::from(reading.understanding.accept))
+        .collect();
+    accepted.sort_by(f64::total_cmp);
+    json!({
+        "threshold": round(median(accepted)),
+        "coverage": report.coverage.map(round),
+        "error": report.error.map(round),
+    })
 }
 
 /// Nothing when the test does not tell escalations.

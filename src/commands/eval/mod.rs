@@ -296,6 +296,18 @@ fn table(figures: &Value) -> Result<(), Failure> {
             print(format!("  {language:<22} {share}"))?;
         }
     }
+    if let Some(Value::Object(thresholds)) = figures.get("thresholds") {
+        print("thresholds               sure from   answered      wrong")?;
+        for (language, told) in thresholds {
+            let told = |name: &str| told[name].to_string();
+            print(format!(
+                "  {language:<22} {:>9} {:>10} {:>10}",
+                told("threshold"),
+                told("coverage"),
+                told("error"),
+            ))?;
+        }
+    }
     if let Some(Value::Array(confusions)) = figures.get("confusions")
         && !confusions.is_empty()
     {
