@@ -69,7 +69,7 @@ def measured_table(scores: dict, model: str) -> str:
     if not MEASURED.exists():
         return "Not measured yet: run `training/measure.py`."
     measured = json.loads(MEASURED.read_text(encoding="utf-8"))
-    of_another = "" if measured["model"] == model else "**These figures are of another model: run `training/measure.py`.**\n\n"
+    of_another = "" if measured.get("model") == model else "**These figures are of another model: run `training/measure.py`.**\n\n"
     rows = [int8_row(scores), *measured["rows"]]
     lines = [
         f"| {row['what']} | {row['bound']} | {row['value']} | {'met' if row['met'] else '**missed**'} |" for row in rows

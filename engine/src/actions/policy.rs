@@ -19,11 +19,11 @@ use crate::{dialogue::Scene, flows::SlotKind};
 /// that none of them holds. A passage's chance is then its share of all of these (a conditional logit: McFadden, "Conditional
 /// logit analysis of qualitative choice behavior", 1974). `training/answers.py` fits the weights, and the least chance, to
 /// questions that nothing is measured by; see `docs/answers.md`.
-const SIMILARITY: f32 = 14.92;
-const WORDS: f32 = 5.17;
-const NONE: f32 = 9.32;
-const OUT_OF_SCOPE: f32 = 1.64;
-const UNKNOWN: f32 = 0.37;
+const SIMILARITY: f32 = 15.08;
+const WORDS: f32 = 5.16;
+const NONE: f32 = 9.26;
+const OUT_OF_SCOPE: f32 = 2.21;
+const UNKNOWN: f32 = 0.31;
 /// The similarity that a passage is taken to have which no model compared with the question.
 const UNREAD: f32 = 0.6;
 /// A word is known by its first letters; shorter ones say nothing.
