@@ -15,6 +15,8 @@ from fit import softmax
 # A second wish is looked for only beside a first that is one itself.
 NO_WISH = {"greeting", "thanks", "goodbye", "yes", "no", OUT_OF_SCOPE}
 MOST_WISHES = 3
+# A second wish that is none costs so many times what one missed does: most messages have one, and get an answer too many.
+IMAGINED = 6.0
 # What a message counts for the threshold of another language; the same as in `nlu/src/thresholds.rs`.
 OTHER_LANGUAGES = 0.25
 # For a program that cannot read the calibration.
@@ -156,7 +158,7 @@ def best_presence(answers: Answers) -> float:
 
     def worth(least: float) -> float:
         found, _, imagined = several_right(answers, least)
-        return found - 4.0 * imagined
+        return found - IMAGINED * imagined
 
     return float(max(np.arange(0.15, 0.9, 0.05), key=worth))
 

@@ -185,7 +185,7 @@ fn of_its_own(call: &Call<'_>) -> Wish {
     let (text, sort) = match Order::of(&text) {
         // Without a word of what it is: all there is.
         Some(order) if !order.says_more() => (String::new(), order.sort),
-        Some(order) => (order.rest, order.sort),
+        Some(order) => (order.what().to_owned(), order.sort),
         None => (text, SearchSort::Relevance),
     };
     Wish {

@@ -8,6 +8,7 @@ use super::{
     press::Press,
     shown::{self, FollowUp},
     slots::Reading,
+    sorting::Order,
 };
 use crate::flows::{Flow, SlotKind};
 
@@ -386,7 +387,8 @@ pub(super) fn guess<'a>(scene: &'a Scene<'_>) -> Guess<'a> {
         .map_or(1.0, |(_, second)| intent.confidence - second.confidence);
     let plausible = accept * PLAUSIBLE;
     let names = |kind| scene.understanding.entity(kind).is_some();
-    let (names_product, names_kind) = (names(EntityKind::Product), names(EntityKind::Attribute));
+    let names_product = names(EntityKind::Product);
+    let names_kind = names(EntityKind::Attribute) || glossary_knows(scene);
     let is_about_it = |flow: &Flow| {
         names_product && flow.slot_of(SlotKind::Product).is_some()
             || (names_product || names_kind) && flow.intents.iter().any(|own| own == SEARCH)
@@ -418,14 +420,21 @@ fn search_for_named_kind<'a>(scene: &'a Scene<'_>) -> Option<Guess<'a>> {
         return None;
     }
     let reading = scene.reading();
-    let glossary = scene.parts.templates.glossary();
     let is_short = if scene.understanding.entity(EntityKind::Attribute).is_some() {
         reading.words_outside_entities() <= MAX_WORDS_BESIDE_KIND
     } else {
-        reading.word_count() <= MAX_WORDS_BESIDE_KIND + 1
-            && glossary.knows(reading.text, scene.language)
+        // "Show me the dearest" is no more than an order of what is looked for.
+        let order = Order::of(reading.text);
+        let wished = order.as_ref().map_or(reading.text, Order::what);
+        wished.split_whitespace().count() <= MAX_WORDS_BESIDE_KIND + 1 && glossary_knows(scene)
     };
     is_short.then_some(Guess::Sure(flow, SEARCH))
+}
+
+/// Whether the message holds a word that the merchant's glossary translates.
+fn glossary_knows(scene: &Scene<'_>) -> bool {
+    let glossary = scene.parts.templates.glossary();
+    glossary.knows(scene.reading().text, scene.language)
 }
 
 /// The flows of everything that the message asks for, each once; none when it asks for one thing, or when what it asks for

@@ -167,6 +167,24 @@ impl Order {
     pub(crate) fn says_more(&self) -> bool {
         wishes_for_something(&self.rest)
     }
+
+    /// What shall be cheap or dear: the text without the order, and without the words before and after that wish for
+    /// nothing ("I want to see …"). Those in between stay: they may be a part of a name.
+    pub(crate) fn what(&self) -> &str {
+        let is_filler = |word: &str| !wishes_for_something(word);
+        let mut what = self.rest.trim();
+        while let Some((first, rest)) = what.split_once(char::is_whitespace)
+            && is_filler(first)
+        {
+            what = rest.trim_start();
+        }
+        while let Some((rest, last)) = what.rsplit_once(char::is_whitespace)
+            && is_filler(last)
+        {
+            what = rest.trim_end();
+        }
+        what
+    }
 }
 
 /// Whether a text has words that say what is wished for.
@@ -307,6 +325,21 @@ mod tests {
             "самые дешёвые ботинки",
         ] {
             assert!(Order::of(text).unwrap().says_more(), "{text}");
+        }
+    }
+
+    #[test]
+    fn words_around_what_shall_be_cheap_are_left_out() {
+        for (text, what) in [
+            (
+                "Quiero ver las tiendas de campaña más caras",
+                "tiendas de campaña",
+            ),
+            ("Show me the most expensive tents, please", "tents,"),
+            ("Zeig mir die billigsten Stiefel", "Stiefel"),
+            ("las más baratas", "las"),
+        ] {
+            assert_eq!(Order::of(text).unwrap().what(), what, "{text}");
         }
     }
 

@@ -42,15 +42,31 @@ impl Glossary {
         }
     }
 
-    /// `text` in the words of a catalog in the language `catalog`, as far as they are known; `None` when none of it is.
+    /// `text` in the words of a catalog in the language `catalog`, as far as they are known; `None` when none of it is. What
+    /// the merchant's words became is not translated again: `tent` is no form of the Portuguese `tento`.
     pub fn translate(&self, text: &str, language: &Language, catalog: &Language) -> Option<String> {
-        let by_merchant = self.replace(text, language);
-        let known = by_merchant.as_deref().unwrap_or(text);
-        let in_general = catalog
-            .matches(&Language::ENGLISH)
-            .then(|| self.dictionary.translate(known, language))
-            .flatten();
-        in_general.or(by_merchant)
+        let pieces = self.by_merchant(text, language);
+        let is_general = catalog.matches(&Language::ENGLISH);
+        let mut is_known = false;
+        let mut translated = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let text = match piece {
+                Piece::Translated(text) => {
+                    is_known = true;
+                    text
+                }
+                Piece::Written(text) => {
+                    let general = is_general
+                        .then(|| self.dictionary.translate(&text, language))
+                        .flatten();
+                    is_known |= general.is_some();
+                    general.unwrap_or(text)
+                }
+            };
+            translated.push(text.trim().to_owned());
+        }
+        translated.retain(|piece| !piece.is_empty());
+        is_known.then(|| translated.join(" "))
     }
 
     /// Whether `text` holds a word that the merchant wrote down.
@@ -60,27 +76,45 @@ impl Glossary {
         terms.any(|(theirs, _)| word_start(&text, theirs).is_some())
     }
 
-    /// The merchant's words. The beginning of a word counts as the word: `chaqueta` is in `chaquetas` too.
-    fn replace(&self, text: &str, language: &Language) -> Option<String> {
-        let terms = self.terms.get(language.primary())?;
-        let mut translated = text.to_lowercase();
-        let mut is_known = false;
-        for (theirs, ours) in terms {
-            while let Some(start) = word_start(&translated, theirs) {
-                let rest = &translated[start + theirs.len()..];
-                let tail = rest
-                    .find(|c: char| !c.is_alphanumeric())
-                    .unwrap_or(rest.len());
-                let end = start + theirs.len() + tail;
-                translated.replace_range(start..end, ours);
-                is_known = true;
-                if ours.contains(theirs.as_str()) {
-                    break;
-                }
-            }
+    /// By the merchant's words, in lower case. The beginning of a word counts as the word: `chaqueta` is in `chaquetas` too.
+    fn by_merchant(&self, text: &str, language: &Language) -> Vec<Piece> {
+        let mut pieces = vec![Piece::Written(text.to_lowercase())];
+        for (theirs, ours) in self.terms.get(language.primary()).into_iter().flatten() {
+            pieces = pieces
+                .into_iter()
+                .flat_map(|piece| match piece {
+                    Piece::Written(text) => parts(&text, theirs, ours),
+                    translated @ Piece::Translated(_) => vec![translated],
+                })
+                .collect();
         }
-        is_known.then_some(translated)
+        pieces
     }
+}
+
+/// A part of a text.
+#[derive(Debug)]
+enum Piece {
+    /// As the customer wrote it.
+    Written(String),
+    /// In the catalog's words.
+    Translated(String),
+}
+
+/// `text` with every word that begins with `theirs` replaced by `ours`.
+fn parts(text: &str, theirs: &str, ours: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(start) = word_start(rest, theirs) {
+        let (before, found) = rest.split_at(start);
+        let after = &found[theirs.len()..];
+        let end = after.find(|c: char| !c.is_alphanumeric());
+        pieces.push(Piece::Written(before.to_owned()));
+        pieces.push(Piece::Translated(ours.to_owned()));
+        rest = &after[end.unwrap_or(after.len())..];
+    }
+    pieces.push(Piece::Written(rest.to_owned()));
+    pieces
 }
 
 /// Where a word of `text` begins with `term`.
@@ -129,7 +163,7 @@ mod tests {
         let translated = |text: &str| glossary.translate(text, &mexican, &Language::ENGLISH);
         assert_eq!(
             translated("¿Tenéis chaquetas impermeables?").as_deref(),
-            Some("¿tenéis jacket waterproof?")
+            Some("¿tenéis jacket waterproof ?")
         );
         assert_eq!(
             translated("un saco de dormir Ostra").as_deref(),
@@ -138,6 +172,25 @@ mod tests {
         assert_eq!(translated("quiero otra cosa"), None);
         let english = Language::ENGLISH;
         assert_eq!(glossary.translate("chaqueta", &english, &english), None);
+    }
+
+    #[test]
+    fn what_the_merchant_wrote_is_not_translated_once_more() {
+        let files = ConfigFiles::new([
+            ("glossary/pt.yaml", "barraca: tent\n"),
+            (
+                "dictionary/everyday.tsv",
+                "en\tpt\ntry\ttento|tentar\ncheap\tbarato\n",
+            ),
+        ]);
+        let glossary = Glossary::load(&files).unwrap();
+        let portuguese: Language = "pt".parse().unwrap();
+        assert_eq!(
+            glossary
+                .translate("Barracas baratas", &portuguese, &Language::ENGLISH)
+                .as_deref(),
+            Some("tent cheap")
+        );
     }
 
     #[test]
