@@ -17,6 +17,7 @@ mod phone;
 mod postcode;
 mod size;
 mod time_words;
+mod titles;
 mod tracking;
 mod vocabulary;
 mod words;
