@@ -38,7 +38,7 @@ use regex::Regex;
 pub use vocabulary::Vocabulary;
 
 use crate::{NluStartError, session::truncate};
-use words::Folded;
+pub(crate) use words::Folded;
 
 /// No message that is a postcode and nothing else is longer, in bytes, spaces around it included.
 const LONGEST_POSTCODE: usize = 64;
