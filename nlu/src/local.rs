@@ -84,7 +84,7 @@ impl LocalNlu {
                 "the held-out messages prove no confidence sure enough for so few wrong answers: customers will be asked again or handed over; a larger nlu.max_wrong answers more"
             );
         }
-        let drift = Drift::new(&metadata.calibration);
+        let drift = Drift::new(&metadata.calibration, &metadata.labels);
         report_backend(backend);
         warm_up_rules(&entities);
         Ok(Self {
@@ -275,7 +275,8 @@ impl Inner {
         metrics::histogram!("doorstep_nlu_confidence").record(f64::from(top.confidence));
         if let Some(drift) = &self.drift {
             let is_answered = top.name != OUT_OF_SCOPE;
-            drift.note(if is_answered { top.confidence } else { 0.0 });
+            let confidence = if is_answered { top.confidence } else { 0.0 };
+            drift.note(&top.name, confidence);
         }
     }
 
