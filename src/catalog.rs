@@ -11,6 +11,7 @@ use doorstep_core::{
     nlu::{Nlu, NluError},
     product::Product,
     search::SearchDocument,
+    shop::Shop,
 };
 use doorstep_engine::knowledge::{document_id, product_document};
 use doorstep_nlu::{LocalNlu, Vocabulary};
@@ -82,8 +83,8 @@ async fn index_all(
 ) -> Result<(), IndexError> {
     // First: a shop that is away is no reason not to know its rules.
     knowledge.index().await?;
-    let products = list_products(app).await?;
-    learn_words(app, &products).await;
+    let products = list_products(app.shop.as_ref()).await?;
+    learn_words(&app.nlu, &products).await;
     let documents = product_documents(app, &products).await?;
     let changed = write_words(app, documents).await?;
     progress.send_replace(Progress::Words);
@@ -161,7 +162,7 @@ pub(crate) fn keep_ids(path: &Path, ids: &BTreeSet<String>) -> Result<(), std::i
 
 /// Has messages about the catalog's products and attributes recognised. A large catalog takes a second, so on a thread of
 /// its own.
-async fn learn_words(app: &App, products: &[Product]) {
+pub(crate) async fn learn_words(nlu: &LocalNlu, products: &[Product]) {
     let values = products
         .iter()
         .flat_map(|product| &product.attributes)
@@ -176,7 +177,7 @@ async fn learn_words(app: &App, products: &[Product]) {
         .iter()
         .map(|product| (product.title.clone(), product.id.clone()))
         .collect();
-    let nlu = app.nlu.clone();
+    let nlu = nlu.clone();
     let learning = tokio::task::spawn_blocking(move || {
         nlu.learn_vocabulary(Vocabulary::from_terms(attributes, titles));
     });
@@ -186,11 +187,10 @@ async fn learn_words(app: &App, products: &[Product]) {
 }
 
 /// All products of the shop.
-pub(crate) async fn list_products(app: &App) -> Result<Vec<Product>, PortError> {
+pub(crate) async fn list_products(shop: &dyn Shop) -> Result<Vec<Product>, PortError> {
     let mut products: Vec<Product> = Vec::new();
     loop {
-        let page = app
-            .shop
+        let page = shop
             .list_products(products.last().map(|product| product.id.as_str()))
             .await?;
         if page.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, sync::OnceLock};
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, LogSection};
@@ -11,6 +11,9 @@ use crate::config::{LogFormat, LogSection};
 const SECONDS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
 ];
+
+/// Upper bounds of the histogram of the model's confidence, 0 to 1.
+const CONFIDENCES: &[f64] = &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0];
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
@@ -36,12 +39,8 @@ pub fn start_logging(log: &LogSection) {
 /// Starts counting, once for the process; several servers in one process (tests) share the numbers.
 pub fn start_metrics() {
     METRICS.get_or_init(|| {
-        let builder = PrometheusBuilder::new();
-        let builder = match builder.set_buckets(SECONDS) {
-            Ok(builder) => builder,
-            // Only an empty list is refused.
-            Err(_) => PrometheusBuilder::new(),
-        };
+        // Only an empty list is refused.
+        let builder = with_buckets().unwrap_or_default();
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
         if metrics::set_global_recorder(recorder).is_err() {
@@ -50,6 +49,13 @@ pub fn start_metrics() {
         describe();
         handle
     });
+}
+
+fn with_buckets() -> Result<PrometheusBuilder, BuildError> {
+    let confidence = Matcher::Full("doorstep_nlu_confidence".to_owned());
+    PrometheusBuilder::new()
+        .set_buckets(SECONDS)?
+        .set_buckets_for_metric(confidence, CONFIDENCES)
 }
 
 /// All metrics in Prometheus text format.
@@ -64,7 +70,7 @@ pub fn render_metrics() -> String {
 }
 
 fn describe() {
-    use metrics::{describe_counter, describe_gauge};
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_counter!(
         "doorstep_messages_total",
         "Messages by direction and channel"
@@ -95,4 +101,37 @@ fn describe() {
         "1 while the embedded index stands in for the search server"
     );
     describe_gauge!("doorstep_documents", "Searchable documents");
+    describe_histogram!(
+        "doorstep_nlu_seconds",
+        "Time to understand a message with the model"
+    );
+    describe_histogram!(
+        "doorstep_nlu_confidence",
+        "Confidence in the likeliest intent of messages, 0 to 1"
+    );
+    describe_counter!(
+        "doorstep_nlu_intents_total",
+        "Messages by their likeliest intent"
+    );
+    describe_counter!(
+        "doorstep_nlu_by_rules_total",
+        "Messages understood by rules, because the model was overloaded or failed"
+    );
+    describe_counter!(
+        "doorstep_nlu_overloaded_total",
+        "Texts that the model refused because too many waited"
+    );
+    describe_gauge!("doorstep_nlu_queue_depth", "Texts that wait for the model");
+    describe_gauge!(
+        "doorstep_nlu_backend",
+        "1 for the backend that runs the model, 0 for the others"
+    );
+    describe_gauge!(
+        "doorstep_nlu_drift",
+        "How far the last 1000 messages' confidence is from that of the model's held-out messages: population stability index, up to 0.1 nothing changed, above 0.25 much"
+    );
+    describe_gauge!(
+        "doorstep_nlu_intent_drift",
+        "How far the last 1000 messages' likeliest intents are from those of the model's held-out messages: population stability index; watch whether it moves"
+    );
 }

@@ -189,7 +189,8 @@ def threshold(answers: Answers) -> dict[str, float]:
 def calibration(answers: Answers) -> list[dict]:
     """Confidence and correctness of held-out messages, from which the program finds the threshold for any
     `max_wrong`. Messages that are read as out of scope are not answered: they stand with confidence 0, and no answer
-    is never a right one."""
+    is never a right one. What each was read as tells the program later whether customers write of other things."""
+    said = np.array([answers.labels.index(name) for name in answers.said])
     confidence = np.where(answers.answered, answers.confidence, 0.0)
     right = answers.answered & answers.right
     table = []
@@ -201,6 +202,7 @@ def calibration(answers: Answers) -> list[dict]:
                 "confidence": [round(float(value), 3) for value in confidence[rows]],
                 "right": [int(value) for value in right[rows]],
                 "in_scope": [int(value) for value in answers.in_scope[rows]],
+                "intent": [int(value) for value in said[rows]],
             }
         )
     return table

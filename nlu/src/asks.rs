@@ -40,6 +40,12 @@ pub(crate) fn asks(metadata: &Metadata, output: &Output, intents: &[ScoredIntent
         .collect()
 }
 
+/// Whether the model hears this intent in the message, be it the likeliest or not.
+pub(crate) fn is_heard(metadata: &Metadata, output: &Output, name: &str) -> bool {
+    let mut heard = metadata.labels.iter().zip(&output.presence);
+    heard.any(|(label, presence)| label == name && *presence >= metadata.presence)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -128,6 +128,11 @@ fn of_word(word: &str, part: Part) -> Scores {
     scores
 }
 
+/// Whether a word, in lower case, belongs to the grammar of any of the seven languages: "with", "para", "und".
+pub(crate) fn is_grammar(word: &str) -> bool {
+    matches!(words::part(word, std::iter::empty()).0, Part::Grammar(_))
+}
+
 fn is_cyrillic(letter: char) -> bool {
     matches!(letter, '\u{0400}'..='\u{052f}')
 }

@@ -18,7 +18,7 @@ use lru::LruCache;
 
 use crate::{
     Metadata, Model, NluConfig, NluStartError, Vocabulary,
-    asks::asks,
+    asks::{asks, is_heard},
     drift::Drift,
     entities::EntityReader,
     language,
@@ -84,7 +84,7 @@ impl LocalNlu {
                 "the held-out messages prove no confidence sure enough for so few wrong answers: customers will be asked again or handed over; a larger nlu.max_wrong answers more"
             );
         }
-        let drift = Drift::new(&metadata.calibration);
+        let drift = Drift::new(&metadata.calibration, &metadata.labels);
         report_backend(backend);
         warm_up_rules(&entities);
         Ok(Self {
@@ -167,6 +167,38 @@ impl LocalNlu {
         Ok(own::review(lesson, &self.read_lesson(lesson).await?))
     }
 
+    /// The likeliest intent of each clause of a message, own ones among them; nothing for a message that is whole, and when
+    /// the model has no time for more than the message.
+    async fn read_clauses(
+        &self,
+        own: &OwnIntents,
+        text: &str,
+        whole: &Understanding,
+    ) -> Vec<ScoredIntent> {
+        let inner = &self.inner;
+        let clauses = own::clauses(truncate(text));
+        let begun: Result<Vec<Begun>, NluError> =
+            clauses.iter().map(|clause| inner.begin(clause)).collect();
+        let Ok(begun) = begun else {
+            return Vec::new();
+        };
+        let mut likeliest = Vec::with_capacity(clauses.len());
+        for (clause, begun) in clauses.iter().zip(begun) {
+            let Ok(output) = inner.finish(clause, begun).await else {
+                return Vec::new();
+            };
+            let mut alone = Understanding {
+                intents: inner.intents(&output),
+                asks: Vec::new(),
+                ..whole.clone()
+            };
+            let margin = inner.metadata.threshold.margin;
+            own.take_part(clause, &output, margin, &mut alone);
+            likeliest.extend(alone.intents.into_iter().next());
+        }
+        likeliest
+    }
+
     async fn read_lesson(&self, lesson: &Lesson) -> Result<Vec<Arc<Output>>, NluError> {
         own::read(self, self.inner.folder.clone(), lesson).await
     }
@@ -243,7 +275,8 @@ impl Inner {
         metrics::histogram!("doorstep_nlu_confidence").record(f64::from(top.confidence));
         if let Some(drift) = &self.drift {
             let is_answered = top.name != OUT_OF_SCOPE;
-            drift.note(if is_answered { top.confidence } else { 0.0 });
+            let confidence = if is_answered { top.confidence } else { 0.0 };
+            drift.note(&top.name, confidence);
         }
     }
 
@@ -315,8 +348,16 @@ impl Nlu for LocalNlu {
             language,
         };
         if let Some(own) = &self.own {
-            let margin = inner.metadata.threshold.margin;
-            own.take_part(text, &output, margin, &mut understanding);
+            let clauses = if own.may_be_asked_for(&output) {
+                self.read_clauses(own, text, &understanding).await
+            } else {
+                Vec::new()
+            };
+            let heard = |name: &str| is_heard(&inner.metadata, &output, name);
+            if !own.join(clauses, heard, &mut understanding) {
+                let margin = inner.metadata.threshold.margin;
+                own.take_part(text, &output, margin, &mut understanding);
+            }
         }
         metrics::histogram!("doorstep_nlu_seconds").record(started.elapsed().as_secs_f64());
         inner.report(&understanding);

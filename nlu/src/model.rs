@@ -93,12 +93,17 @@ impl Metadata {
             "`threshold.margin` is not between 0 and 1"
         } else if !(0.0..=1.0).contains(&metadata.presence) {
             "`presence` is not between 0 and 1"
-        } else if !metadata.calibration.iter().all(Calibration::is_whole) {
-            "`calibration` has lists of different lengths, or a confidence that is not between 0 and 1"
+        } else if !metadata.has_whole_calibration() {
+            "`calibration` has lists of different lengths, a confidence that is not between 0 and 1, or an intent without label"
         } else {
             return Ok(metadata);
         };
         Err(NluStartError::Metadata(complaint.to_owned()))
+    }
+
+    fn has_whole_calibration(&self) -> bool {
+        let labels = self.labels.len();
+        self.calibration.iter().all(|one| one.is_whole(labels))
     }
 }
 
@@ -136,6 +141,8 @@ pub(crate) mod tests {
             with("[1, 0]").unwrap().calibration[0].confidence,
             [0.9, 0.25]
         );
+        assert!(with(r#"[1, 0], "intent": [1, 0]"#).is_ok());
+        assert!(with(r#"[1, 0], "intent": [1, 2]"#).is_err());
         let error = with("[1]").unwrap_err();
         assert!(error.to_string().contains("calibration"), "{error}");
     }

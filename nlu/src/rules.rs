@@ -1,4 +1,6 @@
-//! Understanding without the model (G7): entities, language, and the few intents that words give away.
+//! Understanding without the model (G7): entities, language, the few intents that words give away, and what a person must see.
+
+mod alarm;
 
 use std::sync::LazyLock;
 
@@ -107,11 +109,20 @@ pub(crate) fn understand(
             EntityKind::OrderNumber | EntityKind::TrackingNumber
         )
     });
+    let intent = intent(text, names_an_order);
+    let asks_for_a_person = intent
+        .as_ref()
+        .is_some_and(|intent| intent.name == "human_agent");
+    let least = if asks_for_a_person {
+        Escalation::Escalate
+    } else {
+        Escalation::Normal
+    };
     Understanding {
-        intents: intent(text, names_an_order).into_iter().collect(),
+        intents: intent.into_iter().collect(),
         asks: Vec::new(),
         accept: ACCEPT,
-        escalation: Escalation::Normal,
+        escalation: alarm::escalation(text).max(least),
         sentiment: Sentiment::Neutral,
         entities,
         vector: None,
@@ -153,6 +164,23 @@ mod tests {
         understanding
             .top_intent()
             .map_or("nothing".to_owned(), |intent| intent.name.clone())
+    }
+
+    #[test]
+    fn what_a_person_must_see_is_raised_without_the_model() {
+        let reader = EntityReader::new(&[]).unwrap();
+        for (text, escalation) in [
+            (
+                "where is my order, or I call the police",
+                Escalation::Urgent,
+            ),
+            ("can I talk to a person", Escalation::Escalate),
+            ("where is my order 10234", Escalation::Normal),
+            ("", Escalation::Normal),
+        ] {
+            let understanding = understand(text, &context(), &reader);
+            assert_eq!(understanding.escalation, escalation, "{text}");
+        }
     }
 
     #[test]

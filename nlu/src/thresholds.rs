@@ -26,14 +26,19 @@ pub struct Calibration {
     pub right: Vec<u8>,
     /// 1 when the message was about something that the taxonomy covers, else 0.
     pub in_scope: Vec<u8>,
+    /// The likeliest intent, by its place among [`crate::Metadata::labels`]; empty for a model of before.
+    #[serde(default)]
+    pub intent: Vec<usize>,
 }
 
 impl Calibration {
-    /// Whether the lists belong together.
-    pub(crate) fn is_whole(&self) -> bool {
+    /// Whether the lists belong together, for a model of so many intents.
+    pub(crate) fn is_whole(&self, labels: usize) -> bool {
         let messages = self.confidence.len();
         messages == self.right.len()
             && messages == self.in_scope.len()
+            && (self.intent.is_empty() || messages == self.intent.len())
+            && self.intent.iter().all(|intent| *intent < labels)
             && self
                 .confidence
                 .iter()
@@ -104,6 +109,7 @@ mod tests {
                 .map(|n| u8::from(n >= count / 2 || n % wrong != 0))
                 .collect(),
             in_scope: vec![1; count],
+            intent: Vec::new(),
         }
     }
 

@@ -18,7 +18,7 @@ use doorstep_core::{
     nlu::{Nlu, NluContext, NluError},
     understanding::{Backend, EntityKind},
 };
-use doorstep_nlu::{BackendChoice, LocalNlu, Model, NluConfig, Session};
+use doorstep_nlu::{BackendChoice, Lesson, LocalNlu, Model, NluConfig, Session, Utterance};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::Digest;
@@ -372,6 +372,68 @@ fn a_queue_without_room_is_overloaded_and_rules_answer_instead() {
     let understanding = nlu.understand_by_rules("where is my order 10234", &context());
     assert_eq!(understanding.backend, Backend::Rules);
     assert_eq!(understanding.top_intent().unwrap().name, "order_status");
+}
+
+#[test]
+fn an_own_intent_may_be_one_of_several_wishes() {
+    let Some(model) = shipped() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let config = NluConfig {
+        model_folder: Some(folder.path().to_owned()),
+        ..NluConfig::default()
+    };
+    let utterances = |intent: &str, texts: &[&str]| -> Vec<Utterance> {
+        let utterance = |text: &&str| Utterance {
+            intent: intent.to_owned(),
+            text: (*text).to_owned(),
+        };
+        texts.iter().map(utterance).collect()
+    };
+    let gifts = [
+        "do you gift wrap",
+        "can you wrap it as a present",
+        "what does gift wrapping cost",
+        "is wrapping paper possible",
+        "kann man das als Geschenk verpacken",
+    ];
+    let mut background = utterances(
+        "order_status",
+        &[
+            "where is my order",
+            "wo ist meine Bestellung",
+            "track my parcel please",
+            "has it shipped yet",
+        ],
+    );
+    background.extend(utterances(
+        "out_of_scope",
+        &[
+            "what's the weather",
+            "tell me a joke",
+            "who won the match",
+            "sing a song",
+        ],
+    ));
+    let lesson = Lesson {
+        own: utterances("gift_wrapping", &gifts),
+        background,
+    };
+    let nlu = LocalNlu::start(model, config).unwrap();
+    let nlu = block_on(nlu.learn(&lesson)).unwrap();
+    for text in [
+        "do you gift wrap, and where is my order 10234?",
+        "Kann man das als Geschenk verpacken? Wo ist meine Bestellung 10234?",
+    ] {
+        let understanding = block_on(nlu.understand(text, &context())).unwrap();
+        assert_eq!(
+            understanding.asks,
+            ["gift_wrapping", "order_status"],
+            "{text}"
+        );
+    }
+    let alone = block_on(nlu.understand("do you gift wrap", &context())).unwrap();
+    assert_eq!(alone.top_intent().unwrap().name, "gift_wrapping");
+    assert!(alone.asks.is_empty());
 }
 
 #[test]

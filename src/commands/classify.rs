@@ -1,21 +1,26 @@
 //! `doorstep classify`
 
-use std::time::Instant;
+use std::{
+    io::{self, BufRead},
+    time::Instant,
+};
 
 use doorstep_core::{
-    nlu::{Nlu, NluContext},
+    nlu::{Nlu, NluContext, NluError},
     understanding::ScoredIntent,
 };
 use doorstep_nlu::LocalNlu;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Failure, load_config, print, texts};
+use super::{Failure, load_config, print, report};
 use crate::{
     ambient,
-    app::start_nlu,
+    app::{StartError, part, start_nlu},
+    catalog,
     cli::{Classify, Cli},
     config::Config,
     merchant::MerchantFiles,
+    opening::open_shop,
 };
 
 /// How many intents are printed.
@@ -29,35 +34,102 @@ pub(super) async fn run(cli: &Cli, arguments: &Classify) -> Result<(), Failure> 
         .map_err(Failure::finding)?
         .map_err(Failure::finding)?;
     let nlu = with_own_intents(&config, nlu).await?;
+    if let Err(error) = learn_catalog(&config, &nlu).await {
+        report(&format!(
+            "doorstep: products and attributes are not recognised, because the catalog cannot be read: {error}"
+        ));
+    }
     let context = NluContext {
         language_hint: arguments.language.clone(),
         time_zone: config.shop.time_zone,
         now: ambient::system().now(),
     };
-    for text in texts(&arguments.text) {
-        let text = text.map_err(|error| Failure::Misuse(format!("standard input: {error}")))?;
-        let text = doorstep_core::mask::mask_card_numbers(&text).into_owned();
-        let started = Instant::now();
-        let understanding = nlu
-            .understand(&text, &context)
-            .await
-            .map_err(Failure::finding)?;
-        let ms = started.elapsed().as_secs_f64() * 1000.0;
-        let mut line = json!({
-            "text": text,
-            "language": understanding.language,
-            "intents": likeliest(&understanding.intents),
-            "escalation": understanding.escalation,
-            "sentiment": understanding.sentiment,
-            "entities": understanding.entities,
-            "backend": understanding.backend,
-            "ms": (ms * 100.0).round() / 100.0,
-        });
-        if !understanding.asks.is_empty() {
-            line["asks"] = json!(understanding.asks);
+    let mut left_out = 0;
+    for line in lines(&arguments.text) {
+        let Line { name, text } = line?;
+        let understood = match text {
+            Ok(text) => understand(&nlu, &text, &context)
+                .await
+                .map_err(|error| error.to_string()),
+            Err(reason) => Err(reason),
+        };
+        match understood {
+            Ok(line) => print(line)?,
+            Err(reason) => {
+                left_out += 1;
+                report(&format!("doorstep: {name}: {reason}"));
+            }
         }
-        print(line)?;
     }
+    match left_out {
+        0 => Ok(()),
+        count => Err(Failure::Finding(format!("{count} text(s) were left out"))),
+    }
+}
+
+/// A text and where it stands, or why it is none.
+struct Line {
+    name: String,
+    text: Result<String, String>,
+}
+
+/// The texts of the command line, or the lines of standard input; one that cannot be read does not end them.
+fn lines(arguments: &[String]) -> Box<dyn Iterator<Item = Result<Line, Failure>> + '_> {
+    if !arguments.is_empty() {
+        return Box::new((1..).zip(arguments).map(|(number, text)| {
+            Ok(Line {
+                name: format!("text {number}"),
+                text: Ok(text.clone()),
+            })
+        }));
+    }
+    let lines = io::stdin().lock().split(b'\n');
+    Box::new((1..).zip(lines).map(|(number, line)| {
+        let mut line = line.map_err(|error| Failure::Misuse(format!("standard input: {error}")))?;
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        Ok(Line {
+            name: format!("standard input, line {number}"),
+            text: String::from_utf8(line).map_err(|error| {
+                let place = error.utf8_error().valid_up_to() + 1;
+                format!("byte {place} is not UTF-8; save the file as UTF-8")
+            }),
+        })
+    }))
+}
+
+/// What is told of a text.
+async fn understand(nlu: &LocalNlu, text: &str, context: &NluContext) -> Result<Value, NluError> {
+    let text = doorstep_core::mask::mask_card_numbers(text).into_owned();
+    let started = Instant::now();
+    let understanding = nlu.understand(&text, context).await?;
+    let ms = started.elapsed().as_secs_f64() * 1000.0;
+    let mut line = json!({
+        "text": text,
+        "language": understanding.language,
+        "intents": likeliest(&understanding.intents),
+        "escalation": understanding.escalation,
+        "sentiment": understanding.sentiment,
+        "entities": understanding.entities,
+        "backend": understanding.backend,
+        "ms": (ms * 100.0).round() / 100.0,
+    });
+    if !understanding.asks.is_empty() {
+        line["asks"] = json!(understanding.asks);
+    }
+    Ok(line)
+}
+
+/// Teaches what the shop calls its products and their attributes, as the server does when it starts.
+async fn learn_catalog(config: &Config, nlu: &LocalNlu) -> Result<(), StartError> {
+    // Before anything speaks TLS; a second call finds it installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (shop, _) = open_shop(config, &ambient::system())?;
+    let products = catalog::list_products(shop.as_ref())
+        .await
+        .map_err(part("the shop"))?;
+    catalog::learn_words(nlu, &products).await;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod bad_input;
 mod browser;
 mod channels;
 mod check;
+mod classify;
 mod conversations;
 mod crash;
 mod eta;

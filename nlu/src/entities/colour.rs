@@ -4,7 +4,10 @@ use std::sync::LazyLock;
 
 use doorstep_core::understanding::EntityKind;
 
-use super::{Found, Reading, words::Lexicon};
+use super::{
+    Found, Reading,
+    words::{Folded, Lexicon},
+};
 
 /// What a word says, and in which languages; in all of them when none is named.
 struct Shade {
@@ -220,6 +223,11 @@ pub(super) fn find(reading: &Reading<'_>) -> Vec<Found> {
             ))
         })
         .collect()
+}
+
+/// Whether a word names a colour in any language.
+pub(super) fn is_one(word: &str) -> bool {
+    COLOURS.find(&Folded::new(word)).next().is_some()
 }
 
 #[cfg(test)]

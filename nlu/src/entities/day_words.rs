@@ -149,7 +149,8 @@ static PHRASES: LazyLock<Lexicon<Meaning>> = LazyLock::new(|| {
 /// `in 3 days`, `dentro de 3 días`, `3 days ago`, `hace 3 días`, `через неделю`, in folded text.
 static OFFSET: LazyLock<Regex> = LazyLock::new(|| {
     fixed(&format!(
-        r"(?:^| )(?P<whole>(?:(?P<back>hace|ha|il y a|vor)|(?P<on>in|en|dentro de|em|daqui a|dans|tra|fra|через)) (?:(?P<n>{COUNT}) )?(?P<unit>{UNIT})(?P<ago1> ago)?|(?:(?P<n2>{COUNT}) )?(?P<unit2>{UNIT}) (?P<ago2>ago|earlier|fa|назад|atras)) "
+        r"(?:^| )(?P<whole>(?:(?P<back>hace|ha|il y a|vor)|(?P<on>in|en|dentro de|em|daqui a|dans|tra|fra|через)) (?:(?P<n>{count}) )?(?P<unit>{UNIT})(?P<ago1> ago)?|(?:(?P<n2>{count}) )?(?P<unit2>{UNIT}) (?P<ago2>ago|earlier|fa|назад|atras)) ",
+        count = *COUNT,
     ))
 });
 
@@ -308,6 +309,40 @@ mod tests {
             ("ru", "через 3 дня", "2026-11-24"),
             ("ru", "через неделю", "2026-11-28"),
             ("ru", "2 дня назад", "2026-11-19"),
+            ("en", "a couple of days ago", "2026-11-19"),
+            ("en", "in twenty-one days", "2026-12-12"),
+            ("es", "hace quince días", "2026-11-06"),
+            ("pt", "daqui a quinze dias", "2026-12-06"),
+            ("fr", "il y a quinze jours", "2026-11-06"),
+            ("fr", "dans vingt et un jours", "2026-12-12"),
+            ("de", "in vierzehn Tagen", "2026-12-05"),
+            ("de", "vor dreißig Tagen", "2026-10-22"),
+            ("it", "ventitré giorni fa", "2026-10-29"),
+            ("ru", "двадцать один день назад", "2026-10-31"),
+            ("ru", "через сорок пять дней", "2027-01-05"),
+        ] {
+            assert_eq!(days(language, text), [expected], "{text}");
+        }
+    }
+
+    #[test]
+    fn years_are_counted_from_today_in_seven_languages() {
+        for (language, text, expected) in [
+            ("en", "I bought it 2 years ago", "2024-11-21"),
+            ("en", "a year ago", "2025-11-21"),
+            ("es", "lo compré hace dos años", "2024-11-21"),
+            ("pt", "comprei há um ano", "2025-11-21"),
+            ("pt", "3 anos atrás", "2023-11-21"),
+            ("fr", "il y a un an", "2025-11-21"),
+            ("fr", "il y a deux ans", "2024-11-21"),
+            ("fr", "dans une année", "2027-11-21"),
+            ("de", "vor einem Jahr gekauft", "2025-11-21"),
+            ("de", "vor zwei Jahren", "2024-11-21"),
+            ("it", "due anni fa", "2024-11-21"),
+            ("it", "un anno fa", "2025-11-21"),
+            ("ru", "купил год назад", "2025-11-21"),
+            ("ru", "2 года назад", "2024-11-21"),
+            ("ru", "пять лет назад", "2021-11-21"),
         ] {
             assert_eq!(days(language, text), [expected], "{text}");
         }
@@ -349,6 +384,10 @@ mod tests {
             ("en", "it takes 3 days"),
             ("en", "mondays in days"),
             ("en", "in 999 months"),
+            ("en", "a 2 year warranty"),
+            ("de", "2 Jahre Garantie"),
+            ("es", "para un niño de 6 años"),
+            ("it", "ha un anno di garanzia"),
         ] {
             assert!(
                 days(language, text).is_empty(),

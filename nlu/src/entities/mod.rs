@@ -17,6 +17,7 @@ mod phone;
 mod postcode;
 mod size;
 mod time_words;
+mod titles;
 mod tracking;
 mod vocabulary;
 mod words;
@@ -37,7 +38,7 @@ use regex::Regex;
 pub use vocabulary::Vocabulary;
 
 use crate::{NluStartError, session::truncate};
-use words::Folded;
+pub(crate) use words::Folded;
 
 /// No message that is a postcode and nothing else is longer, in bytes, spaces around it included.
 const LONGEST_POSTCODE: usize = 64;
@@ -110,6 +111,11 @@ impl Found {
     fn overlaps(&self, other: &Self) -> bool {
         self.start < other.end && other.start < self.end
     }
+
+    /// Whether the other one is a part of it.
+    fn holds(&self, other: &Self) -> bool {
+        self.start <= other.start && other.end <= self.end && self.len() > other.len()
+    }
 }
 
 impl EntityReader {
@@ -181,7 +187,19 @@ impl EntityReader {
         if has_digits {
             found.extend(postcode::find(reading));
         }
-        found.extend(self.order_numbers.find(reading));
+        let phones = if has_digits {
+            phone::find(reading)
+        } else {
+            Vec::new()
+        };
+        // "030 22345678" holds no order number, though the merchant's formats fit the half of it.
+        let is_part_of_a_phone = |order: &Found| {
+            phones
+                .iter()
+                .any(|phone| phone.trust > Trust::Guess && phone.holds(order))
+        };
+        let orders = self.order_numbers.find(reading).into_iter();
+        found.extend(orders.filter(|order| !is_part_of_a_phone(order)));
         if has_digits {
             found.extend(tracking::find(reading));
             found.extend(date::find(reading));
@@ -190,7 +208,7 @@ impl EntityReader {
         found.extend(period::find(reading));
         if has_digits {
             found.extend(money::find(reading));
-            found.extend(phone::find(reading));
+            found.extend(phones);
         }
         found.extend(size::find(reading, has_digits));
         found.extend(colour::find(reading));

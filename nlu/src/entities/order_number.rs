@@ -1,9 +1,11 @@
 //! Order numbers, in the merchant's formats or the usual ones.
 
+use std::sync::LazyLock;
+
 use doorstep_core::understanding::EntityKind;
 use regex::{Regex, RegexBuilder};
 
-use super::{Found, Reading, stands_alone};
+use super::{Found, Reading, fixed, stands_alone};
 use crate::NluStartError;
 
 /// What most shops use: 5 to 8 digits, or a prefix of up to four letters before 4 to 10 digits.
@@ -12,35 +14,43 @@ const USUAL: [&str; 2] = [r"#?[0-9]{5,8}", r"#?[a-z]{1,4}-?[0-9]{4,10}"];
 /// A merchant's pattern may not compile to more than this; it is far more than any format needs.
 const LARGEST_PATTERN: usize = 1 << 18;
 
+/// So many characters before a number may announce it.
+const NEAR: usize = 24;
+
+/// Words that announce an order's number, in seven languages.
+static ORDER: LazyLock<Regex> = LazyLock::new(|| {
+    fixed(r"(?i)order|pedido|compra|encomenda|commande|bestell|auftrag|ordine|заказ")
+});
+
+/// Words that announce a telephone number and hardly anything else.
+static PHONE: LazyLock<Regex> = LazyLock::new(|| {
+    fixed(
+        r"(?i)t[eé]l[eéè](?:f|ph)|телеф|(?:^|[^\p{L}])(?:(?:phone|mobile|m[óo]vil|handy|celular|cellulare|telem[óo]vel|whatsapp)(?: ?n(?:umber|ummer|o|r))?|tel|тел)(?:$|[^\p{L}])|call me (?:on|at)|ll[áa]mame al|appelez-moi au|ruf mich an|chiamami al|звоните",
+    )
+});
+
 /// Compiled formats.
 #[derive(Debug)]
-pub(super) struct Patterns {
-    patterns: Vec<Regex>,
-    are_the_merchants: bool,
-}
+pub(super) struct Patterns(Vec<Regex>);
 
 impl Patterns {
     pub(super) fn new(patterns: &[String]) -> Result<Self, NluStartError> {
-        let are_the_merchants = !patterns.is_empty();
-        let sources: Vec<&str> = if are_the_merchants {
-            patterns.iter().map(String::as_str).collect()
-        } else {
+        let sources: Vec<&str> = if patterns.is_empty() {
             USUAL.to_vec()
+        } else {
+            patterns.iter().map(String::as_str).collect()
         };
-        let patterns = sources
+        sources
             .into_iter()
             .enumerate()
             .map(|(place, pattern)| compile(place + 1, pattern))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            patterns,
-            are_the_merchants,
-        })
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     pub(super) fn find(&self, reading: &Reading<'_>) -> Vec<Found> {
         let text = reading.text;
-        self.patterns
+        self.0
             .iter()
             .flat_map(|pattern| pattern.find_iter(text))
             .filter(|number| !number.is_empty())
@@ -49,7 +59,7 @@ impl Patterns {
                 stands_alone(text, number.start(), number.end())
                     || is_after_a_sign(text, number.start())
             })
-            .filter(|number| self.are_the_merchants || !is_a_phone_number(text, number.start()))
+            .filter(|number| !is_a_phone_number(text, number.start()))
             .map(|number| {
                 let value = number.as_str().trim_start_matches('#').to_uppercase();
                 Found::new(EntityKind::OrderNumber, value, number.range())
@@ -88,36 +98,26 @@ fn is_after_a_sign(text: &str, start: usize) -> bool {
 fn is_a_phone_number(text: &str, start: usize) -> bool {
     let is_in_number =
         |c: char| c.is_ascii_digit() || matches!(c, ' ' | '.' | '-' | '/' | '(' | ')');
-    let before: String = text[..start]
-        .trim_end_matches(is_in_number)
-        .chars()
+    let before = text[..start].trim_end_matches(is_in_number);
+    let from = before
+        .char_indices()
         .rev()
-        .take(16)
-        .collect();
-    let before: String = before.chars().rev().collect::<String>().to_lowercase();
-    [
-        "phone",
-        "tel",
-        "mobile",
-        "móvil",
-        "movil",
-        "handy",
-        "celular",
-        "cellulare",
-        "téléfono",
-        "теле",
-        "whatsapp",
-        "call me on",
-        "call me at",
-        "llámame al",
-        "llamame al",
-        "appelez-moi au",
-        "ruf mich an",
-        "chiamami al",
-        "звоните",
-    ]
-    .iter()
-    .any(|cue| before.contains(cue))
+        .nth(NEAR - 1)
+        .map_or(0, |(at, _)| at);
+    let before = &before[from..];
+    // What stands before another number announces that one.
+    let words = before.rfind(|c: char| c.is_ascii_digit());
+    let before = &before[words.map_or(0, |digit| digit + 1)..];
+    last_end(&PHONE, before).is_some() && !announces_an_order(before, &PHONE)
+}
+
+/// Whether an order is what the last words of `before` announce, and not a telephone number, as `phone` has it.
+pub(super) fn announces_an_order(before: &str, phone: &Regex) -> bool {
+    last_end(&ORDER, before) > last_end(phone, before)
+}
+
+fn last_end(words: &Regex, text: &str) -> Option<usize> {
+    words.find_iter(text).last().map(|word| word.end())
 }
 
 #[cfg(test)]
@@ -156,6 +156,58 @@ mod tests {
             "10234-5678-9",
         ] {
             assert!(orders(text).is_empty(), "{text}: {:?}", orders(text));
+        }
+    }
+
+    /// What `config/default.toml` sets.
+    const SHIPPED: [&str; 2] = [r"[A-Za-z]{2,4}-\d{4,8}", r"\d{5,8}"];
+
+    #[test]
+    fn a_telephone_number_is_no_order_under_the_shipped_configuration() {
+        let shipped = include_str!("../../../config/default.toml");
+        let [letters, digits] = SHIPPED;
+        assert!(shipped.contains(&format!("order_numbers = ['{letters}', '{digits}']")));
+        let reader = EntityReader::new(&SHIPPED.map(str::to_owned)).unwrap();
+        for (language, text, phone) in [
+            ("de", "Telefon 030 22345678", Some("+493022345678")),
+            ("de", "030 22345678", Some("+493022345678")),
+            ("en", "07700 900123", Some("+447700900123")),
+            ("en", "it's (020) 7946 0958", Some("+442079460958")),
+            ("fr", "06 12 34 56 78", Some("+33612345678")),
+            ("ru", "телефон 8 916 1234567", Some("+79161234567")),
+            ("en", "my phone is 6001234", None),
+        ] {
+            let found = reader.read(text, &context(), &language.parse().unwrap());
+            let found: Vec<_> = found
+                .iter()
+                .map(|entity| (entity.kind, entity.value.as_str()))
+                .collect();
+            let expected: Vec<_> = phone
+                .map(|phone| (EntityKind::Phone, phone))
+                .into_iter()
+                .collect();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_order_beside_a_telephone_is_an_order() {
+        let reader = EntityReader::new(&SHIPPED.map(str::to_owned)).unwrap();
+        for (text, expected) in [
+            ("the phone from order 10234", &["10234"][..]),
+            ("headphones 10234", &["10234"]),
+            ("call me at 600 123 456 about 10234", &["10234"]),
+            ("the hotel wants 10234", &["10234"]),
+            ("orders 07700 and 90012", &["07700", "90012"]),
+            ("order 07700 900123", &["07700", "900123"]),
+        ] {
+            let found = reader.read(text, &context(), &doorstep_core::Language::ENGLISH);
+            let orders: Vec<&str> = found
+                .iter()
+                .filter(|entity| entity.kind == EntityKind::OrderNumber)
+                .map(|entity| entity.value.as_str())
+                .collect();
+            assert_eq!(orders, expected, "{text}");
         }
     }
 

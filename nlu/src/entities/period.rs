@@ -143,7 +143,8 @@ const PAST: &str = "(?:in |over |during |for )?(?:the )?(?:last|past)|(?:en )?(?
 /// `in the next 10 days`, `dans les 10 prochains jours`, `за последние 3 дня`, in folded text.
 static COUNTED: LazyLock<Regex> = LazyLock::new(|| {
     fixed(&format!(
-        "(?:^| )(?P<whole>(?:(?P<next>{TO_COME})|(?P<last>{PAST})) (?P<n>{COUNT}) (?P<unit>{UNIT})|(?:dans |durant |pendant |ces )?(?:les |ces )?(?P<n2>{COUNT}) (?:(?P<next2>prochaine?s)|(?P<last2>derniere?s|derniers)) (?P<unit2>{UNIT})) "
+        "(?:^| )(?P<whole>(?:(?P<next>{TO_COME})|(?P<last>{PAST})) (?P<n>{count}) (?P<unit>{UNIT})|(?:dans |durant |pendant |ces )?(?:les |ces )?(?P<n2>{count}) (?:(?P<next2>prochaine?s)|(?P<last2>derniere?s|derniers)) (?P<unit2>{UNIT})) ",
+        count = *COUNT,
     ))
 });
 

@@ -81,6 +81,20 @@ fn so_many_days_are_counted_from_today_or_up_to_it() {
         ("ru", "в ближайшие 10 дней", "2026-11-21/2026-12-01"),
         ("ru", "в течение 2 недель", "2026-11-21/2026-12-05"),
         ("ru", "за последние 3 дня", "2026-11-18/2026-11-21"),
+        ("en", "within thirty days", "2026-11-21/2026-12-21"),
+        ("en", "in the last two years", "2024-11-21/2026-11-21"),
+        ("es", "en los próximos quince días", "2026-11-21/2026-12-06"),
+        ("es", "en los últimos dos años", "2024-11-21/2026-11-21"),
+        ("pt", "nos próximos quinze dias", "2026-11-21/2026-12-06"),
+        ("fr", "sous quinze jours", "2026-11-21/2026-12-06"),
+        ("fr", "ces deux dernières années", "2024-11-21/2026-11-21"),
+        (
+            "de",
+            "innerhalb von vierzehn Tagen",
+            "2026-11-21/2026-12-05",
+        ),
+        ("it", "entro quindici giorni", "2026-11-21/2026-12-06"),
+        ("ru", "в течение четырнадцати дней", "2026-11-21/2026-12-05"),
     ]);
 }
 

@@ -6,7 +6,7 @@ use doorstep_core::understanding::EntityKind;
 use phonenumber::{Mode, country};
 use regex::Regex;
 
-use super::{Found, Reading, Trust, fixed};
+use super::{Found, Reading, Trust, fixed, order_number::announces_an_order};
 
 /// E.164 allows no more digits; no plan here has fewer.
 const DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
@@ -24,9 +24,12 @@ static RUN: LazyLock<Regex> =
 /// Words before a number that make it a telephone number, in seven languages.
 static CUE: LazyLock<Regex> = LazyLock::new(|| {
     fixed(
-        r"(?i)(?:phone|\btel|mobile|m[óo]vil|handy|t[eé]l[eéè]f|cell|celular|telem[óo]vel|whatsapp|\bsms\b|\bcall\b|\btext\b|\bring\b|ll[áa]ma|\bligue|\bligar|appel|joindre|\bruf|anruf|erreich|chiama|cellulare|телеф|звон|номер моб|мобильн|тел\.)[^0-9]{0,24}$",
+        r"(?i)(?:phone|\btel|mobile|m[óo]vil|handy|t[eé]l[eéè]f|cell|celular|telem[óo]vel|whatsapp|\bsms\b|\bcall\b|\btext\b|\bring\b|ll[áa]ma|\bligue|\bligar|appel|joindre|\bruf|anruf|erreich|chiama|cellulare|телеф|звон|номер моб|мобильн|тел\.)",
     )
 });
+
+/// So many characters may stand between such a word and the number, none of them a digit.
+const BETWEEN: usize = 24;
 
 pub(super) fn find(reading: &Reading<'_>) -> Vec<Found> {
     let mut found = Vec::new();
@@ -82,7 +85,12 @@ fn number(reading: &Reading<'_>, range: std::ops::Range<usize>) -> Option<Found>
         .starts_with('+')
         .then(|| digits.clone())
         .or_else(|| digits.strip_prefix("00").map(str::to_owned));
-    let has_cue = CUE.is_match(before(text, range.start));
+    let before = before(text, range.start);
+    let has_cue = CUE
+        .find_iter(before)
+        .last()
+        .is_some_and(|cue| before[cue.end()..].chars().count() <= BETWEEN);
+    let is_of_an_order = announces_an_order(before, &CUE);
     let whole_message = written == text.trim();
     if let Some(digits) = international {
         let value = e164(None, &format!("+{digits}"))?;
@@ -94,12 +102,19 @@ fn number(reading: &Reading<'_>, range: std::ops::Range<usize>) -> Option<Found>
         };
         return Some(Found::new(EntityKind::Phone, value, range).trusted(trust));
     }
-    regions(reading)
+    let value = regions(reading)
         .into_iter()
         .flatten()
         .filter(|region| has_cue || whole_message || is_grouped_like_one(written, *region))
-        .find_map(|region| e164(Some(region), &digits))
-        .map(|value| Found::new(EntityKind::Phone, value, range).trusted(Trust::Guess))
+        .find_map(|region| e164(Some(region), &digits))?;
+    // In groups and with its nought, it is a telephone number also where one of the groups could be an order's.
+    let is_written_like_one = has_nought(written) && groups(written) >= 2;
+    let trust = if (has_cue || is_written_like_one) && !is_of_an_order {
+        Trust::Likely
+    } else {
+        Trust::Guess
+    };
+    Some(Found::new(EntityKind::Phone, value, range).trusted(trust))
 }
 
 /// Neither a word nor another number touches it.
@@ -116,20 +131,30 @@ fn has_edges(text: &str, range: &std::ops::Range<usize>) -> bool {
     !joined_before && !joined_after
 }
 
-/// The last words before `start`; a cue stands among them.
+/// The last words before `start`, up to another number; a cue stands among them.
 fn before(text: &str, start: usize) -> &str {
     let text = &text[..start];
     let from = text.char_indices().rev().nth(39).map_or(0, |(at, _)| at);
-    &text[from..]
+    let words = &text[from..];
+    let after_digits = words.rfind(|c: char| c.is_ascii_digit());
+    &words[after_digits.map_or(0, |at| at + 1)..]
+}
+
+/// How many groups of digits it is written in.
+fn groups(written: &str) -> usize {
+    written
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|group| !group.is_empty())
+        .count()
+}
+
+/// Whether it begins with its nought, or with the code of a place in brackets.
+fn has_nought(written: &str) -> bool {
+    written.starts_with('0') || written.starts_with('(')
 }
 
 /// Digits in groups, as a number of that region is written: with its nought, or in three groups where it has none.
 fn is_grouped_like_one(written: &str, region: country::Id) -> bool {
-    let groups = written
-        .split(|c: char| !c.is_ascii_digit())
-        .filter(|group| !group.is_empty())
-        .count();
-    let has_nought = written.starts_with('0') || written.starts_with('(');
     let uses_nought = !matches!(
         region,
         country::ES
@@ -140,14 +165,29 @@ fn is_grouped_like_one(written: &str, region: country::Id) -> bool {
             | country::CA
             | country::MX
     );
-    groups >= 2 && has_nought || groups >= 3 && !uses_nought
+    let groups = groups(written);
+    groups >= 2 && has_nought(written) || groups >= 3 && !uses_nought
 }
 
 fn e164(region: Option<country::Id>, digits: &str) -> Option<String> {
+    if let Some(example) = of_examples(region, digits) {
+        return Some(example);
+    }
     let number = phonenumber::parse(region, digits).ok()?;
     number
         .is_valid()
         .then(|| number.format().mode(Mode::E164).to_string())
+}
+
+/// The British mobile numbers that nobody has: Ofcom keeps 07700 900000 to 900999 for examples ("Telephone numbers for use
+/// in TV and radio drama programmes"), and whoever tries a shop out writes one.
+fn of_examples(region: Option<country::Id>, digits: &str) -> Option<String> {
+    let last = match region {
+        Some(country::GB) => digits.strip_prefix("07700900"),
+        None => digits.strip_prefix("+447700900"),
+        Some(_) => None,
+    }?;
+    (last.len() == 3).then(|| format!("+447700900{last}"))
 }
 
 /// Where a number without a country is meant: where the customer's clock stands, then where the language is at home.

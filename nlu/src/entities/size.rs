@@ -49,9 +49,11 @@ static WITH_A_SYSTEM: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// Letters that are sizes wherever they stand.
+/// Letters that are sizes wherever they stand, large and small: "got it in xl?".
 static UNMISTAKABLE: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(r"(?-u:\b)(?P<size>(?P<letters>XXXS|XXS|XS|XL|XXL|XXXL|XXXXL|[2-6]XL|[2-6]XS))(?-u:\b)")
+    fixed(
+        r"(?i)(?-u:\b)(?P<size>(?P<letters>XXXS|XXS|XS|XL|XXL|XXXL|XXXXL|[2-6]XL|[2-6]XS))(?-u:\b)",
+    )
 });
 
 /// One capital after a preposition, before a full stop or at the end: "in M?", "en L".
@@ -60,6 +62,56 @@ static AFTER_A_PREPOSITION: LazyLock<Regex> = LazyLock::new(|| {
         r"(?:^|[^\p{L}\p{N}])(?:in|an?|en|em|la|una?|uma|una|die|in der|в|the) (?P<size>(?P<letters>[SML]))(?-u:\b)",
     )
 });
+
+/// Words that may follow a size and no amount, day or number of an order: "a 43 instead", "in 42 please".
+const AND_NO_MORE: &str = r"instead|rather|too|also|please|pls|plz|en su lugar|en lugar|en vez|mejor|también|por favor|em vez|no lugar|também|à la place|au lieu|plutôt|aussi|svp|stp|s[’']il|stattdessen|statt|lieber|auch|bitte|invece|al posto|anche|per favore|perfavore|вместо|лучше|тоже|пожалуйста";
+
+/// The same, or the end of what is said.
+fn tail() -> String {
+    format!(r"\s*(?:$|[?!.,;)…]|\s(?:{AND_NO_MORE})(?:$|[^\p{{L}}\p{{N}}]))")
+}
+
+/// `in 42?`, `a 43 instead`, `en la 38`: a number after a preposition or an article, with nothing behind it that would
+/// make it an amount or a time ("in 42 minutes"). Portuguese says "no 38"; elsewhere that is something else.
+static NUMBER_ALONE: LazyLock<Regex> = LazyLock::new(|| {
+    fixed(&format!(
+        r"(?i)(?:^|[^\p{{L}}\p{{N}}])(?:in|en|em|en la|en el|en taille|in der|nella|nel|(?P<portuguese>n[oa])|в|an?|the|una?|la|uma?|une|du|le|eine[nr]?|die|der|il) (?P<size>(?P<bare>{NUMBER})){tail}",
+        tail = tail(),
+    ))
+});
+
+/// `instead of the 42`, `statt 42`, `au lieu du 38`: what it was before.
+static IN_PLACE_OF: LazyLock<Regex> = LazyLock::new(|| {
+    fixed(&format!(
+        r"(?i)(?:^|[^\p{{L}}\p{{N}}])(?:instead of|rather than|en (?:vez|lugar) del?|em vez d[eoa]|au lieu d[eu]|à la place d[eu]|(?:an)?statt|invece (?:di|del|della)|al posto (?:di|del|della)|вместо)\s(?:(?:an?|the|la|una?|uma?|une|der|die|einer?|eines) )?(?P<size>(?P<bare>{NUMBER})){tail}",
+        tail = tail(),
+    ))
+});
+
+/// `in m?`, `en l por favor`: a small letter after a preposition, which is no word where nothing follows it.
+static LETTER_ALONE: LazyLock<Regex> = LazyLock::new(|| {
+    fixed(&format!(
+        r"(?i)(?:^|[^\p{{L}}\p{{N}}])(?:in|in an?|en|en la|en una|em|in der|in einer|nella|в) (?P<size>(?P<letters>[sml])){tail}",
+        tail = tail(),
+    ))
+});
+
+/// `42 размер`, `42-й размер`: Russian puts the number first.
+static BEFORE_THE_WORD: LazyLock<Regex> = LazyLock::new(|| {
+    fixed(&format!(
+        r"(?i)(?:^|[^\p{{L}}\p{{N}}])(?P<size>(?P<number>{NUMBER})(?:-?(?:й|ый|ой|го|ого|м|ом|му))?) размер(?:а|е|ом|у)?(?:$|[^\p{{L}}\p{{N}}])"
+    ))
+});
+
+/// Words of one who asks how long something is: then "in m" is in metres.
+static MEASURES: LazyLock<Regex> = LazyLock::new(|| {
+    fixed(
+        r"(?i)length|how (?:long|wide|tall|high|deep)|width|height|wie (?:lang|breit|hoch|groß|tief)|länge|breite|höhe|largo|larga|ancho|ancha|alto|alta|mide|comprimento|largura|altura|mede|longue|large|haut|mesure|lung|largh|altezza|длин|ширин|высот|метр",
+    )
+});
+
+/// The sizes of shoes and clothes that a bare number may be (EU). Smaller ones are counts and days, larger ones amounts.
+const BARE: std::ops::RangeInclusive<u32> = 32..=54;
 
 /// `M` or `m` and nothing else, as the answer to "which size?".
 static WHOLE_MESSAGE: LazyLock<Regex> = LazyLock::new(|| {
@@ -102,14 +154,22 @@ static WORD_SIZES: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
 });
 
 pub(super) fn find(reading: &Reading<'_>, has_digits: bool) -> Vec<Found> {
-    let always: [&LazyLock<Regex>; 5] = [
+    let always: [&LazyLock<Regex>; 6] = [
         &AFTER_A_CUE,
         &UNMISTAKABLE,
         &AFTER_A_PREPOSITION,
+        &LETTER_ALONE,
         &WHOLE_MESSAGE,
         &ONE_SIZE,
     ];
-    let with_digits: [&LazyLock<Regex>; 3] = [&WITH_A_SYSTEM, &WAIST, &OF_A_CHILD];
+    let with_digits: [&LazyLock<Regex>; 6] = [
+        &WITH_A_SYSTEM,
+        &WAIST,
+        &OF_A_CHILD,
+        &NUMBER_ALONE,
+        &IN_PLACE_OF,
+        &BEFORE_THE_WORD,
+    ];
     always
         .iter()
         .chain(with_digits.iter().filter(|_| has_digits))
@@ -117,6 +177,11 @@ pub(super) fn find(reading: &Reading<'_>, has_digits: bool) -> Vec<Found> {
         .filter_map(|captures| {
             let size = captures.name("size").or_else(|| captures.name("size2"))?;
             stands_alone(reading.text, size.start(), size.end()).then_some(())?;
+            let is_foreign = captures.name("portuguese").is_some() && reading.language != "pt";
+            let is_in_metres = size.as_str() == "m" && MEASURES.is_match(reading.text);
+            if is_foreign || is_in_metres {
+                return None;
+            }
             Some(Found::new(
                 EntityKind::Size,
                 normalise(&captures)?,
@@ -152,6 +217,9 @@ fn normalise(captures: &Captures<'_>) -> Option<String> {
     if let Some(word) = named(&["word"]) {
         let (size, _) = WORD_SIZES.iter().find(|(_, words)| words.is_match(word))?;
         return Some(with_system((*size).to_owned()));
+    }
+    if let Some(bare) = named(&["bare"]) {
+        return plain(bare, true).filter(|size| is_bare(size));
     }
     let number = named(&["number", "number2", "number3"])?;
     let to = named(&["to"]);
@@ -212,6 +280,11 @@ fn plain(number: &str, has_system: bool) -> Option<String> {
     }
 }
 
+fn is_bare(size: &str) -> bool {
+    let whole = size.trim_end_matches(".5").parse();
+    whole.is_ok_and(|whole: u32| BARE.contains(&whole))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::values;
@@ -254,6 +327,65 @@ mod tests {
                 [expected],
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn sizes_are_found_as_customers_write_them() {
+        for (language, text, expected) in [
+            ("en", "got it in xl?", &["XL"][..]),
+            ("en", "2xl please", &["2XL"]),
+            ("en", "do you have this in m?", &["M"]),
+            ("en", "in 42?", &["42"]),
+            ("en", "could I get a 43 instead", &["43"]),
+            ("en", "a 43 instead of a 42", &["43", "42"]),
+            ("en", "in 42.5, please", &["42.5"]),
+            ("es", "¿la tenéis en la 38?", &["38"]),
+            ("es", "en l por favor", &["L"]),
+            ("es", "una 40 en vez de la 38", &["40", "38"]),
+            ("pt", "tem no 38?", &["38"]),
+            ("pt", "em m, por favor", &["M"]),
+            ("fr", "taille 38", &["38"]),
+            ("fr", "vous l'avez en 39 ?", &["39"]),
+            ("fr", "du 41 au lieu du 40", &["41", "40"]),
+            ("de", "größe l", &["L"]),
+            ("de", "gibt es die in 44?", &["44"]),
+            ("de", "eine 43 statt der 42", &["43", "42"]),
+            ("it", "ce l'avete in 45?", &["45"]),
+            ("it", "una 44 invece della 42", &["44", "42"]),
+            ("ru", "а в 43?", &["43"]),
+            ("ru", "есть 42-й размер", &["42"]),
+            ("ru", "42 размера нет?", &["42"]),
+            ("ru", "43 вместо 42", &["42"]),
+        ] {
+            assert_eq!(values(EntityKind::Size, language, text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn amounts_days_and_measures_are_no_sizes() {
+        for (language, text) in [
+            ("en", "it comes in 2 days"),
+            ("en", "in 42 minutes"),
+            ("en", "in 2?"),
+            ("en", "a 50% discount"),
+            ("en", "a 45 euro voucher"),
+            ("en", "in 42,50 €"),
+            ("en", "order no 42."),
+            ("en", "is it the 31?"),
+            ("en", "a 100 instead"),
+            ("en", "how long is it in m?"),
+            ("en", "I paid 42 instead of 40 euros"),
+            ("es", "llega en 48 horas"),
+            ("pt", "chega em 48 horas"),
+            ("fr", "dans 48 heures"),
+            ("de", "in 40 Minuten"),
+            ("de", "wie breit ist es in m?"),
+            ("it", "il 31 dicembre"),
+            ("ru", "в 42 магазинах"),
+        ] {
+            let found = values(EntityKind::Size, language, text);
+            assert!(found.is_empty(), "{text}: {found:?}");
         }
     }
 

@@ -13,63 +13,93 @@ struct Format {
     shape: Regex,
     /// Whether these letters and digits, in upper case, are one of the carrier's numbers.
     check: fn(&[u8]) -> bool,
-    /// Distinctive enough to be believed anywhere.
-    is_distinctive: bool,
+    belief: Belief,
+}
+
+/// Where a number of a format is believed to be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Belief {
+    /// Anywhere: it looks like nothing else.
+    Anywhere,
+    /// Where the message speaks of a parcel, or holds nothing else.
+    WithAParcel,
+    /// Where the message names GLS or a track id.
+    WithGls,
 }
 
 /// Each format with where it is published. `tracking_number_data` is the collection of carriers' formats at
 /// github.com/jkeen/tracking_number_data, with the carriers' own examples.
 static FORMATS: LazyLock<Vec<Format>> = LazyLock::new(|| {
-    let format = |shape: &str, check: fn(&[u8]) -> bool, is_distinctive: bool| Format {
+    let format = |shape: &str, check: fn(&[u8]) -> bool, belief: Belief| Format {
         shape: fixed(&format!("(?i){shape}")),
         check,
-        is_distinctive,
+        belief,
     };
     vec![
         // UPS: its "Tracking number format" page, and tracking_number_data.
-        format(r"1Z(?:[ -]?[0-9A-Z]){16}", ups, true),
+        format(r"1Z(?:[ -]?[0-9A-Z]){16}", ups, Belief::Anywhere),
         // Postal items: UPU standard S10. Royal Mail, Correos, Russian Post, USPS and most others abroad.
-        format(r"[A-Z]{2}(?:[ -]?[0-9]){9}[ -]?[A-Z]{2}", s10, true),
+        format(
+            r"[A-Z]{2}(?:[ -]?[0-9]){9}[ -]?[A-Z]{2}",
+            s10,
+            Belief::Anywhere,
+        ),
         // Correos at home: 23 characters. How its last letter is reckoned is not published; the shape is distinctive.
-        format(r"[A-Z]{2}[0-9]{2}[A-Z]{2}[0-9]{16}[A-Z]", shape_alone, true),
+        format(
+            r"[A-Z]{2}[0-9]{2}[A-Z]{2}[0-9]{16}[A-Z]",
+            shape_alone,
+            Belief::Anywhere,
+        ),
         // USPS: Publication 199, Intelligent Mail package barcode, 22 or 26 digits; in front the ZIP code for routing.
         format(
             r"(?:420(?:[ ]?[0-9]){5}(?:(?:[ ]?[0-9]){4})??[ ]?)??9[ ]?[1-5](?:[ ]?[0-9]){20}",
             usps,
-            true,
+            Belief::Anywhere,
         ),
-        format(r"9[1-5](?:[ ]?[0-9]){24}", gs1, true),
+        format(r"9[1-5](?:[ ]?[0-9]){24}", gs1, Belief::Anywhere),
         // FedEx Ground "96" (tracking_number_data): the check digit is reckoned over the last fourteen digits before it.
-        format(r"96(?:[ ]?[0-9]){20}", fedex_ground_96, true),
+        format(r"96(?:[ ]?[0-9]){20}", fedex_ground_96, Belief::Anywhere),
         // DHL's piece identifiers (JJD, JVGL) have no check digit; the letters are distinctive.
-        format(r"J(?:JD|VGL)(?:[ ]?[0-9]){10,20}", shape_alone, true),
+        format(
+            r"J(?:JD|VGL)(?:[ ]?[0-9]){10,20}",
+            shape_alone,
+            Belief::Anywhere,
+        ),
         // DHL Paket, GLS and others: the GS1 serial shipping container code with its identifier 00.
-        format(r"00(?:[ ]?[0-9]){18}", sscc, false),
+        format(r"00(?:[ ]?[0-9]){18}", sscc, Belief::WithAParcel),
         // USPS certified, insured and registered mail (Publication 199): 20 digits.
-        format(r"(?:03|7[0-9]|23|81)(?:[ ]?[0-9]){18}", gs1, false),
+        format(
+            r"(?:03|7[0-9]|23|81)(?:[ ]?[0-9]){18}",
+            gs1,
+            Belief::WithAParcel,
+        ),
         // DPD: "Parcel label specification", 28 characters with the postcode in front, 15 on the tracking page.
-        format(r"(?:[0-9][ ]?){27}[0-9A-Z]", dpd, false),
+        format(r"(?:[0-9][ ]?){27}[0-9A-Z]", dpd, Belief::WithAParcel),
         format(
             r"(?:[0-9]{4}[ ]?){3}[0-9]{2}[ ]?[0-9A-Z]",
             dpd_or_fedex_ground,
-            false,
+            Belief::WithAParcel,
         ),
         format(
             r"(?:[0-9]{4}[ ]){3}[0-9]{2}|[0-9]{14}",
             fourteen_digits,
-            false,
+            Belief::WithAParcel,
         ),
-        // FedEx Express and GLS.
+        // FedEx Express, and GLS: eleven digits that begin with its depot, and their check digit (paketda.de, "Paket-
+        // Prüfziffern").
         format(
             r"(?:[0-9]{4}[ ]){2}[0-9]{4}|[0-9]{12}",
             fedex_express_or_gls,
-            false,
+            Belief::WithAParcel,
         ),
+        // GLS's track id: eight letters and digits, in capitals (paketda.de, "GLS-Paketlabel"). Those of letters alone
+        // look like any word that somebody shouts.
+        format(r"(?-i:[0-9A-Z]{8})", gls_track_id, Belief::WithGls),
         // DHL Express: ten digits, or eleven.
         format(
             r"[0-9]{4}[ ][0-9]{4}[ ][0-9]{2}|[0-9]{2}[ ][0-9]{4}[ ][0-9]{4}|[0-9]{10,11}",
             dhl_express,
-            false,
+            Belief::WithAParcel,
         ),
     ]
 });
@@ -81,10 +111,14 @@ static PARCEL: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+static GLS: LazyLock<Regex> =
+    LazyLock::new(|| fixed(r"(?i)(?-u:\b)gls(?-u:\b)|(?-u:\b)track[ -]?ids?(?-u:\b)"));
+
 pub(super) fn find(reading: &Reading<'_>) -> Vec<Found> {
     let text = reading.text;
     // Asked only where it matters: most messages with digits hold nothing of any carrier's shape.
     let is_about_a_parcel = LazyCell::new(|| PARCEL.is_match(text));
+    let is_about_gls = LazyCell::new(|| GLS.is_match(text));
     FORMATS
         .iter()
         .flat_map(|format| {
@@ -101,13 +135,16 @@ pub(super) fn find(reading: &Reading<'_>) -> Vec<Found> {
                 .filter(char::is_ascii_alphanumeric)
                 .map(|c| c.to_ascii_uppercase())
                 .collect();
-            let is_believed =
-                format.is_distinctive || number.as_str() == text.trim() || *is_about_a_parcel;
+            let is_believed = match format.belief {
+                Belief::Anywhere => true,
+                Belief::WithAParcel => number.as_str() == text.trim() || *is_about_a_parcel,
+                Belief::WithGls => *is_about_gls,
+            };
             if !is_believed || !(format.check)(value.as_bytes()) {
                 return None;
             }
             // One in ten numbers has a fitting check digit by chance: the merchant's own formats go before.
-            let trust = if format.is_distinctive {
+            let trust = if format.belief == Belief::Anywhere {
                 Trust::Certain
             } else {
                 Trust::Likely
@@ -277,6 +314,12 @@ fn gls(number: &[u8]) -> bool {
     (10 - sum % 10) % 10 == digits[11]
 }
 
+/// Letters and digits, more letters than an order's number has.
+fn gls_track_id(number: &[u8]) -> bool {
+    let digits = number.iter().filter(|c| c.is_ascii_digit()).count();
+    (1..=4).contains(&digits)
+}
+
 /// DHL Express: nine or ten digits and their remainder by 7.
 fn dhl_express(number: &[u8]) -> bool {
     let Some(digits) = digits(number) else {
@@ -322,6 +365,7 @@ mod tests {
             "09980000020033",                     // DPD without its check character
             "986578788855",                       // FedEx Express
             "568283610012734",                    // FedEx Ground
+            "201012345670",                       // GLS, after its formula
             "3318810025",                         // DHL Express
         ] {
             assert_eq!(parcels(&format!("my parcel {number} is late")), [number]);
@@ -348,6 +392,7 @@ mod tests {
             "00340434161094042558",
             "008182709980000020033350276D",
             "RA123456784ES",
+            "201012345671",
         ] {
             assert!(
                 parcels(&format!("tracking {number}")).is_empty(),
@@ -361,6 +406,21 @@ mod tests {
         assert!(parcels("call me at 3318810025 please").is_empty());
         assert!(parcels("parcel? my number is +3318810025").is_empty());
         assert_eq!(parcels("seguimiento DHL 3318810025"), ["3318810025"]);
+    }
+
+    #[test]
+    fn a_track_id_of_gls_needs_its_name() {
+        assert_eq!(parcels("GLS sagt XHAX4HDA"), ["XHAX4HDA"]);
+        assert_eq!(parcels("the track id is XHAX4HDA"), ["XHAX4HDA"]);
+        for text in [
+            "XHAX4HDA",
+            "my parcel XHAX4HDA",
+            "GLS NEVER DELIVERS",
+            "gls xhax4hda",
+            "GLS order 12345678",
+        ] {
+            assert!(parcels(text).is_empty(), "{text}");
+        }
     }
 
     #[test]

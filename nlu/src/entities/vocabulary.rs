@@ -1,9 +1,12 @@
 //! The catalog's own words: attributes and products.
 
+use std::collections::HashSet;
+
 use doorstep_core::understanding::EntityKind;
 
 use super::{
     Found, Reading,
+    titles::Titles,
     words::{Lexicon, fold},
 };
 
@@ -14,10 +17,12 @@ const FEWEST_LETTERS: usize = 3;
 ///
 /// Whole words are compared, without regard to case, accents and punctuation; of several that begin at one place the
 /// longest counts. A product is found by its title, and by what stands before the first ` - `, `,`, `(` or `|` in it,
-/// when that is at least two words and begins no other product's title. Words of fewer than three letters are left out.
+/// when that is at least two words and begins no other product's title; also by two or more words of its title that no
+/// other has in this order, and with one misspelling in a long word. Words of fewer than three letters are left out.
 #[derive(Debug)]
 pub struct Vocabulary {
     terms: Lexicon<Term>,
+    titles: Titles,
     attributes: usize,
     products: usize,
 }
@@ -65,6 +70,12 @@ impl Vocabulary {
             .filter(|(phrase, _)| is_telling(phrase))
             .collect();
         let (attribute_count, product_count) = (attributes.len(), products.len());
+        let values: HashSet<String> = attributes
+            .iter()
+            .map(|(value, _)| fold(value))
+            .filter(|value| !value.contains(' '))
+            .collect();
+        let parts = Titles::new(&products, &values);
         // A product called "Wool" is the product.
         let entries = titles
             .chain(heads)
@@ -73,6 +84,7 @@ impl Vocabulary {
         match Lexicon::new(entries) {
             Ok(terms) => Self {
                 terms,
+                titles: parts,
                 attributes: attribute_count,
                 products: product_count,
             },
@@ -109,6 +121,7 @@ impl Vocabulary {
                     range,
                 ))
             })
+            .chain(self.titles.find(reading))
             .collect()
     }
 }

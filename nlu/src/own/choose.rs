@@ -14,7 +14,8 @@ use doorstep_core::understanding::{ScoredIntent, Understanding};
 /// By so much a built-in intent must be surer to hold its place, 0 to 1.
 const CLEARLY: f32 = 0.3;
 /// Built-in intents that wish for nothing, and so never stand in the way of one that does.
-const NO_WISHES: [&str; 6] = ["greeting", "thanks", "goodbye", "yes", "no", "out_of_scope"];
+pub(super) const NO_WISHES: [&str; 6] =
+    ["greeting", "thanks", "goodbye", "yes", "no", "out_of_scope"];
 
 /// A confidence brought to another scale, on which `threshold` is `accept`; straight lines below and above it.
 pub(super) fn mapped(confidence: f32, threshold: f32, accept: f32) -> f32 {

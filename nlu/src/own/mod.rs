@@ -5,9 +5,12 @@
 //! take part as intents of their own, so that "where is my order" does not become gift wrapping, and out-of-scope messages
 //! as its background.
 //!
+//! A message of several clauses may wish for something of the merchant's beside something built in: `clauses.rs`.
+//!
 //! What is read once is kept on disk for the next start ([`known`]). `review.rs` tells a merchant what will be confused.
 
 mod choose;
+mod clauses;
 mod known;
 mod review;
 
@@ -23,7 +26,7 @@ use doorstep_core::{
 };
 
 pub use self::review::Doubt;
-pub(crate) use self::review::review;
+pub(crate) use self::{clauses::clauses, review::review};
 use crate::{
     LocalNlu, Output,
     head::{Example, Head, HeadSettings},
@@ -32,6 +35,9 @@ use crate::{
 
 /// The intent of messages about nothing that a shop deals with.
 const OUT_OF_SCOPE: &str = "out_of_scope";
+
+/// An own intent that is further down the list is not what any part of a message asks for.
+const NEAR: usize = 5;
 
 /// A message and what it means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +130,26 @@ impl OwnIntents {
         if let Some(rival) = rival {
             choose::settle(rival, margin, in_it);
         }
+    }
+
+    /// Whether a message may ask for an own intent among other things: one is among the [`NEAR`] likeliest.
+    pub(crate) fn may_be_asked_for(&self, output: &Output) -> bool {
+        let likeliest = self.head.score(output);
+        likeliest
+            .iter()
+            .take(NEAR)
+            .any(|intent| self.names.contains(&intent.name))
+    }
+
+    /// Makes a message that asks for an own intent beside something else ask for both. `likeliest` are the intents of its
+    /// clauses, `is_heard` tells what the model hears in the whole of it. Whether it does.
+    pub(crate) fn join(
+        &self,
+        likeliest: Vec<ScoredIntent>,
+        is_heard: impl Fn(&str) -> bool,
+        in_it: &mut Understanding,
+    ) -> bool {
+        clauses::join(likeliest, |name| self.names.contains(name), is_heard, in_it)
     }
 
     /// The likeliest own intent with its confidence on the built-in intents' scale: what the head just acts on has exactly

@@ -97,7 +97,7 @@ pub(in crate::commands) async fn run(cli: &Cli, arguments: &EvalAnswers) -> Resu
             .or_default();
         texts.extend([passage.title, passage.body]);
     }
-    let products = catalog::list_products(&app)
+    let products = catalog::list_products(app.shop.as_ref())
         .await
         .map_err(Failure::finding)?;
     let products: Vec<String> = products.iter().map(described).collect();
