@@ -24,14 +24,15 @@ use serde::Deserialize;
 use super::order::OrderBody;
 use crate::{
     BuildError,
-    api::{Api, Endpoint},
+    api::{Answer, Api, Endpoint},
     body::parse_json,
     money::Amount,
     registry::ShopSettings,
 };
 
-/// Entries a page holds: the most that WooCommerce gives.
+/// Entries a page holds, and products that one question asks for: the most that WooCommerce gives.
 const PAGE: &str = "100";
+const AT_ONCE: usize = 100;
 /// Most orders that are read of a customer.
 const MOST_ORDERS: usize = 100;
 /// What can be bought of a unit whose stock the shop does not count.
@@ -183,6 +184,16 @@ impl WooCommerceShop {
         let Some(answer) = self.api.get(path, query).await? else {
             return Ok((Vec::new(), None));
         };
+        let products = self.products(&answer).await?;
+        if let Some(last) = products.last() {
+            let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+            pages.insert(last.id.clone(), answer.next.clone());
+        }
+        Ok((products, answer.next))
+    }
+
+    /// The products of an answer, each with its variations.
+    async fn products(&self, answer: &Answer) -> Result<Vec<Product>, PortError> {
         let bodies: Vec<ProductBody> = answer.json()?;
         let mut products = Vec::with_capacity(bodies.len());
         for body in bodies {
@@ -192,11 +203,7 @@ impl WooCommerceShop {
             };
             products.push(body.into_product(variations));
         }
-        if let Some(last) = products.last() {
-            let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-            pages.insert(last.id.clone(), answer.next.clone());
-        }
-        Ok((products, answer.next))
+        Ok(products)
     }
 
     async fn variations(&self, product: u64) -> Result<Vec<VariationBody>, PortError> {
@@ -457,6 +464,26 @@ impl Shop for WooCommerceShop {
             Some(path) => Ok(self.page(&path).await?.0),
             None => Ok(Vec::new()),
         }
+    }
+
+    async fn find_products(&self, ids: &[String]) -> Result<Vec<Product>, PortError> {
+        let ours = ids.iter().map(String::as_str);
+        let ours: Vec<&str> = ours.filter(|id| id.parse::<u64>().is_ok()).collect();
+        let mut found: HashMap<String, Product> = HashMap::new();
+        for asked in ours.chunks(AT_ONCE) {
+            let include = asked.join(",");
+            let query = [
+                ("include", include.as_str()),
+                ("per_page", PAGE),
+                ("status", "publish"),
+            ];
+            if let Some(answer) = self.api.get("/products", &query).await? {
+                for product in self.products(&answer).await? {
+                    found.insert(product.id.clone(), product);
+                }
+            }
+        }
+        Ok(ids.iter().filter_map(|id| found.get(id).cloned()).collect())
     }
 
     async fn stock(&self, skus: &[Sku]) -> Result<Vec<StockLevel>, PortError> {
