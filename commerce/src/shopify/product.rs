@@ -1,8 +1,10 @@
 //! A product as the GraphQL Admin API tells it (<https://shopify.dev/docs/api/admin-graphql/latest/objects/Product>).
 
+use std::collections::BTreeMap;
+
 use doorstep_core::{
     Sku,
-    product::{Product, Variant},
+    product::{COLOUR, Product, SIZE, Variant, add_value, attribute_name},
 };
 use serde::Deserialize;
 
@@ -81,7 +83,7 @@ impl ProductBody {
             description: self.description.unwrap_or_default(),
             brand: filled(self.vendor),
             category: filled(self.product_type),
-            attributes: Default::default(),
+            attributes: attributes(&self.variants.nodes),
             url: self.online_store_url,
             image,
             variants: self
@@ -96,33 +98,28 @@ impl ProductBody {
 
 impl VariantBody {
     fn into_variant(self) -> Variant {
-        let option = |names: &[&str]| {
-            let wanted =
-                |option: &&SelectedOption| names.contains(&option.name.to_lowercase().as_str());
-            let found = self.selected_options.iter().find(wanted);
+        let option = |name: &str| {
+            let mut options = self.selected_options.iter();
+            let found = options.find(|option| attribute_name(&option.name) == name);
             found.map(|option| option.value.clone())
         };
         Variant {
-            size: option(SIZE_OPTIONS),
-            colour: option(COLOUR_OPTIONS),
+            size: option(SIZE),
+            colour: option(COLOUR),
             sku: unit(self.sku, self.legacy_resource_id),
         }
     }
 }
 
-/// What merchants call these options, in the languages that Doorstep speaks.
-const SIZE_OPTIONS: &[&str] = &[
-    "size",
-    "talla",
-    "tamanho",
-    "taille",
-    "pointure",
-    "größe",
-    "grösse",
-    "taglia",
-    "misura",
-    "размер",
-];
-const COLOUR_OPTIONS: &[&str] = &[
-    "color", "colour", "cor", "couleur", "farbe", "colore", "цвет",
-];
+/// Every option with the values that variants have. A product without options has one that says so.
+fn attributes(variants: &[VariantBody]) -> BTreeMap<String, Vec<String>> {
+    let mut attributes = BTreeMap::new();
+    let options = variants
+        .iter()
+        .flat_map(|variant| &variant.selected_options);
+    for option in options.filter(|option| option.value != "Default Title") {
+        let name = attribute_name(&option.name);
+        add_value(&mut attributes, &name, &option.value);
+    }
+    attributes
+}

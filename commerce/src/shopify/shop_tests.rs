@@ -105,7 +105,18 @@ fn product(id: u64) -> Value {
         "description": "Warm.", "vendor": "Frostholm", "productType": "boots", "onlineStoreUrl": null,
         "featuredMedia": {"preview": {"image": {"url": "https://cdn.example/1.jpg"}}},
         "variants": {"nodes": [{"legacyResourceId": "801", "sku": "B-1",
-            "selectedOptions": [{"name": "Größe", "value": "38"}, {"name": "Color", "value": "cherry"}]}]}})
+            "selectedOptions": [{"name": "Größe", "value": "38"}, {"name": "Color", "value": "cherry"}]},
+            {"legacyResourceId": "802", "sku": "B-2",
+            "selectedOptions": [{"name": "Größe", "value": "39"}, {"name": "Color", "value": "cherry"}]}]}})
+}
+
+/// Shopify gives every product an option.
+fn without_options(id: u64) -> Value {
+    let mut product = product(id);
+    let title = json!([{"name": "Title", "value": "Default Title"}]);
+    product["variants"]["nodes"] =
+        json!([{"legacyResourceId": "803", "sku": "B-3", "selectedOptions": title}]);
+    product
 }
 
 /// What stands under a global identifier: 404 was deleted, 405 is archived, all others are sold.
@@ -158,7 +169,7 @@ async fn graphql(
     } else {
         let nodes = match wanted {
             "status:active" => vec![product(11), product(12)],
-            "status:active id:>12" => vec![product(13)],
+            "status:active id:>12" => vec![without_options(13)],
             _ => Vec::new(),
         };
         json!({"products": {"nodes": nodes}})
@@ -244,6 +255,10 @@ async fn the_catalog_is_walked_through_page_by_page() {
     assert_eq!(variant.size.as_deref(), Some("38"));
     assert_eq!(variant.colour.as_deref(), Some("cherry"));
     assert_eq!(seen[0].image.as_deref(), Some("https://cdn.example/1.jpg"));
+    let attributes = &seen[0].attributes;
+    assert_eq!(attributes["size"], ["38", "39"]);
+    assert_eq!(attributes["colour"], ["cherry"]);
+    assert_eq!(seen[2].attributes.len(), 0, "a product without options");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use doorstep_core::{
     Clock, Health, ShopCustomerId, Sku, SourceName,
     health::PortError,
     order::Order,
-    product::{Product, StockLevel, Variant},
+    product::{COLOUR, Product, SIZE, StockLevel, Variant, add_value, attribute_name},
     shop::{OrderLookup, Shop},
     time::Ambient,
 };
@@ -296,23 +296,6 @@ struct StockBody {
     backorders_allowed: Option<bool>,
 }
 
-/// What merchants call these attributes, in the languages that Doorstep speaks.
-const SIZES: &[&str] = &[
-    "size",
-    "talla",
-    "tamanho",
-    "taille",
-    "pointure",
-    "größe",
-    "grösse",
-    "taglia",
-    "misura",
-    "размер",
-];
-const COLOURS: &[&str] = &[
-    "color", "colour", "cor", "couleur", "farbe", "colore", "цвет",
-];
-
 fn unit(sku: Option<String>, id: u64) -> Sku {
     let sku = sku.filter(|sku| !sku.trim().is_empty());
     Sku(sku.unwrap_or_else(|| id.to_string()))
@@ -339,6 +322,7 @@ fn plain(html: &str) -> String {
 
 impl ProductBody {
     fn into_product(self, variations: Vec<VariationBody>) -> Product {
+        let attributes = self.attributes(&variations);
         let mut variants: Vec<Variant> = variations
             .into_iter()
             .map(VariationBody::into_variant)
@@ -353,12 +337,6 @@ impl ProductBody {
         let short = self.short_description.as_deref().map(plain);
         let short = short.filter(|text| !text.is_empty());
         let description = short.or_else(|| self.description.as_deref().map(plain));
-        let attributes: BTreeMap<String, Vec<String>> = self
-            .attributes
-            .into_iter()
-            .filter(|attribute| !attribute.options.is_empty())
-            .map(|attribute| (attribute.name.to_lowercase(), attribute.options))
-            .collect();
         Product {
             id: self.id.to_string(),
             title: self.name,
@@ -377,16 +355,31 @@ impl ProductBody {
     }
 }
 
+impl ProductBody {
+    /// Its attributes, with the values that variations have.
+    fn attributes(&self, variations: &[VariationBody]) -> BTreeMap<String, Vec<String>> {
+        let of_variations = variations.iter().flat_map(|body| &body.attributes);
+        let mut attributes = BTreeMap::new();
+        for attribute in self.attributes.iter().chain(of_variations) {
+            let name = attribute_name(&attribute.name);
+            for value in attribute.options.iter().chain(&attribute.option) {
+                add_value(&mut attributes, &name, value);
+            }
+        }
+        attributes
+    }
+}
+
 impl VariationBody {
     fn into_variant(self) -> Variant {
-        let option = |names: &[&str]| {
-            let wanted =
-                |attribute: &&Attribute| names.contains(&attribute.name.to_lowercase().as_str());
-            self.attributes.iter().find(wanted)?.option.clone()
+        let option = |name: &str| {
+            let mut attributes = self.attributes.iter();
+            let found = attributes.find(|attribute| attribute_name(&attribute.name) == name);
+            found?.option.clone()
         };
         Variant {
-            size: option(SIZES),
-            colour: option(COLOURS),
+            size: option(SIZE),
+            colour: option(COLOUR),
             sku: unit(self.sku, self.id),
         }
     }

@@ -195,6 +195,10 @@ async fn a_variable_product_has_its_variations_and_plain_words() {
     assert_eq!(units, ["B-12-38", "122"]);
     assert_eq!(page[1].variants[0].size.as_deref(), Some("38"));
     assert_eq!(page[1].variants[1].colour.as_deref(), Some("cherry"));
+    let attributes = &page[1].attributes;
+    assert_eq!(attributes["size"], ["38"], "as its variations say");
+    assert_eq!(attributes["colour"], ["cherry"]);
+    assert_eq!(attributes["material"], ["wool"]);
 }
 
 #[tokio::test]
