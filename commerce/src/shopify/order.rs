@@ -1,10 +1,12 @@
 //! An order, a fulfilment and their parts, as Shopify writes them in webhooks and in its REST API alike
 //! (<https://shopify.dev/docs/api/admin-rest/latest/resources/order>).
 
+use chrono_tz::Tz;
 use doorstep_core::{
     ShopCustomerId, Sku, Timestamp,
     order::{Order, OrderCustomer, OrderLine, OrderStatus},
     shipment::{ParcelFacts, Shipment, TrackingStatus as Status},
+    time_zone,
     webhook::WebhookRejection,
 };
 use iso_currency::Currency;
@@ -81,8 +83,21 @@ pub(super) struct CustomerBody {
 #[derive(Deserialize)]
 struct AddressBody {
     name: Option<String>,
+    #[serde(default, deserialize_with = "if_readable")]
+    province_code: Option<String>,
     zip: Option<TextOrNumber>,
     country_code: Option<String>,
+}
+
+impl AddressBody {
+    fn time_zone(&self) -> Option<Tz> {
+        let postcode = self.zip.as_ref().map(TextOrNumber::to_string);
+        time_zone::of_address(
+            self.country_code.as_deref()?,
+            self.province_code.as_deref(),
+            postcode.as_deref(),
+        )
+    }
 }
 
 #[derive(Deserialize)]
@@ -317,7 +332,7 @@ fn customer(
         email: sentence(email).map(|email| email.to_lowercase()),
         // A locale that we cannot read is no reason to refuse an order.
         language: locale.and_then(|tag| tag.trim().replace('_', "-").parse().ok()),
-        time_zone: None,
+        time_zone: address.and_then(AddressBody::time_zone),
     })
 }
 

@@ -1,11 +1,13 @@
 //! An order as WooCommerce writes it in webhooks and in its REST API alike
 //! (<https://woocommerce.github.io/woocommerce-rest-api-docs/#order-properties>).
 
+use chrono_tz::Tz;
 use doorstep_core::{
     ShopCustomerId, Sku, Timestamp, TrackingNumber,
     event::CommerceEventKind,
     order::{Order, OrderCustomer, OrderLine, OrderRef, OrderStatus},
     shipment::{Shipment, TrackingEvent, TrackingStatus},
+    time_zone,
     webhook::WebhookRejection,
 };
 use iso_currency::Currency;
@@ -14,8 +16,8 @@ use serde_json::Value;
 
 use crate::{
     body::{
-        TextOrNumber, identifier, identity, local_instant, malformed, order_number, sentence,
-        tracking_number,
+        TextOrNumber, identifier, identity, if_readable, local_instant, malformed, order_number,
+        sentence, tracking_number,
     },
     money::{Amount, currency},
     source::Told,
@@ -69,8 +71,17 @@ struct AddressBody {
     first_name: Option<String>,
     last_name: Option<String>,
     email: Option<String>,
+    #[serde(default, deserialize_with = "if_readable")]
+    state: Option<String>,
     postcode: Option<String>,
     country: Option<String>,
+}
+
+impl AddressBody {
+    fn time_zone(&self) -> Option<Tz> {
+        let (state, postcode) = (self.state.as_deref(), self.postcode.as_deref());
+        time_zone::of_address(self.country.as_deref()?, state, postcode)
+    }
 }
 
 #[derive(Deserialize)]
@@ -279,6 +290,9 @@ impl OrderBody {
         let (number, status) = (self.number()?, self.status());
         let billing = self.billing.unwrap_or_default();
         let shipping = self.shipping.unwrap_or_default();
+        // An order of nothing that is sent has no delivery address.
+        let is_sent = sentence(shipping.country.clone()).is_some();
+        let time_zone = if is_sent { &shipping } else { &billing }.time_zone();
         let filled = |text: Option<String>| sentence(text);
         let name = [billing.first_name, billing.last_name];
         let name = name.into_iter().flatten().collect::<Vec<_>>().join(" ");
@@ -292,7 +306,7 @@ impl OrderBody {
                 name: filled(Some(name)),
                 email: filled(billing.email).map(|email| email.to_lowercase()),
                 language,
-                time_zone: None,
+                time_zone,
             },
             placed_at,
             status: status.unwrap_or(OrderStatus::AwaitingPayment),

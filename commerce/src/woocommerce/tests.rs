@@ -62,6 +62,24 @@ fn an_order_brings_its_refunds_and_its_parcels() {
 }
 
 #[test]
+fn where_a_customer_is_follows_from_the_delivery_address() {
+    let zone = |shipping: Value| {
+        let mut body = fixture();
+        body["shipping"] = shipping;
+        let CommerceEventKind::OrderUpdated { order } = take(&body).remove(0).kind else {
+            panic!("no order");
+        };
+        order.customer.time_zone.map(|zone| zone.name())
+    };
+    let canary = json!({"state": "TF", "postcode": "38001", "country": "ES"});
+    assert_eq!(zone(canary), Some("Atlantic/Canary"));
+    let nothing_to_send = json!({"state": "", "postcode": "", "country": ""});
+    assert_eq!(zone(nothing_to_send), Some("Europe/Madrid"), "the bill's");
+    let somewhere = json!({"state": "", "postcode": "", "country": "AQ"});
+    assert_eq!(zone(somewhere), None, "and not the bill's");
+}
+
+#[test]
 fn a_later_delivery_adds_only_what_is_new() {
     let first = take(&fixture());
     let mut body = fixture();
