@@ -4,23 +4,27 @@
 use chrono_tz::Tz;
 use doorstep_core::{
     ShopCustomerId, Sku, Timestamp,
-    order::{Order, OrderCustomer, OrderLine, OrderStatus},
+    order::{DateWindow, Order, OrderCustomer, OrderLine, OrderStatus},
     shipment::{ParcelFacts, Shipment, TrackingStatus as Status},
     time_zone,
     webhook::WebhookRejection,
 };
 use iso_currency::Currency;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     body::{
-        TextOrNumber, identifier, if_readable, instant, malformed, order_number, sentence,
-        tracking_number,
+        TextOrNumber, day, identifier, if_readable, instant, malformed, order_number, sentence,
+        tracking_number, window,
     },
     money::{Amount, currency},
     tracking::{Meaning, Vocabulary, facts, meaning},
 };
 
+/// Where the app Zapiet Pickup + Delivery keeps the day that the customer chose
+/// (<https://docs.zapiet.com/guides/note-attributes>). Shopify's own orders name no day.
+const DELIVERY_DATE: &str = "Delivery-Date";
 /// Most lines and most fulfilments that one order may have.
 const MOST_LINES: usize = 1_000;
 
@@ -69,6 +73,14 @@ pub(super) struct OrderBody {
     line_items: Vec<LineBody>,
     #[serde(default)]
     fulfillments: Vec<FulfillmentBody>,
+    #[serde(default, deserialize_with = "if_readable")]
+    note_attributes: Option<Vec<NoteAttribute>>,
+}
+
+#[derive(Deserialize)]
+struct NoteAttribute {
+    name: Option<String>,
+    value: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -226,7 +238,7 @@ impl OrderBody {
                 "`line_items` or `fulfillments` has more than {MOST_LINES} entries"
             )));
         }
-        let status = self.status();
+        let (status, promised) = (self.status(), self.promised());
         let number = match (&self.name, &self.order_number) {
             (Some(name), _) if !name.trim().is_empty() => name.clone(),
             (_, Some(TextOrNumber::Text(text))) => text.clone(),
@@ -274,9 +286,18 @@ impl OrderBody {
             country: country
                 .map(|code| code.trim().to_ascii_uppercase())
                 .filter(|code| code.len() == 2),
-            promised: None,
+            promised,
             shipments,
         })
+    }
+
+    /// The day that the customer was promised; what is no day is none.
+    fn promised(&self) -> Option<DateWindow> {
+        let told = self.note_attributes.iter().flatten();
+        let mut told = told.filter(|told| told.name.as_deref() == Some(DELIVERY_DATE));
+        let text = told.find_map(|told| told.value.as_ref()?.as_str())?;
+        let day = day(DELIVERY_DATE, &text.replace('/', "-")).ok()?;
+        window(DELIVERY_DATE, day, day).ok()
     }
 
     fn status(&self) -> OrderStatus {

@@ -1,11 +1,12 @@
 //! An order as WooCommerce writes it in webhooks and in its REST API alike
 //! (<https://woocommerce.github.io/woocommerce-rest-api-docs/#order-properties>).
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use doorstep_core::{
     ShopCustomerId, Sku, Timestamp, TrackingNumber,
     event::CommerceEventKind,
-    order::{Order, OrderCustomer, OrderLine, OrderRef, OrderStatus},
+    order::{DateWindow, Order, OrderCustomer, OrderLine, OrderRef, OrderStatus},
     shipment::{Shipment, TrackingEvent, TrackingStatus},
     time_zone,
     webhook::WebhookRejection,
@@ -16,8 +17,8 @@ use serde_json::Value;
 
 use crate::{
     body::{
-        TextOrNumber, identifier, identity, if_readable, local_instant, malformed, order_number,
-        sentence, tracking_number,
+        TextOrNumber, day, identifier, identity, if_readable, local_instant, malformed,
+        order_number, sentence, tracking_number, unix_seconds, window,
     },
     money::{Amount, currency},
     source::Told,
@@ -30,6 +31,17 @@ const MOST_LINES: usize = 1_000;
 const TRACKING_META: &str = "_wc_shipment_tracking_items";
 /// Where the extension WPML keeps the customer's language.
 const LANGUAGE_META: &str = "wpml_language";
+
+/// Where extensions keep the day that the customer chose: Order Delivery (`2026-11-24`,
+/// <https://woocommerce.com/products/order-delivery/>), Iconic's Delivery Slots (`20261124`,
+/// <https://iconicwp.com/docs/woocommerce-delivery-slots/database-structure-2/>), Tyche's Order Delivery Date and its free
+/// edition (Unix seconds of its midnight in UTC).
+const PROMISE_META: [&str; 4] = [
+    "_delivery_date",
+    "jckwds_date_ymd",
+    "_orddd_timestamp",
+    "_orddd_lite_timestamp",
+];
 
 /// WooCommerce's order statuses; those of extensions mean that somebody is at work on it. Drafts are no orders yet.
 const STATUSES: &[(&str, Option<OrderStatus>)] = &[
@@ -254,6 +266,16 @@ impl OrderBody {
         Ok(parcels)
     }
 
+    /// The day that the customer was promised; what is no day is none.
+    fn promised(&self) -> Option<DateWindow> {
+        PROMISE_META.iter().find_map(|key| {
+            let day = self
+                .meta(key)
+                .find_map(|value| promised_day(key, value.clone()))?;
+            window(key, day, day).ok()
+        })
+    }
+
     fn meta(&self, key: &str) -> impl Iterator<Item = &Value> {
         self.meta_data
             .iter()
@@ -287,7 +309,7 @@ impl OrderBody {
                 estimated: None,
             })
             .collect();
-        let (number, status) = (self.number()?, self.status());
+        let (number, status, promised) = (self.number()?, self.status(), self.promised());
         let billing = self.billing.unwrap_or_default();
         let shipping = self.shipping.unwrap_or_default();
         // An order of nothing that is sent has no delivery address.
@@ -320,7 +342,7 @@ impl OrderBody {
             country: country
                 .map(|code| code.to_ascii_uppercase())
                 .filter(|code| code.len() == 2),
-            promised: None,
+            promised,
             shipments,
         })
     }
@@ -342,6 +364,24 @@ impl LineBody {
                 unit,
             )?,
         })
+    }
+}
+
+/// A day in any of the forms that extensions write.
+fn promised_day(key: &str, value: Value) -> Option<NaiveDate> {
+    let told: TextOrNumber = serde_json::from_value(value).ok()?;
+    let text = told.into_text();
+    let text = text.trim();
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return day(key, text).ok();
+    }
+    match text.len() {
+        8 => {
+            let (year, rest) = text.split_at(4);
+            let (month, date) = rest.split_at(2);
+            day(key, &format!("{year}-{month}-{date}")).ok()
+        }
+        _ => Some(unix_seconds(key, text.parse().ok()?).ok()?.date_naive()),
     }
 }
 

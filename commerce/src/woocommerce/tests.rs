@@ -80,6 +80,40 @@ fn where_a_customer_is_follows_from_the_delivery_address() {
 }
 
 #[test]
+fn the_day_that_a_customer_chose_is_promised() {
+    let promised = |key: &str, value: Value| {
+        let mut body = fixture();
+        body["meta_data"] = json!([{"id": 8, "key": key, "value": value}]);
+        let CommerceEventKind::OrderUpdated { order } = take(&body).remove(0).kind else {
+            panic!("no order");
+        };
+        order.promised.map(|days| {
+            assert_eq!(days.from, days.to);
+            days.to.to_string()
+        })
+    };
+    for (key, value) in [
+        ("_delivery_date", json!("2026-11-24")),
+        ("jckwds_date_ymd", json!("20261124")),
+        ("_orddd_timestamp", json!("1795478400")),
+        ("_orddd_lite_timestamp", json!(1_795_478_400)),
+    ] {
+        let day = promised(key, value);
+        assert_eq!(day.as_deref(), Some("2026-11-24"), "{key}");
+    }
+    for odd in [
+        json!(""),
+        json!("soon"),
+        json!(null),
+        json!([1]),
+        json!("20261399"),
+    ] {
+        assert_eq!(promised("_delivery_date", odd.clone()), None, "{odd}");
+    }
+    assert_eq!(promised("gift_on", json!("2026-11-24")), None);
+}
+
+#[test]
 fn a_later_delivery_adds_only_what_is_new() {
     let first = take(&fixture());
     let mut body = fixture();
