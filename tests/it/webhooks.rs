@@ -256,6 +256,7 @@ async fn tell_by_easypost(name: &str, order: &str, bodies: &[Vec<u8>]) {
 fn moved(mut event: Value, parcel: &str, id: &str, status: &str, hours_ago: i64) -> Value {
     let at = now() - TimeDelta::hours(hours_ago) - TimeDelta::minutes(5);
     event["id"] = json!(id);
+    event["created_at"] = json!(at);
     event["result"]["tracking_code"] = json!(parcel);
     event["result"]["status"] = json!(status);
     event["result"]["status_detail"] = json!(status);

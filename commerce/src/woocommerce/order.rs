@@ -138,11 +138,19 @@ struct Parcel {
 impl OrderBody {
     /// What the order says happened: the order itself, its parcels, its refunds. Each is named by what it says, so that
     /// every further delivery of the order adds only what is new.
-    pub(super) fn into_events(self) -> Result<Vec<Told>, WebhookRejection> {
+    ///
+    /// # Errors
+    /// It is not what WooCommerce documents, or was last changed more than `tolerance_s` before it came.
+    pub(super) fn into_events(
+        self,
+        received_at: Timestamp,
+        tolerance_s: u32,
+    ) -> Result<Vec<Told>, WebhookRejection> {
         if self.status().is_none() {
             return Ok(Vec::new());
         }
         let changed_at = self.changed_at()?;
+        crate::window::check(received_at, changed_at, tolerance_s)?;
         let (id, cancelled) = (self.id, self.status() == Some(OrderStatus::Cancelled));
         let unit = currency("currency", self.currency.as_deref())?;
         let mut events = Vec::new();

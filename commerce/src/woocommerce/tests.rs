@@ -117,7 +117,7 @@ fn the_day_that_a_customer_chose_is_promised() {
 fn a_later_delivery_adds_only_what_is_new() {
     let first = take(&fixture());
     let mut body = fixture();
-    body["date_modified_gmt"] = json!("2026-11-21T10:00:00");
+    body["date_modified_gmt"] = json!("2026-11-21T09:29:59");
     let second = take(&body);
     assert_ne!(first[0].external_id, second[0].external_id);
     assert_eq!(first[1].external_id, second[1].external_id);
