@@ -36,6 +36,15 @@ impl TextOrNumber {
     }
 }
 
+impl std::fmt::Display for TextOrNumber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => text.fmt(f),
+            Self::Number(number) => number.fmt(f),
+        }
+    }
+}
+
 /// Reads JSON; an error names the field, what was found and where.
 pub(crate) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, WebhookRejection> {
     let mut json = serde_json::Deserializer::from_str(utf8(body)?);

@@ -25,7 +25,7 @@ pub struct SourceConfig {
     /// What the sender signs with.
     pub secret: SecretString,
     /// How far a sender's timestamp may be away, in seconds; without it, what fits the way the source repeats deliveries.
-    /// Sources without a timestamp ignore it.
+    /// Sources that sign no time ignore it.
     pub tolerance_s: Option<u32>,
 }
 

@@ -1,6 +1,9 @@
 //! What the sources' tests share.
 
-use std::path::PathBuf;
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use bytes::Bytes;
 use doorstep_core::{
@@ -99,17 +102,38 @@ pub(crate) fn news(event: &CommerceEvent) -> &TrackingEvent {
     }
 }
 
-/// A file that is lent for tests and not ours to publish.
+/// A file that is lent for tests and not ours to publish: `easypost/event-body.json`. Where its folder is not here the test is
+/// skipped and says so; a folder that lacks the file is not what the test was written for, and fails it.
 pub(crate) fn lent(path: &str) -> Option<Vec<u8>> {
     let shared = std::env::var_os("DOORSTEP_SHARED").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")),
         PathBuf::from,
     );
-    let file = std::fs::read(shared.join("payloads").join(path)).ok();
-    if file.is_none() {
-        eprintln!("skipped: {path} is not here (set DOORSTEP_SHARED)");
+    lent_in(&shared.join("payloads"), path)
+}
+
+fn lent_in(payloads: &Path, path: &str) -> Option<Vec<u8>> {
+    let file = payloads.join(path);
+    let folder = file.parent().unwrap();
+    if !folder.is_dir() {
+        // Past the test harness, which shows nothing of a test that passes.
+        let skipped = format!("skipped: {path} is not here (set DOORSTEP_SHARED)\n");
+        let _ = std::io::stderr().write_all(skipped.as_bytes());
+        return None;
     }
-    file
+    match std::fs::read(&file) {
+        Ok(bytes) => Some(bytes),
+        Err(error) => panic!("{}: {error}", file.display()),
+    }
+}
+
+#[test]
+fn a_folder_that_nobody_lent_skips_a_test_and_a_file_that_is_missing_fails_it() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    assert!(lent_in(&here, "easypost/mod.rs").is_some());
+    assert_eq!(lent_in(&here, "nobody/mod.rs"), None);
+    let missing = std::panic::catch_unwind(|| lent_in(&here, "easypost/nothing.json"));
+    assert!(missing.is_err());
 }
 
 /// A clock that stands still.

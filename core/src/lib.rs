@@ -10,6 +10,7 @@
 //! | orders, parcels, what a shop tells us | [`order`], [`shipment`], [`event`], [`shop`] |
 //! | catalog and knowledge | [`product`], [`search`] |
 //! | what we tell a customer unasked | [`notification`] |
+//! | where an address is by the clock | [`time_zone`] |
 //! | in which colour | [`accent`] |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
@@ -35,6 +36,7 @@ pub mod search;
 pub mod shipment;
 pub mod shop;
 pub mod time;
+pub mod time_zone;
 pub mod understanding;
 pub mod webhook;
 

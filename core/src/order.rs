@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Language, Money, OrderNumber, ShopCustomerId, ShopOrderId, Sku, Timestamp, shipment::Shipment,
+    time_zone,
 };
 
 /// An order. The shop owns it; we keep a copy of what it last told.
@@ -35,6 +36,15 @@ pub struct Order {
     /// Its parcels.
     #[serde(default)]
     pub shipments: Vec<Shipment>,
+}
+
+impl Order {
+    /// Where it goes by the clock: as the shop said of its customer, else as its delivery address says.
+    pub fn time_zone(&self) -> Option<Tz> {
+        self.customer.time_zone.or_else(|| {
+            time_zone::of_address(self.country.as_deref()?, None, self.postcode.as_deref())
+        })
+    }
 }
 
 /// How a source names an order.
@@ -98,7 +108,7 @@ pub struct OrderCustomer {
     pub email: Option<String>,
     /// The language they chose in the shop.
     pub language: Option<Language>,
-    /// Where they are.
+    /// Where they are, as the shop says or the delivery address.
     pub time_zone: Option<Tz>,
 }
 
@@ -157,4 +167,40 @@ pub struct DateWindow {
     pub from: NaiveDate,
     /// Last day.
     pub to: NaiveDate,
+}
+
+#[cfg(test)]
+mod tests {
+    use iso_currency::Currency;
+
+    use super::*;
+
+    #[test]
+    fn an_order_goes_where_its_customer_is_told_to_be_or_else_where_it_is_sent() {
+        let mut order = Order {
+            number: "10234".into(),
+            shop_id: None,
+            customer: OrderCustomer {
+                id: None,
+                name: None,
+                email: None,
+                language: None,
+                time_zone: None,
+            },
+            placed_at: Timestamp::UNIX_EPOCH,
+            status: OrderStatus::Processing,
+            lines: Vec::new(),
+            total: Money::new(0, Currency::EUR),
+            postcode: Some("35001".to_owned()),
+            country: Some("ES".to_owned()),
+            promised: None,
+            shipments: Vec::new(),
+        };
+        assert_eq!(order.time_zone(), Some(Tz::Atlantic__Canary));
+        order.customer.time_zone = Some(Tz::Europe__Berlin);
+        assert_eq!(order.time_zone(), Some(Tz::Europe__Berlin));
+        order.customer.time_zone = None;
+        order.country = None;
+        assert_eq!(order.time_zone(), None);
+    }
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use doorstep_core::{
     ConfigFiles, Language, Problem, Timestamp,
-    product::{Product, StockLevel},
+    product::{COLOUR, COLOUR_NAMES, Product, SIZE, SIZE_NAMES, StockLevel, Variant, add_value},
     search::{self, DocumentKind, SearchDocument},
 };
 
@@ -239,7 +239,7 @@ pub fn product_document(
             .map(|level| level.price.minor)
             .min(),
         in_stock: available,
-        attributes: with_category(product),
+        attributes: attributes(product),
         source: format!("catalog:{}", product.id),
         as_of,
         vector: None,
@@ -258,8 +258,23 @@ pub fn product_id(document: &str) -> Option<&str> {
     document.strip_prefix(PRODUCT)
 }
 
-fn with_category(product: &Product) -> BTreeMap<String, Vec<String>> {
+/// A product's attributes as it can be found by them: those of the catalog, the colours and sizes that any variant comes in
+/// (under the catalog's own name for them, where it has one), and the category.
+fn attributes(product: &Product) -> BTreeMap<String, Vec<String>> {
     let mut attributes = product.attributes.clone();
+    let colour: fn(&Variant) -> Option<&str> = |variant| variant.colour.as_deref();
+    let size: fn(&Variant) -> Option<&str> = |variant| variant.size.as_deref();
+    for (otherwise, names, of_variant) in [
+        (COLOUR, &COLOUR_NAMES[..], colour),
+        (SIZE, &SIZE_NAMES[..], size),
+    ] {
+        let mut own = product.attributes.keys();
+        let own = own.find(|name| names.contains(&name.to_lowercase().as_str()));
+        let name = own.map_or(otherwise, String::as_str);
+        for value in product.variants.iter().filter_map(of_variant) {
+            add_value(&mut attributes, name, value);
+        }
+    }
     if let Some(category) = &product.category {
         let own = attributes.entry(search::CATEGORY.to_owned()).or_default();
         own.push(category_words(category));
@@ -357,6 +372,39 @@ mod tests {
                 .to_string()
                 .starts_with("knowledge/notalanguage/faq.md:0")
         );
+    }
+
+    #[test]
+    fn a_product_is_found_by_the_colours_and_sizes_of_its_variants() {
+        let variant = |sku: &str, size: &str, colour: &str| Variant {
+            sku: sku.into(),
+            size: Some(size.to_owned()),
+            colour: Some(colour.to_owned()),
+        };
+        let mut product = Product {
+            id: "1".into(),
+            title: "Tee".into(),
+            description: String::new(),
+            brand: None,
+            category: None,
+            attributes: [("Farbe".to_owned(), vec!["rot".to_owned()])].into(),
+            url: None,
+            image: None,
+            variants: vec![
+                variant("1", "M", "Rot"),
+                variant("2", "L", "blau"),
+                variant("3", "M", "blau"),
+            ],
+        };
+        let attributes = |product: &Product| {
+            product_document(product, &[], &Language::ENGLISH, Timestamp::default()).attributes
+        };
+        let found = attributes(&product);
+        assert_eq!(found["Farbe"], ["rot", "blau"], "under the catalog's name");
+        assert_eq!(found["size"], ["M", "L"]);
+        assert_eq!(found.len(), 2, "{found:?}");
+        product.attributes.clear();
+        assert_eq!(attributes(&product)["colour"], ["Rot", "blau"]);
     }
 
     #[test]

@@ -13,7 +13,8 @@ pub(crate) fn payload(event: CommerceEventId) -> Vec<u8> {
     queue::encode(&event.to_string())
 }
 
-/// Runs it. A shop that is down fails the job, which is then tried again later.
+/// Runs it. A shop that is down fails the job, which is then tried again later; one that hangs does so soon, and takes half of
+/// this queue's places at most (`engine::enrich`).
 pub(crate) async fn run(enricher: &Enricher, event: CommerceEventId) -> Result<(), EnrichError> {
     let outcome = enricher.enrich(event).await?;
     tracing::debug!(event.id = %event, ?outcome, "enriched");

@@ -80,6 +80,8 @@ pub(crate) fn ambient() -> Ambient {
 #[derive(Default)]
 pub(crate) struct TestShop {
     pub(crate) down: AtomicBool,
+    /// Questions are not answered while it does.
+    pub(crate) hangs: watch::Sender<bool>,
     asked: watch::Sender<usize>,
 }
 
@@ -95,6 +97,8 @@ impl Shop for TestShop {
         if self.down.load(Ordering::SeqCst) {
             return Err(PortError::new("shop:test", "down"));
         }
+        let mut hangs = self.hangs.subscribe();
+        hangs.wait_for(|hangs| !hangs).await.unwrap();
         Ok(match lookup {
             OrderLookup::Number(number) => Some(order(number.clone())),
             OrderLookup::ShopId(_) | OrderLookup::TrackingNumber(_) => None,
@@ -119,6 +123,10 @@ impl Shop for TestShop {
 }
 
 impl TestShop {
+    pub(crate) fn times_asked(&self) -> usize {
+        *self.asked.borrow()
+    }
+
     /// Waits until it was asked at least `times`.
     pub(crate) async fn asked(&self, times: usize) {
         let mut asked = self.asked.subscribe();
@@ -387,6 +395,21 @@ impl Road {
         let source = "test".into();
         let admitted = self.store.admit_events(&source, b"{}", vec![event]).await;
         admitted.unwrap()[0]
+    }
+
+    /// Admits an order as the shop tells it, whole.
+    pub(crate) async fn tell_order(&self, id: &str, number: &str) {
+        let event = CommerceEvent {
+            source: "test".into(),
+            external_id: id.to_owned(),
+            occurred_at: Timestamp::UNIX_EPOCH,
+            kind: CommerceEventKind::OrderUpdated {
+                order: Box::new(order(number.into())),
+            },
+        };
+        let source = "test".into();
+        let admitted = self.store.admit_events(&source, b"{}", vec![event]).await;
+        admitted.unwrap();
     }
 
     /// Ada opens the chat.

@@ -173,6 +173,30 @@ async fn a_shop_that_is_down_is_asked_again_until_it_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shop_that_hangs_holds_up_only_events_of_orders_that_it_alone_knows() {
+    for road in roads().await {
+        road.tell_order("known", "1").await;
+        let (workers, stop) = road.start().await;
+        // Its news proves that the order is known.
+        road.tell("k1", "1", TrackingStatus::InTransit, TEN).await;
+        road.mail.sent(1).await;
+        let asked = road.shop.times_asked();
+        road.shop.hangs.send_replace(true);
+        for number in 100..132 {
+            let (id, order) = (format!("e{number}"), number.to_string());
+            road.tell(&id, &order, TrackingStatus::InTransit, TEN).await;
+        }
+        road.shop.asked(asked + 8).await;
+        road.tell("k2", "1", TrackingStatus::Delivered, NOON).await;
+        let sent = road.mail.sent(2).await;
+        assert_eq!(sent, ["1 is on its way", "1 is there"]);
+        road.shop.hangs.send_replace(false);
+        stop.cancel();
+        within(workers.finished()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_asks_for_patience_gets_the_message_later_and_once() {
     for road in roads().await {
         let busy = SendError::Retry {

@@ -14,21 +14,27 @@ use crate::{
 };
 use signature::SigningKey;
 
-/// EasyPost signs no time, so `tolerance_s` is not used: a replayed event is known by its id.
+/// EasyPost repeats a delivery for a day under the time of the event, and sends an event again when a merchant asks for it.
+pub(crate) const TOLERANCE_S: u32 = 7 * 24 * 3600;
+
+/// Of an account.
 pub(crate) struct EasyPost {
     key: SigningKey,
+    tolerance_s: u32,
 }
 
 impl Webhooks for EasyPost {
     fn of(config: &SourceConfig) -> Result<Self, BuildError> {
         Ok(Self {
             key: SigningKey::parse(&config.secret),
+            tolerance_s: config.tolerance_s.unwrap_or(TOLERANCE_S),
         })
     }
 
     fn read(&self, request: &WebhookRequest) -> Result<Vec<Told>, WebhookRejection> {
         signature::verify(&self.key, request)?;
-        Ok(parse::parse(&request.body)?.into_iter().collect())
+        let told = parse::parse(request, self.tolerance_s)?;
+        Ok(told.into_iter().collect())
     }
 
     fn sign(config: &SourceConfig, sending: &Sending<'_>) -> Result<HeaderMap, BuildError> {

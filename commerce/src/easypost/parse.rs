@@ -4,7 +4,7 @@ use doorstep_core::{
     Timestamp,
     order::DateWindow,
     shipment::{ParcelFacts, TrackingStatus as Status},
-    webhook::WebhookRejection,
+    webhook::{WebhookRejection, WebhookRequest},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -115,12 +115,19 @@ struct Origin {
 }
 
 /// Reads a verified body; nothing when the event is not about a parcel or says nothing of it yet.
-pub(super) fn parse(body: &[u8]) -> Result<Option<Told>, WebhookRejection> {
-    let head: Head = parse_json(body)?;
+pub(super) fn parse(
+    request: &WebhookRequest,
+    tolerance_s: u32,
+) -> Result<Option<Told>, WebhookRejection> {
+    let head: Head = parse_json(&request.body)?;
     if !TRACKER_DESCRIPTIONS.contains(&head.description.as_str()) {
         return Ok(None);
     }
-    let event: Event = parse_json(body)?;
+    let event: Event = parse_json(&request.body)?;
+    if let Some(text) = &event.created_at {
+        let sent_at = instant("created_at", text)?;
+        crate::window::check(request.received_at, sent_at, tolerance_s)?;
+    }
     let (occurred_at, scan) = newest_scan(&event)?;
     let tracker = &event.result;
     let report = Report {

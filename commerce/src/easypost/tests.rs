@@ -52,7 +52,7 @@ fn a_trackers_news_keep_the_carriers_words() {
     assert_eq!(events.len(), 1);
     let event = &events[0];
     assert_eq!(event.external_id, "evt_7d0c1e52f0a94b6c");
-    assert_eq!(event.occurred_at.to_rfc3339(), "2026-11-21T13:06:00+00:00");
+    assert_eq!(event.occurred_at.to_rfc3339(), "2026-11-21T09:06:00+00:00");
     let CommerceEventKind::Tracking {
         order,
         carrier,
@@ -88,7 +88,7 @@ fn scans_out_of_order_do_not_hide_the_newest() {
         .reverse();
     assert_eq!(
         receive(&body).unwrap()[0].occurred_at.to_rfc3339(),
-        "2026-11-21T13:06:00+00:00"
+        "2026-11-21T09:06:00+00:00"
     );
 }
 
@@ -99,7 +99,7 @@ fn a_tracker_without_scans_counts_from_its_last_change() {
     let events = receive(&body).unwrap();
     assert_eq!(
         events[0].occurred_at.to_rfc3339(),
-        "2026-11-21T13:21:07+00:00"
+        "2026-11-21T09:21:07+00:00"
     );
     assert_eq!(news(&events[0]).message, None);
 }
@@ -119,8 +119,10 @@ fn the_official_clients_signature_is_accepted() {
     let mut headers = HeaderMap::new();
     let signature = webhooks["hmac_signature"].as_str().unwrap();
     headers.insert("x-hmac-signature", signature.parse().unwrap());
+    let mut request = request(headers, body);
+    request.received_at = "2024-08-02T19:27:00Z".parse().unwrap();
     let events = source(webhooks["secret"].as_str().unwrap())
-        .receive_webhook(&request(headers, body))
+        .receive_webhook(&request)
         .unwrap();
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].external_id, "evt_1");
@@ -130,6 +132,24 @@ fn the_official_clients_signature_is_accepted() {
     );
     assert_eq!(news(&events[0]).status, TrackingStatus::InTransit);
     assert_eq!(news(&events[0]).location.as_deref(), Some("EDISON, NJ, US"));
+}
+
+#[test]
+fn a_merchant_may_choose_how_long_an_event_stays_good() {
+    let strict = SourceConfig {
+        tolerance_s: Some(60),
+        ..config(SECRET)
+    };
+    let refused = registry::build(&strict)
+        .unwrap()
+        .receive_webhook(&signed(FIXTURE));
+    assert_eq!(
+        refused,
+        Err(WebhookRejection::OutsideReplayWindow {
+            seconds: 531,
+            allowed: 60
+        })
+    );
 }
 
 #[test]

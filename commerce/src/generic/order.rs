@@ -5,6 +5,7 @@ use doorstep_core::{
     Language, Money, ShopCustomerId, Sku,
     order::{Order, OrderCustomer, OrderLine, OrderStatus},
     shipment::{Shipment, TrackingStatus},
+    time_zone::of_address,
     webhook::WebhookRejection,
 };
 use iso_currency::Currency;
@@ -114,17 +115,23 @@ impl OrderPayload {
             None => sum(&lines, currency)?,
         };
         let address = self.shipping_address.unwrap_or_default();
+        let postcode = sentence(address.postcode.map(TextOrNumber::into_text));
+        let country = address.country.map(country).transpose()?;
         let customer = self.customer.unwrap_or_default();
+        let mut customer = customer.into_customer(outside.customer_id)?;
+        customer.time_zone = customer
+            .time_zone
+            .or_else(|| of_address(country.as_deref()?, None, postcode.as_deref()));
         Ok(Order {
             number: order_number("order_id", &number)?,
             shop_id: None,
-            customer: customer.into_customer(outside.customer_id)?,
+            customer,
             placed_at: self.placed_at.read("payload.placed_at")?,
             status,
             lines,
             total,
-            postcode: sentence(address.postcode.map(TextOrNumber::into_text)),
-            country: address.country.map(country).transpose()?,
+            postcode,
+            country,
             promised: self
                 .promised_delivery
                 .map(|days| days.read("payload.promised_delivery"))
@@ -231,4 +238,35 @@ fn time_zone(name: &str) -> Result<Tz, WebhookRejection> {
             shown(name)
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use doorstep_core::event::CommerceEventKind;
+    use serde_json::json;
+
+    use crate::testing::receive;
+
+    #[test]
+    fn a_customer_without_a_time_zone_has_that_of_the_delivery_address() {
+        for (told, expected) in [
+            (json!({}), "Atlantic/Canary"),
+            (json!({"time_zone": "Europe/Madrid"}), "Europe/Madrid"),
+        ] {
+            let body = json!({
+                "schema_version": 1, "event_type": "order.placed", "order_id": "10234",
+                "timestamp": "2026-11-21T08:12:00Z",
+                "payload": {
+                    "placed_at": "2026-11-21T08:12:00Z", "currency": "EUR", "customer": told,
+                    "shipping_address": {"postcode": "35001", "country": "ES"},
+                },
+            });
+            let events = receive("generic", None, body.to_string().as_bytes()).unwrap();
+            let CommerceEventKind::OrderUpdated { order } = &events[0].kind else {
+                panic!("no order: {events:?}");
+            };
+            let zone = order.customer.time_zone.unwrap();
+            assert_eq!(zone.name(), expected);
+        }
+    }
 }

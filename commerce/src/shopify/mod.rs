@@ -6,6 +6,7 @@
 
 mod order;
 mod parse;
+mod product;
 mod shop;
 mod signature;
 

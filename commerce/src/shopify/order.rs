@@ -1,24 +1,30 @@
 //! An order, a fulfilment and their parts, as Shopify writes them in webhooks and in its REST API alike
 //! (<https://shopify.dev/docs/api/admin-rest/latest/resources/order>).
 
+use chrono_tz::Tz;
 use doorstep_core::{
     ShopCustomerId, Sku, Timestamp,
-    order::{Order, OrderCustomer, OrderLine, OrderStatus},
+    order::{DateWindow, Order, OrderCustomer, OrderLine, OrderStatus},
     shipment::{ParcelFacts, Shipment, TrackingStatus as Status},
+    time_zone,
     webhook::WebhookRejection,
 };
 use iso_currency::Currency;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     body::{
-        TextOrNumber, identifier, if_readable, instant, malformed, order_number, sentence,
-        tracking_number,
+        TextOrNumber, day, identifier, if_readable, instant, malformed, order_number, sentence,
+        tracking_number, window,
     },
     money::{Amount, currency},
     tracking::{Meaning, Vocabulary, facts, meaning},
 };
 
+/// Where the app Zapiet Pickup + Delivery keeps the day that the customer chose
+/// (<https://docs.zapiet.com/guides/note-attributes>). Shopify's own orders name no day.
+const DELIVERY_DATE: &str = "Delivery-Date";
 /// Most lines and most fulfilments that one order may have.
 const MOST_LINES: usize = 1_000;
 
@@ -67,6 +73,14 @@ pub(super) struct OrderBody {
     line_items: Vec<LineBody>,
     #[serde(default)]
     fulfillments: Vec<FulfillmentBody>,
+    #[serde(default, deserialize_with = "if_readable")]
+    note_attributes: Option<Vec<NoteAttribute>>,
+}
+
+#[derive(Deserialize)]
+struct NoteAttribute {
+    name: Option<String>,
+    value: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -81,8 +95,21 @@ pub(super) struct CustomerBody {
 #[derive(Deserialize)]
 struct AddressBody {
     name: Option<String>,
+    #[serde(default, deserialize_with = "if_readable")]
+    province_code: Option<String>,
     zip: Option<TextOrNumber>,
     country_code: Option<String>,
+}
+
+impl AddressBody {
+    fn time_zone(&self) -> Option<Tz> {
+        let postcode = self.zip.as_ref().map(TextOrNumber::to_string);
+        time_zone::of_address(
+            self.country_code.as_deref()?,
+            self.province_code.as_deref(),
+            postcode.as_deref(),
+        )
+    }
 }
 
 #[derive(Deserialize)]
@@ -211,7 +238,7 @@ impl OrderBody {
                 "`line_items` or `fulfillments` has more than {MOST_LINES} entries"
             )));
         }
-        let status = self.status();
+        let (status, promised) = (self.status(), self.promised());
         let number = match (&self.name, &self.order_number) {
             (Some(name), _) if !name.trim().is_empty() => name.clone(),
             (_, Some(TextOrNumber::Text(text))) => text.clone(),
@@ -259,9 +286,18 @@ impl OrderBody {
             country: country
                 .map(|code| code.trim().to_ascii_uppercase())
                 .filter(|code| code.len() == 2),
-            promised: None,
+            promised,
             shipments,
         })
+    }
+
+    /// The day that the customer was promised; what is no day is none.
+    fn promised(&self) -> Option<DateWindow> {
+        let told = self.note_attributes.iter().flatten();
+        let mut told = told.filter(|told| told.name.as_deref() == Some(DELIVERY_DATE));
+        let text = told.find_map(|told| told.value.as_ref()?.as_str())?;
+        let day = day(DELIVERY_DATE, &text.replace('/', "-")).ok()?;
+        window(DELIVERY_DATE, day, day).ok()
     }
 
     fn status(&self) -> OrderStatus {
@@ -317,7 +353,7 @@ fn customer(
         email: sentence(email).map(|email| email.to_lowercase()),
         // A locale that we cannot read is no reason to refuse an order.
         language: locale.and_then(|tag| tag.trim().replace('_', "-").parse().ok()),
-        time_zone: None,
+        time_zone: address.and_then(AddressBody::time_zone),
     })
 }
 

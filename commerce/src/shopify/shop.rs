@@ -1,14 +1,14 @@
 //! Shopify's Admin API: orders by REST, in the shape of its webhooks; catalog and stock by GraphQL
 //! (<https://shopify.dev/docs/api/admin-rest>, <https://shopify.dev/docs/api/admin-graphql>).
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use doorstep_core::{
     Clock, Health, Money, ShopCustomerId, Sku, SourceName,
     health::PortError,
     order::Order,
-    product::{Product, StockLevel, Variant},
+    product::{Product, StockLevel},
     shop::{OrderLookup, Shop},
     time::Ambient,
 };
@@ -18,7 +18,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::order::OrderBody;
+use super::{
+    order::OrderBody,
+    product::{PRODUCT_FIELDS, ProductBody, unit},
+};
 use crate::{
     BuildError,
     api::{Api, Endpoint},
@@ -27,7 +30,8 @@ use crate::{
     registry::ShopSettings,
 };
 
-/// Products a page holds, and units that one question asks for: both within Shopify's cost limit of one query.
+/// Products a page holds, and products and units that one question asks for: all within Shopify's cost limit of one query
+/// (and its limit of 250 identifiers).
 const PAGE: usize = 50;
 /// Most orders that are read of a customer.
 const MOST_ORDERS: usize = 250;
@@ -226,14 +230,14 @@ impl GraphqlError {
 }
 
 const PRODUCTS: &str = "query Products($query: String!, $first: Int!) {
-  products(first: $first, sortKey: ID, query: $query) {
-    nodes {
-      legacyResourceId title description vendor productType onlineStoreUrl
-      featuredMedia { preview { image { url } } }
-      variants(first: 100) { nodes { legacyResourceId sku selectedOptions { name value } } }
-    }
-  }
-}";
+  products(first: $first, sortKey: ID, query: $query) { nodes { ...ProductFields } }
+}
+";
+
+const PRODUCTS_BY_ID: &str = "query ProductsById($ids: [ID!]!) {
+  nodes(ids: $ids) { ...ProductFields }
+}
+";
 
 const STOCK: &str = "query Stock($query: String!, $first: Int!, $after: String) {
   productVariants(first: $first, query: $query, after: $after) {
@@ -247,6 +251,12 @@ struct ProductsData {
     products: Nodes<ProductBody>,
 }
 
+/// What stands under each identifier asked for, in that order; nothing where there is nothing.
+#[derive(Deserialize)]
+struct NodesData {
+    nodes: Vec<Option<ProductBody>>,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct VariantsData {
@@ -255,8 +265,8 @@ struct VariantsData {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Nodes<T> {
-    nodes: Vec<T>,
+pub(super) struct Nodes<T> {
+    pub(super) nodes: Vec<T>,
     page_info: Option<PageInfo>,
 }
 
@@ -265,49 +275,6 @@ struct Nodes<T> {
 struct PageInfo {
     has_next_page: bool,
     end_cursor: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ProductBody {
-    legacy_resource_id: String,
-    title: String,
-    description: Option<String>,
-    vendor: Option<String>,
-    product_type: Option<String>,
-    online_store_url: Option<String>,
-    featured_media: Option<Media>,
-    variants: Nodes<VariantBody>,
-}
-
-#[derive(Deserialize)]
-struct Media {
-    preview: Option<Preview>,
-}
-
-#[derive(Deserialize)]
-struct Preview {
-    image: Option<Image>,
-}
-
-#[derive(Deserialize)]
-struct Image {
-    url: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct VariantBody {
-    legacy_resource_id: String,
-    sku: Option<String>,
-    #[serde(default)]
-    selected_options: Vec<SelectedOption>,
-}
-
-#[derive(Deserialize)]
-struct SelectedOption {
-    name: String,
-    value: String,
 }
 
 #[derive(Deserialize)]
@@ -325,68 +292,6 @@ struct StockBody {
 struct InventoryItem {
     tracked: Option<bool>,
 }
-
-fn unit(sku: Option<String>, id: String) -> Sku {
-    Sku(sku.filter(|sku| !sku.trim().is_empty()).unwrap_or(id))
-}
-
-impl ProductBody {
-    fn into_product(self) -> Product {
-        let filled = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
-        let image = self
-            .featured_media
-            .and_then(|media| media.preview?.image?.url);
-        Product {
-            id: self.legacy_resource_id,
-            title: self.title,
-            description: self.description.unwrap_or_default(),
-            brand: filled(self.vendor),
-            category: filled(self.product_type),
-            attributes: Default::default(),
-            url: self.online_store_url,
-            image,
-            variants: self
-                .variants
-                .nodes
-                .into_iter()
-                .map(VariantBody::into_variant)
-                .collect(),
-        }
-    }
-}
-
-impl VariantBody {
-    fn into_variant(self) -> Variant {
-        let option = |names: &[&str]| {
-            let wanted =
-                |option: &&SelectedOption| names.contains(&option.name.to_lowercase().as_str());
-            let found = self.selected_options.iter().find(wanted);
-            found.map(|option| option.value.clone())
-        };
-        Variant {
-            size: option(SIZE_OPTIONS),
-            colour: option(COLOUR_OPTIONS),
-            sku: unit(self.sku, self.legacy_resource_id),
-        }
-    }
-}
-
-/// What merchants call these options, in the languages that Doorstep speaks.
-const SIZE_OPTIONS: &[&str] = &[
-    "size",
-    "talla",
-    "tamanho",
-    "taille",
-    "pointure",
-    "größe",
-    "grösse",
-    "taglia",
-    "misura",
-    "размер",
-];
-const COLOUR_OPTIONS: &[&str] = &[
-    "color", "colour", "cor", "couleur", "farbe", "colore", "цвет",
-];
 
 impl StockBody {
     /// Uncounted, or sold beyond what is there: as much as anybody wants.
@@ -469,12 +374,32 @@ impl Shop for ShopifyShop {
             None => "status:active".to_owned(),
         };
         let variables = json!({"query": query, "first": PAGE});
-        let data: ProductsData = self.graphql(PRODUCTS, variables).await?;
+        let query = format!("{PRODUCTS}{PRODUCT_FIELDS}");
+        let data: ProductsData = self.graphql(&query, variables).await?;
         let products = data.products.nodes;
         Ok(products
             .into_iter()
             .map(ProductBody::into_product)
             .collect())
+    }
+
+    async fn find_products(&self, ids: &[String]) -> Result<Vec<Product>, PortError> {
+        let query = format!("{PRODUCTS_BY_ID}{PRODUCT_FIELDS}");
+        let ours: Vec<&String> = ids.iter().filter(|id| id.parse::<u64>().is_ok()).collect();
+        let mut found: HashMap<String, Product> = HashMap::new();
+        for asked in ours.chunks(PAGE) {
+            let asked: Vec<String> = asked
+                .iter()
+                .map(|id| format!("gid://shopify/Product/{id}"))
+                .collect();
+            let data: NodesData = self.graphql(&query, json!({"ids": asked})).await?;
+            let sold = data.nodes.into_iter().flatten();
+            for body in sold.filter(ProductBody::is_sold) {
+                let product = body.into_product();
+                found.insert(product.id.clone(), product);
+            }
+        }
+        Ok(ids.iter().filter_map(|id| found.get(id).cloned()).collect())
     }
 
     async fn stock(&self, skus: &[Sku]) -> Result<Vec<StockLevel>, PortError> {

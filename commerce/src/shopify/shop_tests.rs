@@ -100,6 +100,55 @@ async fn one_order(
     }
 }
 
+fn product(id: u64) -> Value {
+    json!({"legacyResourceId": id.to_string(), "status": "ACTIVE", "title": format!("Boots {id}"),
+        "description": "Warm.", "vendor": "Frostholm", "productType": "boots", "onlineStoreUrl": null,
+        "featuredMedia": {"preview": {"image": {"url": "https://cdn.example/1.jpg"}}},
+        "variants": {"nodes": [{"legacyResourceId": "801", "sku": "B-1",
+            "selectedOptions": [{"name": "Größe", "value": "38"}, {"name": "Color", "value": "cherry"}]},
+            {"legacyResourceId": "802", "sku": "B-2",
+            "selectedOptions": [{"name": "Größe", "value": "39"}, {"name": "Color", "value": "cherry"}]}]}})
+}
+
+/// Shopify gives every product an option.
+fn without_options(id: u64) -> Value {
+    let mut product = product(id);
+    let title = json!([{"name": "Title", "value": "Default Title"}]);
+    product["variants"]["nodes"] =
+        json!([{"legacyResourceId": "803", "sku": "B-3", "selectedOptions": title}]);
+    product
+}
+
+/// What stands under a global identifier: 404 was deleted, 405 is archived, all others are sold.
+fn node(gid: &str) -> Value {
+    let id = gid.strip_prefix("gid://shopify/Product/").unwrap();
+    match id.parse().unwrap() {
+        404 => Value::Null,
+        405 => {
+            let mut archived = product(405);
+            archived["status"] = json!("ARCHIVED");
+            archived
+        }
+        id => product(id),
+    }
+}
+
+fn stock_page(wanted: &str, variables: &Value) -> Value {
+    let unit = |sku: &str, quantity: i64, tracked: bool| {
+        json!({"sku": sku, "legacyResourceId": "801", "price": "169.00", "inventoryQuantity": quantity,
+            "inventoryPolicy": "DENY", "inventoryItem": {"tracked": tracked}})
+    };
+    assert!(wanted.contains("sku:\"B-1\""), "{wanted}");
+    let page = match variables["after"].as_str() {
+        None => json!({"nodes": [unit("B-1", 7, true), unit("B-10", 9, true)],
+            "pageInfo": {"hasNextPage": true, "endCursor": "c1"}}),
+        Some("c1") => json!({"nodes": [unit("B-2", -3, true), unit("B-3", 0, false)],
+            "pageInfo": {"hasNextPage": false, "endCursor": "c2"}}),
+        other => panic!("{other:?}"),
+    };
+    json!({"productVariants": page})
+}
+
 async fn graphql(
     State(moods): State<Shared>,
     headers: HeaderMap,
@@ -110,32 +159,17 @@ async fn graphql(
     }
     let query = body["query"].as_str().unwrap();
     let variables = &body["variables"];
-    let wanted = variables["query"].as_str().unwrap();
+    let wanted = variables["query"].as_str().unwrap_or_default();
     let data = if query.contains("productVariants") {
-        let unit = |sku: &str, quantity: i64, tracked: bool| {
-            json!({"sku": sku, "legacyResourceId": "801", "price": "169.00", "inventoryQuantity": quantity,
-                "inventoryPolicy": "DENY", "inventoryItem": {"tracked": tracked}})
-        };
-        assert!(wanted.contains("sku:\"B-1\""), "{wanted}");
-        let page = match variables["after"].as_str() {
-            None => json!({"nodes": [unit("B-1", 7, true), unit("B-10", 9, true)],
-                "pageInfo": {"hasNextPage": true, "endCursor": "c1"}}),
-            Some("c1") => json!({"nodes": [unit("B-2", -3, true), unit("B-3", 0, false)],
-                "pageInfo": {"hasNextPage": false, "endCursor": "c2"}}),
-            other => panic!("{other:?}"),
-        };
-        json!({"productVariants": page})
+        stock_page(wanted, variables)
+    } else if let Some(ids) = variables["ids"].as_array() {
+        assert!(query.contains("nodes(ids: $ids)"), "{query}");
+        assert!(ids.len() <= 250, "Shopify refuses longer lists");
+        json!({"nodes": ids.iter().map(|id| node(id.as_str().unwrap())).collect::<Vec<_>>()})
     } else {
-        let product = |id: u64| {
-            json!({"legacyResourceId": id.to_string(), "title": format!("Boots {id}"), "description": "Warm.",
-                "vendor": "Frostholm", "productType": "boots", "onlineStoreUrl": null,
-                "featuredMedia": {"preview": {"image": {"url": "https://cdn.example/1.jpg"}}},
-                "variants": {"nodes": [{"legacyResourceId": "801", "sku": "B-1",
-                    "selectedOptions": [{"name": "Größe", "value": "38"}, {"name": "Color", "value": "cherry"}]}]}})
-        };
         let nodes = match wanted {
             "status:active" => vec![product(11), product(12)],
-            "status:active id:>12" => vec![product(13)],
+            "status:active id:>12" => vec![without_options(13)],
             _ => Vec::new(),
         };
         json!({"products": {"nodes": nodes}})
@@ -221,6 +255,31 @@ async fn the_catalog_is_walked_through_page_by_page() {
     assert_eq!(variant.size.as_deref(), Some("38"));
     assert_eq!(variant.colour.as_deref(), Some("cherry"));
     assert_eq!(seen[0].image.as_deref(), Some("https://cdn.example/1.jpg"));
+    let attributes = &seen[0].attributes;
+    assert_eq!(attributes["size"], ["38", "39"]);
+    assert_eq!(attributes["colour"], ["cherry"]);
+    assert_eq!(seen[2].attributes.len(), 0, "a product without options");
+}
+
+#[tokio::test]
+async fn products_are_asked_for_by_their_identifiers_and_not_by_walking_the_catalog() {
+    let (shop, moods) = shop_in(Moods::default()).await;
+    let find = async |ids: &[&str]| {
+        let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+        let found = shop.find_products(&ids).await.unwrap();
+        found
+            .into_iter()
+            .map(|product| product.id)
+            .collect::<Vec<String>>()
+    };
+    let asked = ["13", "404", "405", "no-number", "11"];
+    assert_eq!(find(&asked).await, ["13", "11"], "gone: 404 and 405");
+    assert_eq!(moods.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(find(&["no-number"]).await, Vec::<String>::new());
+    assert_eq!(moods.asked.load(Ordering::SeqCst), 1, "nothing to ask for");
+    let many: Vec<String> = (1_000..1_120).map(|id| id.to_string()).collect();
+    assert_eq!(shop.find_products(&many).await.unwrap().len(), 120);
+    assert_eq!(moods.asked.load(Ordering::SeqCst), 4, "fifty at a time");
 }
 
 #[tokio::test]

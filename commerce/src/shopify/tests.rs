@@ -68,6 +68,64 @@ fn an_order_says_who_what_and_where_to() {
 }
 
 #[test]
+fn where_a_customer_is_follows_from_the_delivery_address() {
+    for (address, expected) in [
+        (
+            json!({"zip": "28012", "country_code": "ES"}),
+            Some("Europe/Madrid"),
+        ),
+        (
+            json!({"province_code": "TF", "country_code": "ES"}),
+            Some("Atlantic/Canary"),
+        ),
+        (
+            json!({"zip": "K2P0S0", "province_code": "KY", "country_code": "US"}),
+            Some("America/New_York"),
+        ),
+        (
+            json!({"zip": 90210, "country_code": "US"}),
+            Some("America/Los_Angeles"),
+        ),
+        (json!({"province_code": 7, "country_code": "US"}), None),
+        (json!({"zip": "28012"}), None),
+    ] {
+        let mut body = fixture!("orders.create");
+        body["shipping_address"] = address.clone();
+        let CommerceEventKind::OrderUpdated { order } = only("orders/create", &body).kind else {
+            panic!("no order");
+        };
+        let zone = order.customer.time_zone.map(|zone| zone.name());
+        assert_eq!(zone, expected, "{address}");
+    }
+}
+
+#[test]
+fn the_day_that_a_customer_chose_is_promised() {
+    let promised = |attributes: Value| {
+        let mut body = fixture!("orders.create");
+        body["note_attributes"] = attributes;
+        let CommerceEventKind::OrderUpdated { order } = only("orders/create", &body).kind else {
+            panic!("no order");
+        };
+        order.promised.map(|days| (days.from.to_string(), days.to))
+    };
+    let chosen = json!([{"name": "Checkout-Method", "value": "delivery"},
+        {"name": "Delivery-Date", "value": "2026-11-24"}]);
+    let day: chrono::NaiveDate = "2026-11-24".parse().unwrap();
+    assert_eq!(promised(chosen), Some((day.to_string(), day)));
+    for odd in [
+        json!([]),
+        json!(null),
+        json!("Delivery-Date"),
+        json!([{"name": "Delivery-Date", "value": "as soon as possible"}]),
+        json!([{"name": "Delivery-Date", "value": {"day": 24}}]),
+        json!([{"name": "Gift", "value": "2026-11-24"}]),
+    ] {
+        assert_eq!(promised(odd.clone()), None, "{odd}");
+    }
+}
+
+#[test]
 fn where_an_order_stands_follows_from_money_and_parcels() {
     for (changes, expected) in [
         (

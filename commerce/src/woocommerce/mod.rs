@@ -19,15 +19,21 @@ use crate::{
 pub(crate) use shop::build_shop;
 pub use shop::{WooCommerceConfig, WooCommerceShop};
 
-/// WooCommerce tells no time of sending, so `tolerance_s` is not used: a replayed event is known by what it says.
+/// WooCommerce sends an order once, when it was last changed or as much later as the shop's own background jobs run: those of
+/// a shop that nobody visits stand still.
+pub(crate) const TOLERANCE_S: u32 = 7 * 24 * 3600;
+
+/// Of a shop.
 pub(crate) struct WooCommerce {
     secret: SecretString,
+    tolerance_s: u32,
 }
 
 impl Webhooks for WooCommerce {
     fn of(config: &SourceConfig) -> Result<Self, BuildError> {
         Ok(Self {
             secret: config.secret.clone(),
+            tolerance_s: config.tolerance_s.unwrap_or(TOLERANCE_S),
         })
     }
 
@@ -38,7 +44,8 @@ impl Webhooks for WooCommerce {
         let topic = signature::verify(&self.secret, request)?;
         match topic.as_str() {
             "order.created" | "order.updated" | "order.restored" => {
-                parse_json::<order::OrderBody>(&request.body)?.into_events()
+                let order: order::OrderBody = parse_json(&request.body)?;
+                order.into_events(request.received_at, self.tolerance_s)
             }
             topic => {
                 tracing::debug!(

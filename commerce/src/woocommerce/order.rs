@@ -1,11 +1,14 @@
 //! An order as WooCommerce writes it in webhooks and in its REST API alike
 //! (<https://woocommerce.github.io/woocommerce-rest-api-docs/#order-properties>).
 
+use chrono::NaiveDate;
+use chrono_tz::Tz;
 use doorstep_core::{
     ShopCustomerId, Sku, Timestamp, TrackingNumber,
     event::CommerceEventKind,
-    order::{Order, OrderCustomer, OrderLine, OrderRef, OrderStatus},
+    order::{DateWindow, Order, OrderCustomer, OrderLine, OrderRef, OrderStatus},
     shipment::{Shipment, TrackingEvent, TrackingStatus},
+    time_zone,
     webhook::WebhookRejection,
 };
 use iso_currency::Currency;
@@ -14,8 +17,8 @@ use serde_json::Value;
 
 use crate::{
     body::{
-        TextOrNumber, identifier, identity, local_instant, malformed, order_number, sentence,
-        tracking_number,
+        TextOrNumber, day, identifier, identity, if_readable, local_instant, malformed,
+        order_number, sentence, tracking_number, unix_seconds, window,
     },
     money::{Amount, currency},
     source::Told,
@@ -28,6 +31,17 @@ const MOST_LINES: usize = 1_000;
 const TRACKING_META: &str = "_wc_shipment_tracking_items";
 /// Where the extension WPML keeps the customer's language.
 const LANGUAGE_META: &str = "wpml_language";
+
+/// Where extensions keep the day that the customer chose: Order Delivery (`2026-11-24`,
+/// <https://woocommerce.com/products/order-delivery/>), Iconic's Delivery Slots (`20261124`,
+/// <https://iconicwp.com/docs/woocommerce-delivery-slots/database-structure-2/>), Tyche's Order Delivery Date and its free
+/// edition (Unix seconds of its midnight in UTC).
+const PROMISE_META: [&str; 4] = [
+    "_delivery_date",
+    "jckwds_date_ymd",
+    "_orddd_timestamp",
+    "_orddd_lite_timestamp",
+];
 
 /// WooCommerce's order statuses; those of extensions mean that somebody is at work on it. Drafts are no orders yet.
 const STATUSES: &[(&str, Option<OrderStatus>)] = &[
@@ -69,8 +83,17 @@ struct AddressBody {
     first_name: Option<String>,
     last_name: Option<String>,
     email: Option<String>,
+    #[serde(default, deserialize_with = "if_readable")]
+    state: Option<String>,
     postcode: Option<String>,
     country: Option<String>,
+}
+
+impl AddressBody {
+    fn time_zone(&self) -> Option<Tz> {
+        let (state, postcode) = (self.state.as_deref(), self.postcode.as_deref());
+        time_zone::of_address(self.country.as_deref()?, state, postcode)
+    }
 }
 
 #[derive(Deserialize)]
@@ -115,11 +138,19 @@ struct Parcel {
 impl OrderBody {
     /// What the order says happened: the order itself, its parcels, its refunds. Each is named by what it says, so that
     /// every further delivery of the order adds only what is new.
-    pub(super) fn into_events(self) -> Result<Vec<Told>, WebhookRejection> {
+    ///
+    /// # Errors
+    /// It is not what WooCommerce documents, or was last changed more than `tolerance_s` before it came.
+    pub(super) fn into_events(
+        self,
+        received_at: Timestamp,
+        tolerance_s: u32,
+    ) -> Result<Vec<Told>, WebhookRejection> {
         if self.status().is_none() {
             return Ok(Vec::new());
         }
         let changed_at = self.changed_at()?;
+        crate::window::check(received_at, changed_at, tolerance_s)?;
         let (id, cancelled) = (self.id, self.status() == Some(OrderStatus::Cancelled));
         let unit = currency("currency", self.currency.as_deref())?;
         let mut events = Vec::new();
@@ -243,6 +274,16 @@ impl OrderBody {
         Ok(parcels)
     }
 
+    /// The day that the customer was promised; what is no day is none.
+    fn promised(&self) -> Option<DateWindow> {
+        PROMISE_META.iter().find_map(|key| {
+            let day = self
+                .meta(key)
+                .find_map(|value| promised_day(key, value.clone()))?;
+            window(key, day, day).ok()
+        })
+    }
+
     fn meta(&self, key: &str) -> impl Iterator<Item = &Value> {
         self.meta_data
             .iter()
@@ -276,9 +317,12 @@ impl OrderBody {
                 estimated: None,
             })
             .collect();
-        let (number, status) = (self.number()?, self.status());
+        let (number, status, promised) = (self.number()?, self.status(), self.promised());
         let billing = self.billing.unwrap_or_default();
         let shipping = self.shipping.unwrap_or_default();
+        // An order of nothing that is sent has no delivery address.
+        let is_sent = sentence(shipping.country.clone()).is_some();
+        let time_zone = if is_sent { &shipping } else { &billing }.time_zone();
         let filled = |text: Option<String>| sentence(text);
         let name = [billing.first_name, billing.last_name];
         let name = name.into_iter().flatten().collect::<Vec<_>>().join(" ");
@@ -292,7 +336,7 @@ impl OrderBody {
                 name: filled(Some(name)),
                 email: filled(billing.email).map(|email| email.to_lowercase()),
                 language,
-                time_zone: None,
+                time_zone,
             },
             placed_at,
             status: status.unwrap_or(OrderStatus::AwaitingPayment),
@@ -306,7 +350,7 @@ impl OrderBody {
             country: country
                 .map(|code| code.to_ascii_uppercase())
                 .filter(|code| code.len() == 2),
-            promised: None,
+            promised,
             shipments,
         })
     }
@@ -328,6 +372,24 @@ impl LineBody {
                 unit,
             )?,
         })
+    }
+}
+
+/// A day in any of the forms that extensions write.
+fn promised_day(key: &str, value: Value) -> Option<NaiveDate> {
+    let told: TextOrNumber = serde_json::from_value(value).ok()?;
+    let text = told.into_text();
+    let text = text.trim();
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return day(key, text).ok();
+    }
+    match text.len() {
+        8 => {
+            let (year, rest) = text.split_at(4);
+            let (month, date) = rest.split_at(2);
+            day(key, &format!("{year}-{month}-{date}")).ok()
+        }
+        _ => Some(unix_seconds(key, text.parse().ok()?).ok()?.date_naive()),
     }
 }
 

@@ -12,7 +12,7 @@ use doorstep_core::{
     Clock, Health, ShopCustomerId, Sku, SourceName,
     health::PortError,
     order::Order,
-    product::{Product, StockLevel, Variant},
+    product::{COLOUR, Product, SIZE, StockLevel, Variant, add_value, attribute_name},
     shop::{OrderLookup, Shop},
     time::Ambient,
 };
@@ -24,14 +24,15 @@ use serde::Deserialize;
 use super::order::OrderBody;
 use crate::{
     BuildError,
-    api::{Api, Endpoint},
+    api::{Answer, Api, Endpoint},
     body::parse_json,
     money::Amount,
     registry::ShopSettings,
 };
 
-/// Entries a page holds: the most that WooCommerce gives.
+/// Entries a page holds, and products that one question asks for: the most that WooCommerce gives.
 const PAGE: &str = "100";
+const AT_ONCE: usize = 100;
 /// Most orders that are read of a customer.
 const MOST_ORDERS: usize = 100;
 /// What can be bought of a unit whose stock the shop does not count.
@@ -183,6 +184,16 @@ impl WooCommerceShop {
         let Some(answer) = self.api.get(path, query).await? else {
             return Ok((Vec::new(), None));
         };
+        let products = self.products(&answer).await?;
+        if let Some(last) = products.last() {
+            let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+            pages.insert(last.id.clone(), answer.next.clone());
+        }
+        Ok((products, answer.next))
+    }
+
+    /// The products of an answer, each with its variations.
+    async fn products(&self, answer: &Answer) -> Result<Vec<Product>, PortError> {
         let bodies: Vec<ProductBody> = answer.json()?;
         let mut products = Vec::with_capacity(bodies.len());
         for body in bodies {
@@ -192,11 +203,7 @@ impl WooCommerceShop {
             };
             products.push(body.into_product(variations));
         }
-        if let Some(last) = products.last() {
-            let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-            pages.insert(last.id.clone(), answer.next.clone());
-        }
-        Ok((products, answer.next))
+        Ok(products)
     }
 
     async fn variations(&self, product: u64) -> Result<Vec<VariationBody>, PortError> {
@@ -289,23 +296,6 @@ struct StockBody {
     backorders_allowed: Option<bool>,
 }
 
-/// What merchants call these attributes, in the languages that Doorstep speaks.
-const SIZES: &[&str] = &[
-    "size",
-    "talla",
-    "tamanho",
-    "taille",
-    "pointure",
-    "größe",
-    "grösse",
-    "taglia",
-    "misura",
-    "размер",
-];
-const COLOURS: &[&str] = &[
-    "color", "colour", "cor", "couleur", "farbe", "colore", "цвет",
-];
-
 fn unit(sku: Option<String>, id: u64) -> Sku {
     let sku = sku.filter(|sku| !sku.trim().is_empty());
     Sku(sku.unwrap_or_else(|| id.to_string()))
@@ -332,6 +322,7 @@ fn plain(html: &str) -> String {
 
 impl ProductBody {
     fn into_product(self, variations: Vec<VariationBody>) -> Product {
+        let attributes = self.attributes(&variations);
         let mut variants: Vec<Variant> = variations
             .into_iter()
             .map(VariationBody::into_variant)
@@ -346,12 +337,6 @@ impl ProductBody {
         let short = self.short_description.as_deref().map(plain);
         let short = short.filter(|text| !text.is_empty());
         let description = short.or_else(|| self.description.as_deref().map(plain));
-        let attributes: BTreeMap<String, Vec<String>> = self
-            .attributes
-            .into_iter()
-            .filter(|attribute| !attribute.options.is_empty())
-            .map(|attribute| (attribute.name.to_lowercase(), attribute.options))
-            .collect();
         Product {
             id: self.id.to_string(),
             title: self.name,
@@ -370,16 +355,31 @@ impl ProductBody {
     }
 }
 
+impl ProductBody {
+    /// Its attributes, with the values that variations have.
+    fn attributes(&self, variations: &[VariationBody]) -> BTreeMap<String, Vec<String>> {
+        let of_variations = variations.iter().flat_map(|body| &body.attributes);
+        let mut attributes = BTreeMap::new();
+        for attribute in self.attributes.iter().chain(of_variations) {
+            let name = attribute_name(&attribute.name);
+            for value in attribute.options.iter().chain(&attribute.option) {
+                add_value(&mut attributes, &name, value);
+            }
+        }
+        attributes
+    }
+}
+
 impl VariationBody {
     fn into_variant(self) -> Variant {
-        let option = |names: &[&str]| {
-            let wanted =
-                |attribute: &&Attribute| names.contains(&attribute.name.to_lowercase().as_str());
-            self.attributes.iter().find(wanted)?.option.clone()
+        let option = |name: &str| {
+            let mut attributes = self.attributes.iter();
+            let found = attributes.find(|attribute| attribute_name(&attribute.name) == name);
+            found?.option.clone()
         };
         Variant {
-            size: option(SIZES),
-            colour: option(COLOURS),
+            size: option(SIZE),
+            colour: option(COLOUR),
             sku: unit(self.sku, self.id),
         }
     }
@@ -457,6 +457,26 @@ impl Shop for WooCommerceShop {
             Some(path) => Ok(self.page(&path).await?.0),
             None => Ok(Vec::new()),
         }
+    }
+
+    async fn find_products(&self, ids: &[String]) -> Result<Vec<Product>, PortError> {
+        let ours = ids.iter().map(String::as_str);
+        let ours: Vec<&str> = ours.filter(|id| id.parse::<u64>().is_ok()).collect();
+        let mut found: HashMap<String, Product> = HashMap::new();
+        for asked in ours.chunks(AT_ONCE) {
+            let include = asked.join(",");
+            let query = [
+                ("include", include.as_str()),
+                ("per_page", PAGE),
+                ("status", "publish"),
+            ];
+            if let Some(answer) = self.api.get("/products", &query).await? {
+                for product in self.products(&answer).await? {
+                    found.insert(product.id.clone(), product);
+                }
+            }
+        }
+        Ok(ids.iter().filter_map(|id| found.get(id).cloned()).collect())
     }
 
     async fn stock(&self, skus: &[Sku]) -> Result<Vec<StockLevel>, PortError> {

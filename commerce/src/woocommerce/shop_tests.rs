@@ -53,6 +53,13 @@ async fn orders(Query(query): Query<HashMap<String, String>>) -> Response {
     Json(found).into_response()
 }
 
+fn product(id: u32, kind: &str) -> Value {
+    json!({"id": id, "name": format!("Boots {id}"), "type": kind, "sku": format!("B-{id}"),
+        "description": "<p>Warm&nbsp;boots</p>", "short_description": "", "permalink": "https://shop.example/b",
+        "categories": [{"id": 9, "name": "Boots"}], "images": [{"src": "https://shop.example/b.jpg"}],
+        "attributes": [{"name": "Material", "options": ["wool"]}]})
+}
+
 async fn products(
     State(asked): State<Shared>,
     Query(query): Query<HashMap<String, String>>,
@@ -71,14 +78,17 @@ async fn products(
         ]))
         .into_response();
     }
+    if let Some(ids) = query.get("include") {
+        assert_eq!(query["status"], "publish");
+        // Those that there are, the newest first.
+        let known = [(13, "simple"), (12, "variable"), (11, "simple")];
+        let asked = |id: u32| ids.split(',').any(|asked| asked == id.to_string());
+        let found = known.iter().filter(|(id, _)| asked(*id));
+        let found: Vec<Value> = found.map(|(id, kind)| product(*id, kind)).collect();
+        return Json(found).into_response();
+    }
     let page: u32 = query.get("page").map_or(1, |page| page.parse().unwrap());
     let host = headers["host"].to_str().unwrap();
-    let product = |id: u32, kind: &str| {
-        json!({"id": id, "name": format!("Boots {id}"), "type": kind, "sku": format!("B-{id}"),
-            "description": "<p>Warm&nbsp;boots</p>", "short_description": "", "permalink": "https://shop.example/b",
-            "categories": [{"id": 9, "name": "Boots"}], "images": [{"src": "https://shop.example/b.jpg"}],
-            "attributes": [{"name": "Material", "options": ["wool"]}]})
-    };
     let bodies = match page {
         1 => vec![product(11, "simple"), product(12, "variable")],
         2 => vec![product(13, "simple")],
@@ -185,6 +195,28 @@ async fn a_variable_product_has_its_variations_and_plain_words() {
     assert_eq!(units, ["B-12-38", "122"]);
     assert_eq!(page[1].variants[0].size.as_deref(), Some("38"));
     assert_eq!(page[1].variants[1].colour.as_deref(), Some("cherry"));
+    let attributes = &page[1].attributes;
+    assert_eq!(attributes["size"], ["38"], "as its variations say");
+    assert_eq!(attributes["colour"], ["cherry"]);
+    assert_eq!(attributes["material"], ["wool"]);
+}
+
+#[tokio::test]
+async fn products_are_asked_for_by_their_identifiers_and_not_by_walking_the_catalog() {
+    let (shop, _, asked) = shop().await;
+    let ids = ["12", "404", "no-number", "11"].map(str::to_owned);
+    let found = shop.find_products(&ids).await.unwrap();
+    let told: Vec<_> = found
+        .iter()
+        .map(|product| (product.id.as_str(), product.variants.len()))
+        .collect();
+    assert_eq!(told, [("12", 2), ("11", 1)], "with their variations");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    let many: Vec<String> = (1_000..1_150).map(|id| id.to_string()).collect();
+    assert_eq!(shop.find_products(&many).await.unwrap(), []);
+    assert_eq!(asked.load(Ordering::SeqCst), 3, "a hundred at a time");
+    assert_eq!(shop.find_products(&[]).await.unwrap(), []);
+    assert_eq!(asked.load(Ordering::SeqCst), 3, "nothing to ask for");
 }
 
 #[tokio::test]

@@ -62,10 +62,62 @@ fn an_order_brings_its_refunds_and_its_parcels() {
 }
 
 #[test]
+fn where_a_customer_is_follows_from_the_delivery_address() {
+    let zone = |shipping: Value| {
+        let mut body = fixture();
+        body["shipping"] = shipping;
+        let CommerceEventKind::OrderUpdated { order } = take(&body).remove(0).kind else {
+            panic!("no order");
+        };
+        order.customer.time_zone.map(|zone| zone.name())
+    };
+    let canary = json!({"state": "TF", "postcode": "38001", "country": "ES"});
+    assert_eq!(zone(canary), Some("Atlantic/Canary"));
+    let nothing_to_send = json!({"state": "", "postcode": "", "country": ""});
+    assert_eq!(zone(nothing_to_send), Some("Europe/Madrid"), "the bill's");
+    let somewhere = json!({"state": "", "postcode": "", "country": "AQ"});
+    assert_eq!(zone(somewhere), None, "and not the bill's");
+}
+
+#[test]
+fn the_day_that_a_customer_chose_is_promised() {
+    let promised = |key: &str, value: Value| {
+        let mut body = fixture();
+        body["meta_data"] = json!([{"id": 8, "key": key, "value": value}]);
+        let CommerceEventKind::OrderUpdated { order } = take(&body).remove(0).kind else {
+            panic!("no order");
+        };
+        order.promised.map(|days| {
+            assert_eq!(days.from, days.to);
+            days.to.to_string()
+        })
+    };
+    for (key, value) in [
+        ("_delivery_date", json!("2026-11-24")),
+        ("jckwds_date_ymd", json!("20261124")),
+        ("_orddd_timestamp", json!("1795478400")),
+        ("_orddd_lite_timestamp", json!(1_795_478_400)),
+    ] {
+        let day = promised(key, value);
+        assert_eq!(day.as_deref(), Some("2026-11-24"), "{key}");
+    }
+    for odd in [
+        json!(""),
+        json!("soon"),
+        json!(null),
+        json!([1]),
+        json!("20261399"),
+    ] {
+        assert_eq!(promised("_delivery_date", odd.clone()), None, "{odd}");
+    }
+    assert_eq!(promised("gift_on", json!("2026-11-24")), None);
+}
+
+#[test]
 fn a_later_delivery_adds_only_what_is_new() {
     let first = take(&fixture());
     let mut body = fixture();
-    body["date_modified_gmt"] = json!("2026-11-21T10:00:00");
+    body["date_modified_gmt"] = json!("2026-11-21T09:29:59");
     let second = take(&body);
     assert_ne!(first[0].external_id, second[0].external_id);
     assert_eq!(first[1].external_id, second[1].external_id);

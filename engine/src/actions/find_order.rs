@@ -305,7 +305,7 @@ async fn found(call: &mut Call<'_>, mut order: Order) -> Outcome {
 
 /// When the order is expected while it has no parcel, and each of its parcels.
 async fn forecast(call: &Call<'_>, order: &Order, sources: &mut Vec<FactSource>) -> Expected {
-    let zone = order.customer.time_zone;
+    let zone = order.time_zone();
     let zone = zone.unwrap_or_else(|| call.scene.parts.time_zone_of(call.scene.waiting));
     let mut expected = Expected::default();
     let parcels = order.shipments.iter().map(Some);

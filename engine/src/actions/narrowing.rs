@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use doorstep_core::{
     health::PortError,
     nlu::NluContext,
+    product::{COLOUR_NAMES as COLOURS, SIZE_NAMES as SIZES},
     search::{Facet, Facets},
     understanding::{Entity, EntityKind},
 };
@@ -17,24 +18,6 @@ use super::{
     searching::{self, CatalogWords, Wanted},
 };
 use crate::dialogue::{memory::Search, shown};
-
-/// What catalogs call the attribute of colours, in seven languages.
-const COLOURS: [&str; 10] = [
-    "colour", "color", "colours", "colors", "couleur", "farbe", "cor", "colore", "цвет", "colori",
-];
-/// And that of sizes.
-const SIZES: [&str; 10] = [
-    "size",
-    "sizes",
-    "shoe size",
-    "talla",
-    "tamanho",
-    "taille",
-    "pointure",
-    "größe",
-    "taglia",
-    "размер",
-];
 
 /// So many values are read for colours at once,
 const READ_AT_ONCE: usize = 20;

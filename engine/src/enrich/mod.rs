@@ -1,5 +1,7 @@
 //! From an event to what it is about: which order, which parcel.
 
+mod asking;
+
 use std::sync::Arc;
 
 use doorstep_core::{
@@ -11,12 +13,13 @@ use doorstep_core::{
     shop::{OrderLookup, Shop},
 };
 
+use self::asking::Asking;
 use crate::store::{Enrichment, ParcelUpdate, PrivacyRequest, Store, StoreError};
 
 /// Brings order and parcel up to date with an event.
 pub struct Enricher {
     store: Store,
-    shop: Arc<dyn Shop>,
+    shop: Asking,
     /// Where an order's e-mail address is an address.
     email: Option<ChannelName>,
 }
@@ -27,7 +30,7 @@ pub enum EnrichError {
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The shop did not answer.
+    /// The shop did not answer, or is not asked now because it did not answer before.
     #[error(transparent)]
     Shop(#[from] PortError),
 }
@@ -47,7 +50,12 @@ impl Enricher {
     /// Over the store and the shop that knows the orders. `email` is the channel on which an order's e-mail address is
     /// an address, if one is configured.
     pub fn new(store: Store, shop: Arc<dyn Shop>, email: Option<ChannelName>) -> Self {
-        Self { store, shop, email }
+        let clock = Arc::clone(&store.ambient().clock);
+        Self {
+            shop: Asking::new(shop, clock),
+            store,
+            email,
+        }
     }
 
     /// Finds the event's order (in the event, in our copy, or at the shop) and parcel, and commits what is new.

@@ -268,7 +268,7 @@ struct Told<'a> {
 }
 
 fn told_zone(order: &Order, otherwise: Tz) -> Tz {
-    order.customer.time_zone.unwrap_or(otherwise)
+    order.time_zone().unwrap_or(otherwise)
 }
 
 impl Told<'_> {

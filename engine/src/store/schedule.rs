@@ -153,7 +153,7 @@ fn end_of_promise(order: &Order) -> Option<Timestamp> {
     if !matches!(order.status, OrderStatus::Processing | OrderStatus::Shipped) {
         return None;
     }
-    let zone = order.customer.time_zone.unwrap_or(chrono_tz::UTC);
+    let zone = order.time_zone().unwrap_or(chrono_tz::UTC);
     let end = order
         .promised
         .as_ref()?
