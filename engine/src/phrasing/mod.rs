@@ -384,11 +384,12 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// Whether a passage is in another language: `policy:returns.en.md#refunds` is in `en`.
+/// Whether a passage is in another language: `policy:returns.en.md#refunds` is in `en`, whatever kind of file it stands in.
 fn is_foreign(sources: &[FactSource], language: &Language) -> bool {
     let tags = sources.iter().filter_map(|source| {
         let file = source.name.strip_prefix("policy:")?.split('#').next()?;
-        let tag = file.strip_suffix(".md")?.rsplit('.').next()?;
+        let page = file.strip_suffix(".md").or(file.strip_suffix(".html"))?;
+        let (_name, tag) = page.rsplit_once('.')?;
         tag.parse::<Language>().ok()
     });
     tags.into_iter().any(|found| !found.matches(language))

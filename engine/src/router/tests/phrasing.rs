@@ -212,6 +212,19 @@ async fn no_customer_sees_what_a_model_invents() {
     }
 }
 
+#[tokio::test]
+async fn a_page_in_another_language_is_not_compared_word_by_word_whatever_kind_of_file_it_is() {
+    const ASKED: &str = "¿cuánto tiempo tengo para devolverlo?";
+    const SAID: &str = "Puede devolverlo hasta 30 días después de recibirlo; enviarlo de vuelta cuesta €3.90.";
+    for source in ["returns.en.md#how-long", "returns.en.html#how-long"] {
+        let mut stage = stage([Act::Says(SAID)]);
+        stage.chat.ports.index.passages.lock().unwrap()[0].1.source = source.into();
+        stage.chat.teach("es", ASKED, &[("return_policy", 0.9)]);
+        let turn = stage.chat.turn(ASKED, None).await;
+        assert_eq!(first(&turn).text, SAID, "{source}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_model_that_hangs_or_fails_is_left_alone_for_a_while() {
     for act in [Act::Hangs, Act::Fails] {
