@@ -11,12 +11,14 @@
 //! | `guard` | whether a customer may see what a model wrote |
 //! | `figures`, `words` | what a text says in numbers, prices, dates, links and names |
 //! | `states`, `state_words` | what it says of how stock and orders stand |
+//! | `literals` | which of that a merchant's own text writes out |
 //! | `tools` | what a model may look up, and for whom |
 //! | `budget` | what a day may cost |
 
 mod budget;
 mod figures;
 mod guard;
+mod literals;
 mod state_words;
 mod states;
 mod tools;
@@ -40,6 +42,7 @@ use doorstep_core::{
 use serde_json::json;
 
 pub use budget::{Budget, Ledger, ModelPrice, Spending};
+pub use literals::{Literal, LiteralKind, literals};
 
 use self::guard::{Evidence, Fault, Rules, Voice};
 use crate::dialogue::{Scene, memory::Memory};

@@ -25,7 +25,7 @@ pub(super) enum State {
 }
 
 impl State {
-    fn is_of_stock(self) -> bool {
+    pub(super) fn is_of_stock(self) -> bool {
         matches!(self, Self::InStock | Self::SoldOut)
     }
 
@@ -128,6 +128,13 @@ impl States {
             }
         }
     }
+}
+
+/// The states that `text` says as facts, with its words for them.
+pub(super) fn stated(text: &str, language: &Language) -> Vec<(State, String)> {
+    let claims = claims(text, language).into_iter();
+    let firm = claims.filter(|claim| claim.is_firm);
+    firm.map(|claim| (claim.state, claim.words)).collect()
 }
 
 /// One state that a text speaks of.
