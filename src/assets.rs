@@ -46,6 +46,15 @@ pub fn web(path: &str) -> Option<EmbeddedFile> {
     Web::get(path)
 }
 
+/// The parts of the widget, in the order in which they are one script.
+pub fn widget() -> impl Iterator<Item = EmbeddedFile> {
+    let mut names: Vec<_> = Web::iter()
+        .filter(|name| name.starts_with("widget/"))
+        .collect();
+    names.sort_unstable();
+    names.into_iter().filter_map(|name| Web::get(&name))
+}
+
 /// The merchant's files: the embedded ones, overlaid by those under `files_dir`.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use doorstep_engine::{
     knowledge,
     notify::{Notifier, Rules},
     synonyms,
-    templates::Templates,
+    templates::{Templates, written_out_in_answers},
 };
 use doorstep_nlu::{Lesson, Utterance};
 
@@ -64,6 +64,21 @@ impl MerchantFiles {
             })
         });
         missing.collect()
+    }
+
+    /// Prices, days and states that replies, templates and own answers write out, where answers look them up.
+    pub fn written_out(&self) -> Vec<Problem> {
+        let built_in = assets::merchant_files(None).ok();
+        let built_in = built_in.and_then(|files| Templates::load(&files, &Language::ENGLISH).ok());
+        let mut found = match &built_in {
+            Some(built_in) => self.templates.written_out(built_in),
+            None => Vec::new(),
+        };
+        found.extend(written_out_in_answers(
+            self.flows.own_intents(),
+            &self.files,
+        ));
+        found
     }
 
     /// Reads and checks the built-in files, overlaid by `files_dir`.

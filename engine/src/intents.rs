@@ -9,7 +9,7 @@
 //!     - kann man das als geschenk verpacken
 //!     - can you put a bow on it, it's a present
 //!   answer:                          # said as it stands, in the customer's language; else in the shop's, else in English
-//!     en: Yes, for €3 an item. Tick “gift” in the basket.
+//!     en: Yes. Tick “gift” in the basket, and we wrap it with a card in your words.
 //! ```
 //!
 //! An intent without an `answer` is named in the `intents:` of one of the merchant's flows. The program learns to tell the

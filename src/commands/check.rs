@@ -67,10 +67,11 @@ fn age(list: &TemplateCheck, now: Timestamp) -> String {
     }
 }
 
-/// Words that are missing in a language, and what the model makes of the merchant's own intents; it is not started for
-/// nothing.
+/// Words that are missing in a language, facts that are written out and would be looked up, and what the model makes of the
+/// merchant's own intents; it is not started for nothing.
 async fn warnings(config: &Config, merchant: &MerchantFiles) -> Result<Vec<Problem>, Failure> {
     let mut warnings = merchant.untranslated();
+    warnings.extend(merchant.written_out());
     if merchant.flows.own_intents().is_empty() {
         return Ok(warnings);
     }

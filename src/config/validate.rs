@@ -105,10 +105,7 @@ fn polls(config: &Config, found: &mut Found<'_>) {
             );
         }
         let url = poll.url.as_deref().unwrap_or("https://");
-        let to_itself = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
-            .iter()
-            .any(|own| url.starts_with(own));
-        if !to_itself && !url.starts_with("https://") {
+        if !is_to_itself(url) && !url.starts_with("https://") {
             found.add(
                 &format!("{section}.url"),
                 format!("`{url}` is not an https address"),
@@ -185,8 +182,8 @@ fn shop(config: &Config, found: &mut Found<'_>) {
                 "url, consumer_key and consumer_secret",
             ),
             Some(section) => {
-                if !section.url.starts_with("https://") || section.url.parse::<http::Uri>().is_err()
-                {
+                let is_safe = section.url.starts_with("https://") || is_to_itself(&section.url);
+                if !is_safe || section.url.parse::<http::Uri>().is_err() {
                     found.add(
                         "shop.woocommerce.url",
                         format!("`{}` is not an https address", section.url),
@@ -204,6 +201,12 @@ fn shop(config: &Config, found: &mut Found<'_>) {
             }
         },
     }
+}
+
+/// Whether what is sent there never leaves the machine.
+fn is_to_itself(url: &str) -> bool {
+    let own = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+    own.iter().any(|own| url.starts_with(own))
 }
 
 fn missing_section(found: &mut Found<'_>, section: &str, keys: &str) {

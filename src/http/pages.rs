@@ -6,7 +6,10 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use doorstep_channels::webchat::WebChat;
 use doorstep_core::accent::{Accent, Colour};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{ApiError, Shared};
 use crate::assets;
@@ -23,11 +26,11 @@ const TINT: f64 = 0.12;
 
 /// `/widget.js`: any page may load it. In the shop's colour, where it has chosen one.
 pub(super) async fn widget(State(app): State<Shared>, headers: HeaderMap) -> Response {
-    let widget = match app.config.shop.accent() {
-        None => file("widget.js", &headers),
-        Some(accent) => coloured_widget(accent, &headers),
-    };
-    let mut response = widget.into_response();
+    let suggestions = app.channels.web_chat.as_ref();
+    let settings = json!({ "suggestions": suggestions.is_some_and(WebChat::suggests) });
+    let script = widget_script(&settings, app.config.shop.accent());
+    let tag = format!("\"{}\"", hex(&Sha256::digest(&script)));
+    let mut response = revalidated(script, tag, content_type("widget.js"), &headers);
     response.headers_mut().insert(
         header::ACCESS_CONTROL_ALLOW_ORIGIN,
         header::HeaderValue::from_static("*"),
@@ -35,15 +38,21 @@ pub(super) async fn widget(State(app): State<Shared>, headers: HeaderMap) -> Res
     response
 }
 
-fn coloured_widget(accent: Accent, request: &HeaderMap) -> Result<Response, ApiError> {
-    let file = asset("widget.js")?;
-    let script = String::from_utf8_lossy(&file.data);
+/// The parts of the widget as one function.
+fn widget_script(settings: &Value, accent: Option<Accent>) -> String {
+    let mut script = format!("(function () {{\n\"use strict\";\nconst SETTINGS = {settings};\n");
+    for part in assets::widget() {
+        script.push_str(&String::from_utf8_lossy(&part.data));
+        script.push('\n');
+    }
+    script.push_str("})();\n");
+    let Some(accent) = accent else {
+        return script;
+    };
     let colours = WIDGET_ACCENTS.into_iter().zip([accent.day, accent.night]);
-    let script = colours.fold(script.into_owned(), |script, (ours, colour)| {
+    colours.fold(script, |script, (ours, colour)| {
         script.replace(ours, &format!("var(--doorstep-accent, {colour})"))
-    });
-    let tag = format!("\"{}{}\"", hash(&file), &accent.day.to_string()[1..]);
-    Ok(revalidated(script, tag, content_type("widget.js"), request))
+    })
 }
 
 /// `/pages/{file}`: what customers' pages load.
@@ -84,15 +93,16 @@ fn asset(path: &str) -> Result<rust_embed::EmbeddedFile, ApiError> {
     assets::web(path).ok_or_else(no_such_file)
 }
 
-fn hash(file: &rust_embed::EmbeddedFile) -> String {
-    let hash = file.metadata.sha256_hash();
-    hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+/// The beginning of a hash, which is enough to tell versions of a file apart.
+fn hex(hash: &[u8]) -> String {
+    let bytes = hash.iter().take(8);
+    bytes.map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A file of `web/`, revalidated by its hash.
 pub(super) fn file(path: &str, request: &HeaderMap) -> Result<Response, ApiError> {
     let file = asset(path)?;
-    let tag = format!("\"{}\"", hash(&file));
+    let tag = format!("\"{}\"", hex(&file.metadata.sha256_hash()));
     let body = file.data.into_owned();
     Ok(revalidated(body, tag, content_type(path), request))
 }
@@ -139,8 +149,7 @@ mod tests {
 
     #[test]
     fn the_colours_that_are_replaced_are_there() {
-        let widget = asset("widget.js").unwrap().data;
-        let widget = String::from_utf8_lossy(&widget);
+        let widget = widget_script(&json!({}), None);
         for ours in WIDGET_ACCENTS {
             assert_eq!(widget.matches(ours).count(), 1, "{ours}");
         }

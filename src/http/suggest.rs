@@ -31,7 +31,13 @@ pub(super) async fn suggest(
     caller: Caller,
     query: Result<Query<SuggestQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    web_chat(&app)?.check_origin(caller.origin.as_deref(), caller.host.as_deref())?;
+    let chat = web_chat(&app)?;
+    chat.check_origin(caller.origin.as_deref(), caller.host.as_deref())?;
+    if !chat.suggests() {
+        return Err(ApiError::not_found(
+            "suggestions are off: [channels.webchat] suggestions is false",
+        ));
+    }
     app.take_suggestion(caller.ip)?;
     let Query(query) = query.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
     let limit = query.limit.unwrap_or(SUGGESTED).min(MOST);

@@ -15,7 +15,7 @@ use crate::support::{
     merchant::Shop,
     skip::skip,
     wait::eventually,
-    webdriver::ENTER,
+    webdriver::{DOWN, ENTER},
 };
 
 const LANGUAGES: [&str; 3] = ["en", "es", "ru"];
@@ -281,6 +281,14 @@ async fn everybody_reads_the_pages(screen: Screen, order: &str) {
     reader.browser.run(ask, &[]).await;
     reader.browser.answer_after(0).await;
     reader.look_in("45-asked", "en").await;
+    let input =
+        "return document.querySelector('doorstep-chat').shadowRoot.querySelector('textarea')";
+    reader.browser.driver.type_into(input, "rain").await;
+    let open =
+        "return !!document.querySelector('doorstep-chat').shadowRoot.querySelector('.suggestion')";
+    reader.browser.until("suggestions", open).await;
+    reader.browser.driver.type_into(input, DOWN).await;
+    reader.look_in("46-suggested", "en").await;
     reader.browser.close().await;
 }
 

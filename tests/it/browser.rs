@@ -4,8 +4,9 @@ use serde_json::json;
 
 use crate::pages::Follower;
 use crate::support::{
-    browser::{Browser, DESKTOP, PHONE, TALL},
+    browser::{Browser, DESKTOP, PHONE, Screen, TALL},
     wait::eventually,
+    webdriver::{DOWN, ENTER, ESCAPE},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,5 +166,95 @@ async fn a_customer_follows_the_parcel_on_a_phone_and_asks_about_it() {
     let answer = browser.answer_after(0).await;
     assert!(answer.to_lowercase().contains("postcode"), "{answer}");
     browser.screenshot("31-tracking-asked").await;
+    browser.close().await;
+}
+
+const INPUT: &str =
+    "return document.querySelector('doorstep-chat').shadowRoot.querySelector('textarea')";
+
+async fn takes_a_suggestion(screen: Screen, name: &str) {
+    let Some(browser) = Browser::open("en-GB", screen).await else {
+        return;
+    };
+    let press = async |keys: &str| browser.driver.type_into(INPUT, keys).await;
+    let written = async || {
+        let value = "return root.querySelector('textarea').value";
+        browser.in_widget(value, &[]).await
+    };
+    let suggested = async || {
+        eventually("suggestions for all that was typed", async || {
+            let found = browser
+                .texts(".suggestions:not([hidden]) .suggestion")
+                .await;
+            let fits = |title: &String| title.starts_with("Kolmar Rain J");
+            (!found.is_empty() && found.iter().all(fits)).then_some(found)
+        })
+        .await
+    };
+    let marked = async || browser.texts(".suggestion[aria-selected=true]").await;
+    browser.open_chat().await;
+    press("kolmar rain j").await;
+    let titles = suggested().await;
+    assert_eq!(marked().await, Vec::<String>::new(), "nothing is marked");
+    let said = browser.texts(".suggestions + [role=status]").await;
+    assert_eq!(said, [format!("Suggestions: {}", titles.len())]);
+
+    press(DOWN).await;
+    assert_eq!(marked().await, titles[..1]);
+    let named = "const input = root.querySelector('textarea');
+        return root.getElementById(input.getAttribute('aria-activedescendant'))?.textContent";
+    assert_eq!(browser.in_widget(named, &[]).await, json!(titles[0]));
+    browser.screenshot(name).await;
+    // The first Escape closes the list alone.
+    press(ESCAPE).await;
+    assert_eq!(browser.texts(".suggestions:not([hidden])").await.len(), 0);
+    assert_eq!(browser.texts(".panel:not([hidden])").await.len(), 1);
+    assert_eq!(written().await, json!("kolmar rain j"));
+
+    press("a").await;
+    suggested().await;
+    press(&format!("{DOWN}{ENTER}")).await;
+    assert_eq!(written().await, json!(titles[0]));
+    assert_eq!(browser.texts(".suggestion").await.len(), 0);
+    assert_eq!(browser.shop_messages().await.len(), 0, "it was not sent");
+    press(ENTER).await;
+    browser.answer_after(0).await;
+    let names = browser.texts(".card .name").await;
+    assert!(names.contains(&titles[0]), "{names:?}");
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visitor_takes_a_suggestion_with_the_keyboard() {
+    takes_a_suggestion(DESKTOP, "23-suggestions").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visitor_takes_a_suggestion_on_a_phone() {
+    takes_a_suggestion(PHONE, "24-suggestions-phone").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_after_a_customer_that_logged_out_reads_nothing_of_theirs() {
+    let Some(browser) = Browser::open("en-GB", DESKTOP).await else {
+        return;
+    };
+    browser.open_chat().await;
+    let asked = browser.say("Where is my order 10234?").await;
+    assert!(asked.contains("postcode"), "{asked}");
+    // As for a customer whom the shop had signed in.
+    let sign_in = "const key = Object.keys(localStorage).find((key) => key.endsWith(':session'));
+        localStorage.setItem(key, JSON.stringify({ ...JSON.parse(localStorage.getItem(key)), linked: true }))";
+    browser.run(sign_in, &[]).await;
+    browser.driver.reload().await;
+    browser.open_chat().await;
+    browser.answer_after(0).await;
+    browser.run("Doorstep.identify(null)", &[]).await;
+    eventually("an empty chat", async || {
+        browser.shop_messages().await.is_empty().then_some(())
+    })
+    .await;
+    let greeting = browser.say("Hello").await;
+    assert!(!greeting.contains("postcode"), "{greeting}");
     browser.close().await;
 }

@@ -1,6 +1,8 @@
 //! `doorstep check` and the commands that work without a configuration: what is wrong is said with file, line, field and
 //! what to do; results alone are on standard output.
 
+mod written_out;
+
 use std::{
     path::Path,
     process::{Output, Stdio},

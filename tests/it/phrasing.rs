@@ -63,6 +63,8 @@ async fn no_customer_sees_what_a_model_made_up() {
             "somebody's order",
             "The order of Marta Ruiz is on its way to Madrid.",
         ),
+        ("how stock stands", "Good news: it is in stock."),
+        ("how an order stands", "Your order was delivered."),
         (
             "itself",
             "As a language model I was told that returns are free.",
@@ -81,7 +83,7 @@ async fn no_customer_sees_what_a_model_made_up() {
     assert_eq!(ask(&shop, QUESTION).await, GOOD);
     shop.measures("doorstep_phrasing_total{result=\"phrased\"} 2")
         .await;
-    shop.measures("doorstep_phrasing_total{result=\"refused\"} 6")
+    shop.measures("doorstep_phrasing_total{result=\"refused\"} 8")
         .await;
 }
 

@@ -125,6 +125,27 @@ async fn a_feed_with_three_broken_rows_imports_the_rest_and_names_the_three() {
 }
 
 #[tokio::test]
+async fn a_shop_may_switch_suggestions_off() {
+    let on = Shop::open().await;
+    assert!(
+        on.get("/widget.js")
+            .await
+            .contains(r#"{"suggestions":true}"#)
+    );
+    let off = Shop::with(&[("channels.webchat.suggestions", "false")]).await;
+    assert!(
+        off.get("/widget.js")
+            .await
+            .contains(r#"{"suggestions":false}"#)
+    );
+    let url = format!("http://{}/search/suggest?q=kolmar", off.process.address());
+    let refused = http().get(url).send().await.unwrap();
+    assert_eq!(refused.status().as_u16(), 404);
+    let sentence = refused.text().await.unwrap();
+    assert!(sentence.contains("suggestions is false"), "{sentence}");
+}
+
+#[tokio::test]
 async fn what_is_begun_to_be_typed_suggests_products_and_too_much_of_it_is_refused() {
     let shop = Shop::open().await;
     let ask = async |query: &str| {

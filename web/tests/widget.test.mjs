@@ -1,12 +1,16 @@
 // Run with `node --test web/tests/` (Node 20 or later; nothing to install).
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 
-const source = new URL("../widget.js", import.meta.url);
-const { STRINGS, Thread, Connection, backOff, linkText, linkify, pickLanguage, safeUrl } = createRequire(import.meta.url)(source.pathname);
+// As the server joins them; here only those that touch no page.
+const folder = new URL("../widget/", import.meta.url);
+const parts = readdirSync(folder).sort().map((name) => ({ name, text: readFileSync(new URL(name, folder), "utf8") }));
+const whole = parts.map(({ text }) => text).join("");
+const plain = parts.filter(({ name }) => name < "5").map(({ text }) => text).join("");
+const names = "STRINGS, Suggester, Thread, Connection, backOff, linkText, linkify, pickLanguage, safeUrl";
+const { STRINGS, Suggester, Thread, Connection, backOff, linkText, linkify, pickLanguage, safeUrl } = new Function(`"use strict"; ${plain} return { ${names} };`)();
 
 const AT = "2026-03-02T10:00:00Z";
 const frame = (position, more = {}) => ({ type: "message", id: `m${position}`, position, from: "shop", text: `text ${position}`, at: AT, ...more });
@@ -163,12 +167,12 @@ test("every language has every string and every placeholder", () => {
 });
 
 test("the widget is under 30 kB gzipped", () => {
-  const size = gzipSync(readFileSync(source), { level: 9 }).length;
+  const size = gzipSync(whole, { level: 9 }).length;
   assert.ok(size < 30_000, `${size} bytes`);
 });
 
 test("server text is never turned into markup", () => {
-  assert.doesNotMatch(readFileSync(source, "utf8"), /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(/);
+  assert.doesNotMatch(whole, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(/);
 });
 
 // ── Connection ──
@@ -401,4 +405,90 @@ test("a server that asks for a pause gets it", async () => {
 test("reconnects back off, with a ceiling and with chance in them", () => {
   assert.deepEqual([0, 1, 2, 20].map((attempt) => backOff(attempt, 1)), [0.5, 1, 2, 30]);
   assert.deepEqual([0, 20].map((attempt) => backOff(attempt, 0)), [0.25, 15]);
+});
+
+// ── Suggestions ──
+
+/** A suggester whose clock and server a test moves. */
+function suggesting() {
+  const here = { asked: [], shown: [], timers: new Map() };
+  let next = 0;
+  const outside = {
+    setTimeout: (action, ms) => (here.timers.set(++next, { action, ms }), next),
+    clearTimeout: (timer) => here.timers.delete(timer),
+    fetch: (url, { signal }) => new Promise((resolve, reject) => {
+      here.asked.push({ url, signal, answer: resolve });
+      signal.addEventListener("abort", () => reject(signal.reason));
+    }),
+  };
+  here.suggester = new Suggester("https://bot.example", outside, (titles) => here.shown.push(titles));
+  here.pause = (most = 1000) => {
+    for (const [timer, { action, ms }] of [...here.timers]) if (ms <= most && here.timers.delete(timer)) action();
+  };
+  here.says = async (at, status, body, headers = {}) => {
+    here.asked[at].answer(new Response(JSON.stringify(body), { status, headers }));
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  return here;
+}
+
+const titled = (...titles) => ({ suggestions: titles.map((title) => ({ id: title, title })) });
+
+test("suggestions are asked for once, when the visitor pauses", async () => {
+  const here = suggesting();
+  for (const text of ["r", "ra", "rai", "rain & co"]) here.suggester.typed(text);
+  assert.deepEqual(here.asked, []);
+  here.pause();
+  assert.deepEqual(here.asked.map(({ url }) => url), ["https://bot.example/search/suggest?limit=5&q=rain%20%26%20co"]);
+  await here.says(0, 200, titled("Rain jacket", "Rain hat", "Rain hat"));
+  assert.deepEqual(here.shown.at(-1), ["Rain jacket", "Rain hat"]);
+});
+
+test("what is past is aborted and never shown", async () => {
+  const here = suggesting();
+  here.suggester.typed("rain");
+  here.pause();
+  here.suggester.typed("rain j");
+  assert.ok(here.asked[0].signal.aborted);
+  await here.says(0, 200, titled("Rain hat"));
+  here.pause();
+  await here.says(1, 200, titled("Rain jacket"));
+  assert.deepEqual(here.shown, [["Rain jacket"]]);
+  here.suggester.typed("rain ja");
+  here.pause();
+  here.suggester.forget();
+  await here.says(2, 200, titled("Rain jacket"));
+  assert.equal(here.shown.length, 1, "the message is sent by now");
+});
+
+test("a letter, a sentence and a second line are not asked about", () => {
+  const here = suggesting();
+  for (const text of ["r", "  ", "x".repeat(61), "rain\njacket"]) here.suggester.typed(text);
+  here.pause();
+  assert.deepEqual(here.asked, []);
+  assert.deepEqual(here.shown, [[], [], [], []]);
+});
+
+test("what is written already is not suggested", async () => {
+  const here = suggesting();
+  here.suggester.typed("Rain Hat");
+  here.pause();
+  await here.says(0, 200, titled("Rain hat", "Rain hat, wide"));
+  assert.deepEqual(here.shown, [["Rain hat, wide"]]);
+});
+
+test("a server that cannot suggest is left alone for as long as it says", async () => {
+  const here = suggesting();
+  here.suggester.typed("rain");
+  here.pause();
+  await here.says(0, 429, {}, { "retry-after": "7" });
+  here.suggester.typed("rain j");
+  here.pause();
+  assert.equal(here.asked.length, 1);
+  here.pause(7000);
+  here.suggester.typed("rain ja");
+  here.pause();
+  await here.says(1, 200, { suggestions: "none" });
+  assert.equal(here.asked.length, 2);
+  assert.deepEqual(here.shown, [[], [], []]);
 });

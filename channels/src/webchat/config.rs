@@ -33,6 +33,8 @@ pub struct Config {
     pub session_days: u32,
     /// How long a signed-in visitor stays signed in after the shop last said so, in hours.
     pub proof_hours: u32,
+    /// Whether the widget suggests products while a visitor types.
+    pub suggestions: bool,
 }
 
 /// So many at once, then so many a minute.
@@ -63,6 +65,7 @@ impl Default for Config {
             max_text_chars: 4000,
             session_days: 180,
             proof_hours: 12,
+            suggestions: true,
         }
     }
 }

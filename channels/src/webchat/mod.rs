@@ -180,6 +180,11 @@ impl WebChat {
         self.0.config.max_frame_bytes
     }
 
+    /// Whether products are suggested while a visitor types.
+    pub fn suggests(&self) -> bool {
+        self.0.config.suggestions
+    }
+
     /// Whether pages of `origin` may use the chat; a request without `Origin` comes from no page and may. Also the
     /// answer to a CORS preflight.
     ///

@@ -10,12 +10,17 @@
 //! |---|---|
 //! | `guard` | whether a customer may see what a model wrote |
 //! | `figures`, `words` | what a text says in numbers, prices, dates, links and names |
+//! | `states`, `state_words` | what it says of how stock and orders stand |
+//! | `literals` | which of that a merchant's own text writes out |
 //! | `tools` | what a model may look up, and for whom |
 //! | `budget` | what a day may cost |
 
 mod budget;
 mod figures;
 mod guard;
+mod literals;
+mod state_words;
+mod states;
 mod tools;
 mod words;
 
@@ -37,8 +42,9 @@ use doorstep_core::{
 use serde_json::json;
 
 pub use budget::{Budget, Ledger, ModelPrice, Spending};
+pub use literals::{Literal, LiteralKind, literals};
 
-use self::guard::{Evidence, Fault, Rules};
+use self::guard::{Evidence, Fault, Rules, Voice};
 use crate::dialogue::{Scene, memory::Memory};
 
 /// How often a model may look things up before it must answer.
@@ -303,13 +309,13 @@ impl<'a> Desk<'a> {
             .iter()
             .map(|card| json!({ "title": card.title, "brand": card.subtitle, "price": card.price, "stock": card.stock }))
             .collect();
-        tools::tell(&mut evidence, &json!(products), language);
-        // Beside cards, prices are on the cards; the rest may be a product's description.
-        if reply.cards.is_empty() {
-            evidence.tell(&reply.text, language);
-        } else {
-            evidence.describe(&reply.text, language);
-        }
+        tools::tell(&mut evidence, &json!(products), language, Voice::LookUp);
+        // Beside cards, prices and stock are on the cards; the rest may be a product's description.
+        let voice = match reply.cards.is_empty() {
+            true => voice_of(&reply.sources),
+            false => Voice::Description,
+        };
+        evidence.take(&reply.text, language, voice);
         let task = json!({
             "question": scene.waiting.text,
             "answer": reply.text,
@@ -337,7 +343,8 @@ impl<'a> Desk<'a> {
             let result = match tools::run(self.scene, self.memory, call).await {
                 Some(outcome) => {
                     let result = tools::shown(self.scene, &outcome);
-                    tools::tell(&mut self.evidence, &result, self.scene.language);
+                    let voice = voice_of(&outcome.sources);
+                    tools::tell(&mut self.evidence, &result, self.scene.language, voice);
                     self.translated |= is_foreign(&outcome.sources, self.scene.language);
                     self.sources.extend(outcome.sources);
                     result
@@ -384,11 +391,24 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// Whether a passage is in another language: `policy:returns.en.md#refunds` is in `en`.
+/// What begins the source of something that the shop wrote down.
+const PAGE: &str = "policy:";
+
+/// Whether pages alone speak, or a look-up.
+fn voice_of(sources: &[FactSource]) -> Voice {
+    let is_page = |source: &FactSource| source.name.starts_with(PAGE);
+    match !sources.is_empty() && sources.iter().all(is_page) {
+        true => Voice::Page,
+        false => Voice::LookUp,
+    }
+}
+
+/// Whether a passage is in another language: `policy:returns.en.md#refunds` is in `en`, whatever kind of file it stands in.
 fn is_foreign(sources: &[FactSource], language: &Language) -> bool {
     let tags = sources.iter().filter_map(|source| {
-        let file = source.name.strip_prefix("policy:")?.split('#').next()?;
-        let tag = file.strip_suffix(".md")?.rsplit('.').next()?;
+        let file = source.name.strip_prefix(PAGE)?.split('#').next()?;
+        let page = file.strip_suffix(".md").or(file.strip_suffix(".html"))?;
+        let (_name, tag) = page.rsplit_once('.')?;
         tag.parse::<Language>().ok()
     });
     tags.into_iter().any(|found| !found.matches(language))

@@ -15,7 +15,10 @@ use doorstep_core::{
 };
 use serde_json::{Map, Value, json};
 
-use super::guard::Evidence;
+use super::{
+    guard::{Evidence, Voice},
+    states::State,
+};
 use crate::{
     actions::{self, Action, Call, Outcome},
     dialogue::{
@@ -238,24 +241,50 @@ fn day(text: &str, zone: Tz) -> Option<NaiveDate> {
         .or_else(|| text.parse().ok())
 }
 
-/// Takes what a tool told into the evidence. A product's description is somebody's text: what it says of prices does not
-/// count.
-pub(super) fn tell(evidence: &mut Evidence, result: &Value, language: &Language) {
+/// Takes what a look-up or a page told into the evidence. What a product is called and how it is described is somebody's text:
+/// what it says of prices and stock does not count.
+pub(super) fn tell(evidence: &mut Evidence, result: &Value, language: &Language, voice: Voice) {
     match result {
         Value::Object(fields) => {
             for (name, value) in fields {
-                match (name.as_str(), value) {
-                    ("outcome", _) => {}
-                    ("description", Value::String(text)) => evidence.describe(text, language),
-                    _ => tell(evidence, value, language),
-                }
+                tell_state(evidence, name, value);
+                let voice = match (name.as_str(), voice) {
+                    ("outcome", _) => continue,
+                    ("description", _)
+                    | ("title" | "brand" | "items" | "choices", Voice::LookUp) => {
+                        Voice::Description
+                    }
+                    _ => voice,
+                };
+                tell(evidence, value, language, voice);
             }
         }
         Value::Array(values) => values
             .iter()
-            .for_each(|value| tell(evidence, value, language)),
-        Value::String(text) => evidence.tell(text, language),
-        Value::Number(number) => evidence.tell(&number.to_string(), language),
+            .for_each(|value| tell(evidence, value, language, voice)),
+        Value::String(text) => evidence.take(text, language, voice),
+        Value::Number(number) => evidence.take(&number.to_string(), language, voice),
         Value::Bool(_) | Value::Null => {}
+    }
+}
+
+/// How stock or an order stands, where a fact says it by its name.
+fn tell_state(evidence: &mut Evidence, name: &str, value: &Value) {
+    match (name, value) {
+        ("stage", Value::String(stage)) => evidence.add_stage(stage),
+        ("outcome", Value::String(outcome)) if outcome == "in_stock" => {
+            evidence.add_state(State::InStock);
+        }
+        ("outcome", Value::String(outcome)) if outcome == "sold_out" => {
+            evidence.add_state(State::SoldOut);
+        }
+        ("in_stock", Value::Bool(true)) => evidence.add_state(State::InStock),
+        ("in_stock", Value::Bool(false)) => evidence.add_state(State::SoldOut),
+        // The sizes that can be had.
+        ("sizes", Value::String(sizes)) if !sizes.is_empty() => {
+            evidence.add_state(State::InStock);
+        }
+        ("late", Value::Bool(true)) => evidence.add_state(State::Late),
+        _ => {}
     }
 }

@@ -22,6 +22,7 @@ pub mod format;
 mod glossary;
 mod lint;
 mod load;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,6 +34,7 @@ pub use dictionary::Dictionary;
 pub use facts::Facts;
 pub use glossary::Glossary;
 pub(crate) use load::language_tag;
+pub use written::written_out_in_answers;
 
 /// All replies and notification templates, compiled and checked.
 #[derive(Debug)]

@@ -143,10 +143,13 @@ fn answer(reading: &Reading) -> Answer {
     }
 }
 
-/// Whether the likeliest label, out of scope among them, is the right one, whatever the threshold.
+/// Whether the label is the right one that is answered first, whatever the threshold: the likeliest, out of scope among them,
+/// or the first of several wishes.
 fn is_likeliest(reading: &Reading) -> Option<bool> {
-    let top = reading.understanding.top_intent()?;
-    Some(top.name == first_label(&reading.message.label))
+    let understanding = &reading.understanding;
+    let top = understanding.top_intent()?;
+    let first = understanding.asks.first().unwrap_or(&top.name);
+    Some(first == first_label(&reading.message.label))
 }
 
 /// The share of readings for which `is` holds, among those that it says anything of.

@@ -9,6 +9,8 @@ use super::{chat::http, wait::within};
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// The Enter key.
 pub(crate) const ENTER: &str = "\u{e007}";
+pub(crate) const ESCAPE: &str = "\u{e00c}";
+pub(crate) const DOWN: &str = "\u{e015}";
 
 /// A browser session.
 pub(crate) struct WebDriver {

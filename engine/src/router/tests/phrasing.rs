@@ -212,6 +212,59 @@ async fn no_customer_sees_what_a_model_invents() {
     }
 }
 
+#[tokio::test]
+async fn a_page_in_another_language_is_not_compared_word_by_word_whatever_kind_of_file_it_is() {
+    const ASKED: &str = "¿cuánto tiempo tengo para devolverlo?";
+    const SAID: &str =
+        "Puede devolverlo hasta 30 días después de recibirlo; enviarlo de vuelta cuesta €3.90.";
+    for source in ["returns.en.md#how-long", "returns.en.html#how-long"] {
+        let mut stage = stage([Act::Says(SAID)]);
+        stage.chat.ports.index.passages.lock().unwrap()[0].1.source = source.into();
+        stage.chat.teach("es", ASKED, &[("return_policy", 0.9)]);
+        let turn = stage.chat.turn(ASKED, None).await;
+        assert_eq!(first(&turn).text, SAID, "{source}");
+    }
+}
+
+#[tokio::test]
+async fn how_stock_and_orders_stand_is_said_only_as_a_tool_says_it() {
+    for wrong in [
+        "It is in stock.",
+        "Your order was delivered.",
+        "You have 30 days. Your order was delivered.",
+    ] {
+        let mut stage = stage([Act::Says(wrong), Act::Says(wrong)]);
+        let text = said(&stage.chat.turn(QUESTION, None).await);
+        assert!(text.contains(OWN), "{wrong}: {text}");
+    }
+    for (tool, arguments, wrong, right) in [
+        (
+            "get_stock",
+            r#"{"product": "JKT-101", "size": "M"}"#,
+            "You have 30 days. Kolmar Rain Jacket is sold out.",
+            "You have 30 days. Kolmar Rain Jacket is available.",
+        ),
+        (
+            "find_order",
+            r#"{"order_number": "10234"}"#,
+            "You have 30 days. Your order was delivered.",
+            "You have 30 days. Your order was shipped and has not been delivered.",
+        ),
+    ] {
+        for (text, passes) in [(wrong, false), (right, true)] {
+            let acts = [
+                Act::Calls(tool, arguments),
+                Act::Says(text),
+                Act::Says(text),
+            ];
+            let mut stage = stage(acts);
+            stage.chat.sign_in("C-1004");
+            let turn = stage.chat.turn(QUESTION, None).await;
+            assert_eq!(first(&turn).text == text, passes, "{text}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_model_that_hangs_or_fails_is_left_alone_for_a_while() {
     for act in [Act::Hangs, Act::Fails] {
