@@ -73,11 +73,17 @@ pub enum CommerceEventKind {
     ReturnRequested {
         /// The order.
         order: OrderRef,
+        /// The shop's identifier of the return, where it tells one: an order may have several.
+        #[serde(default)]
+        id: Option<String>,
     },
     /// Goods of an order came back to the shop.
     ReturnReceived {
         /// The order.
         order: OrderRef,
+        /// The shop's identifier of the return, where it tells one.
+        #[serde(default)]
+        id: Option<String>,
     },
     /// Money was given back.
     RefundIssued {
@@ -85,6 +91,9 @@ pub enum CommerceEventKind {
         order: OrderRef,
         /// How much, when the source says.
         amount: Option<Money>,
+        /// The shop's identifier of the refund, where it tells one: an order may be refunded in parts.
+        #[serde(default)]
+        id: Option<String>,
     },
     /// A customer asks what is stored about them: a person has to answer.
     CustomerDataRequested {

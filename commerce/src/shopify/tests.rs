@@ -231,7 +231,8 @@ fn a_refund_is_what_was_given_back_and_not_what_failed() {
         event.kind,
         CommerceEventKind::RefundIssued {
             order: by_id(),
-            amount
+            amount,
+            id: Some("509001".to_owned()),
         }
     );
     let mut body = fixture!("refunds.create");
@@ -257,6 +258,13 @@ fn a_return_is_requested_received_or_comes_to_nothing() {
         let events = take(topic, &body);
         let got = events.first().map(|event| event.kind.label());
         assert_eq!(got, label, "{topic}");
+        let id = events.first().map(|event| match &event.kind {
+            CommerceEventKind::ReturnRequested { id, .. }
+            | CommerceEventKind::ReturnReceived { id, .. } => id.clone().unwrap(),
+            kind => panic!("{kind:?}"),
+        });
+        let told = label.map(|_| body["id"].to_string());
+        assert_eq!(id, told, "one return all the way: {topic}");
     }
 }
 

@@ -215,6 +215,7 @@ impl OrderBody {
             kind: CommerceEventKind::RefundIssued {
                 order: self.reference()?,
                 amount,
+                id: Some(refund.id.to_string()),
             },
         })
     }

@@ -54,10 +54,10 @@ fn an_order_brings_its_refunds_and_its_parcels() {
     assert_eq!(order.shipments[0].tracking_number.as_str(), "PQ573186429ES");
     assert_eq!(order.shipments[0].carrier, "Correos");
     let amount = Some(euros(1_327));
-    let order = "10727".into();
+    let (order, id) = ("10727".into(), Some("801".to_owned()));
     assert_eq!(
         events[1].kind,
-        CommerceEventKind::RefundIssued { order, amount }
+        CommerceEventKind::RefundIssued { order, amount, id }
     );
 }
 

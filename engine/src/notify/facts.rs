@@ -196,11 +196,15 @@ fn sample_event(event: &str, location: Option<String>, amount: Option<Money>) ->
     }
     match event {
         "order_updated" | "order_cancelled" | "return_requested" | "return_received" => {
-            CommerceEventKind::ReturnReceived { order: order() }
+            CommerceEventKind::ReturnReceived {
+                order: order(),
+                id: None,
+            }
         }
         "refund_issued" => CommerceEventKind::RefundIssued {
             order: order(),
             amount,
+            id: None,
         },
         status => CommerceEventKind::Tracking {
             order: Some(order()),

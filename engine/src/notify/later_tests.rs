@@ -433,6 +433,7 @@ async fn nothing_is_sold_while_something_is_late_until_it_is_paid_back() {
         refund.kind = CommerceEventKind::RefundIssued {
             order: "1001".into(),
             amount: None,
+            id: None,
         };
         let refund = test.happen(refund).await;
         test.notifier(SELLING).decide(refund).await.unwrap();

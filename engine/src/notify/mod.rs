@@ -300,6 +300,8 @@ fn public_number(shipment: &Shipment) -> Option<&str> {
 #[cfg(test)]
 mod later_tests;
 #[cfg(test)]
+mod once_tests;
+#[cfg(test)]
 mod rehearsal_tests;
 #[cfg(test)]
 mod schedule_tests;

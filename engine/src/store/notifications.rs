@@ -118,6 +118,8 @@ pub struct News {
     pub status: TrackingStatus,
     /// When.
     pub occurred_at: Timestamp,
+    /// From when on the same status is news of its own; `None`: it never is.
+    pub again_from: Option<Timestamp>,
 }
 
 /// What came of committing decisions.

@@ -63,8 +63,13 @@ pub(super) async fn history(
     let Some(row) = row else { return Ok(None) };
     let newest = read_status(&row.get::<String>("status")?)?;
     let newest_at = row.time("status_at")?;
+    let same = newest == news.status;
     // A later scan that says the same leaves it as true as it was.
-    if newest != news.status && (newest_at, rank(newest)) > (news.occurred_at, rank(news.status)) {
+    let repeats = same && news.again_from.is_none_or(|again| newest_at < again);
+    if !repeats && (newest_at, rank(newest)) > (news.occurred_at, rank(news.status)) {
+        if same {
+            return Ok(Some("history: it happened again since".to_owned()));
+        }
         return Ok(Some(format!(
             "history: the parcel is already {}",
             newest.as_str()
