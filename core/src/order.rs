@@ -5,7 +5,8 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Language, Money, OrderNumber, ShopCustomerId, ShopOrderId, Sku, Timestamp, shipment::Shipment,
+    Language, Money, OrderNumber, ShopCustomerId, ShopOrderId, Sku, Timestamp,
+    customer::MarketingConsent, shipment::Shipment,
 };
 
 /// An order. The shop owns it; we keep a copy of what it last told.
@@ -100,6 +101,9 @@ pub struct OrderCustomer {
     pub language: Option<Language>,
     /// Where they are.
     pub time_zone: Option<Tz>,
+    /// What they told the shop about offers by e-mail, where it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marketing: Option<MarketingConsent>,
 }
 
 /// One line of an order.

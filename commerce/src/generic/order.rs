@@ -2,7 +2,8 @@
 
 use chrono_tz::Tz;
 use doorstep_core::{
-    Language, Money, ShopCustomerId, Sku,
+    Language, Money, ShopCustomerId, Sku, Timestamp,
+    customer::MarketingConsent,
     order::{Order, OrderCustomer, OrderLine, OrderStatus},
     shipment::{Shipment, TrackingStatus},
     webhook::WebhookRejection,
@@ -50,6 +51,7 @@ struct CustomerPayload {
     email: Option<String>,
     language: Option<String>,
     time_zone: Option<String>,
+    accepts_marketing: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -115,11 +117,12 @@ impl OrderPayload {
         };
         let address = self.shipping_address.unwrap_or_default();
         let customer = self.customer.unwrap_or_default();
+        let placed_at = self.placed_at.read("payload.placed_at")?;
         Ok(Order {
             number: order_number("order_id", &number)?,
             shop_id: None,
-            customer: customer.into_customer(outside.customer_id)?,
-            placed_at: self.placed_at.read("payload.placed_at")?,
+            customer: customer.into_customer(outside.customer_id, placed_at)?,
+            placed_at,
             status,
             lines,
             total,
@@ -140,7 +143,11 @@ impl OrderPayload {
 }
 
 impl CustomerPayload {
-    fn into_customer(self, outside_id: Option<String>) -> Result<OrderCustomer, WebhookRejection> {
+    fn into_customer(
+        self,
+        outside_id: Option<String>,
+        placed_at: Timestamp,
+    ) -> Result<OrderCustomer, WebhookRejection> {
         let id = self
             .id
             .map(TextOrNumber::into_text)
@@ -150,6 +157,10 @@ impl CustomerPayload {
         Ok(OrderCustomer {
             id: id.map(ShopCustomerId),
             name: sentence(self.name),
+            marketing: self.accepts_marketing.map(|granted| MarketingConsent {
+                granted,
+                at: placed_at,
+            }),
             email: sentence(self.email).map(|email| email.to_lowercase()),
             language: self.language.map(|tag| language(&tag)).transpose()?,
             time_zone: self.time_zone.map(|name| time_zone(&name)).transpose()?,

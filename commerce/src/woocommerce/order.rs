@@ -3,6 +3,7 @@
 
 use doorstep_core::{
     ShopCustomerId, Sku, Timestamp, TrackingNumber,
+    customer::MarketingConsent,
     event::CommerceEventKind,
     order::{Order, OrderCustomer, OrderLine, OrderRef, OrderStatus},
     shipment::{Shipment, TrackingEvent, TrackingStatus},
@@ -28,6 +29,10 @@ const MOST_LINES: usize = 1_000;
 const TRACKING_META: &str = "_wc_shipment_tracking_items";
 /// Where the extension WPML keeps the customer's language.
 const LANGUAGE_META: &str = "wpml_language";
+
+/// Where the extension Mailchimp for WooCommerce keeps whether the box at the checkout was ticked
+/// (<https://wordpress.org/plugins/mailchimp-for-woocommerce/>).
+const NEWSLETTER_META: &str = "mailchimp_woocommerce_is_subscribed";
 
 /// WooCommerce's order statuses; those of extensions mean that somebody is at work on it. Drafts are no orders yet.
 const STATUSES: &[(&str, Option<OrderStatus>)] = &[
@@ -266,6 +271,9 @@ impl OrderBody {
             .meta(LANGUAGE_META)
             .filter_map(Value::as_str)
             .find_map(|tag| tag.replace('_', "-").parse().ok());
+        let ticked = self
+            .meta(NEWSLETTER_META)
+            .any(|value| *value == 1 || *value == "1" || *value == true);
         let shipments = self
             .parcels()?
             .into_iter()
@@ -291,6 +299,10 @@ impl OrderBody {
                 // 0 is a guest.
                 id: (self.customer_id != 0).then(|| ShopCustomerId(self.customer_id.to_string())),
                 name: filled(Some(name)),
+                marketing: ticked.then_some(MarketingConsent {
+                    granted: true,
+                    at: placed_at,
+                }),
                 email: filled(billing.email).map(|email| email.to_lowercase()),
                 language,
                 time_zone: None,

@@ -62,6 +62,24 @@ fn an_order_brings_its_refunds_and_its_parcels() {
 }
 
 #[test]
+fn the_box_of_the_newsletter_is_a_consent_where_it_was_ticked() {
+    let marketing = |value: Value| {
+        let mut body = fixture();
+        let meta = json!({"id": 9, "key": "mailchimp_woocommerce_is_subscribed", "value": value});
+        body["meta_data"].as_array_mut().unwrap().push(meta);
+        let events = take(&body);
+        let CommerceEventKind::OrderUpdated { order } = &events[0].kind else {
+            panic!("no order");
+        };
+        let consent = order.customer.marketing;
+        consent.map(|consent| (consent.granted, consent.at == order.placed_at))
+    };
+    assert_eq!(marketing(json!("1")), Some((true, true)));
+    assert_eq!(marketing(json!("0")), None);
+    assert_eq!(marketing(Value::Null), None);
+}
+
+#[test]
 fn a_later_delivery_adds_only_what_is_new() {
     let first = take(&fixture());
     let mut body = fixture();

@@ -231,8 +231,11 @@ impl Notifier {
             order: order.order.number.clone(),
         };
         let pages = self.pages.as_ref();
+        let preferences_url =
+            pages.map(|pages| pages.preferences_url(customer.id, rule.topic, now));
         let others = asked.others.iter();
         let told = facts::Told {
+            preferences_url: preferences_url.clone(),
             track_url: pages.map(|pages| pages.tracking_url(&scope, now)),
             now,
             time_zone,
@@ -248,8 +251,7 @@ impl Notifier {
         };
         let templates = &asked.book.templates;
         let mut content = templates.notification(&rule.template, &language, &told.facts())?;
-        let selling = pages.filter(|_| rule.topic == Topic::Marketing);
-        content.unsubscribe = selling.map(|pages| pages.preferences_url(customer.id, now));
+        content.unsubscribe = preferences_url;
         content.sources = matter.sources(order, eta.as_ref());
         let delivers = self.delivers(&address.channel);
         let place = asked

@@ -127,7 +127,7 @@ impl Notifier {
         Arc::clone(&self.book.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Tells where an order is followed, and in what sells where it is stopped.
+    /// Tells where an order is followed, and where the customer chooses what to hear.
     #[must_use]
     pub fn with_pages(mut self, pages: PageLinks) -> Self {
         self.pages = Some(pages);
@@ -307,3 +307,5 @@ mod rehearsal_tests;
 mod schedule_tests;
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+mod wishes_tests;
