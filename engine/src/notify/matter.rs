@@ -6,14 +6,14 @@ use doorstep_core::{
     customer::Customer,
     event::CommerceEventKind,
     message::FactSource,
-    order::OrderRef,
+    order::{OrderRef, OrderStatus},
     shipment::Shipment,
 };
 
 use super::{Notifier, OncePer, Rule, limits};
 use crate::{
     eta::Eta,
-    store::{News, OrderRecord, StoreError, StoredEvent, Subject},
+    store::{ChatNews, News, OrderRecord, StoreError, StoredEvent, Subject},
 };
 
 /// All that is known about what an event is about.
@@ -188,6 +188,26 @@ impl Matter {
             }
             _ => None,
         }
+    }
+
+    /// What a conversation tells when it tells this.
+    pub(super) fn chat_news(&self) -> Option<ChatNews<'_>> {
+        let event = &self.event.event;
+        let statuses: &'static [OrderStatus] = match &event.kind {
+            CommerceEventKind::Tracking { event, .. } => {
+                return Some(ChatNews::Scan(event.occurred_at));
+            }
+            CommerceEventKind::OrderCancelled { .. } => {
+                &[OrderStatus::Cancelled, OrderStatus::Refunded]
+            }
+            CommerceEventKind::ReturnReceived { .. } => {
+                &[OrderStatus::Returned, OrderStatus::Refunded]
+            }
+            CommerceEventKind::RefundIssued { .. } => &[OrderStatus::Refunded],
+            _ => return None,
+        };
+        let order = self.order_number.as_ref()?;
+        Some(ChatNews::Order(order, statuses, event.occurred_at))
     }
 
     /// Where the facts of the message come from (G4).

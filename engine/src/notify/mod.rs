@@ -298,6 +298,8 @@ fn public_number(shipment: &Shipment) -> Option<&str> {
 }
 
 #[cfg(test)]
+mod late_tests;
+#[cfg(test)]
 mod later_tests;
 #[cfg(test)]
 mod once_tests;

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use chrono::{NaiveTime, TimeDelta, TimeZone};
+use chrono::{NaiveDate, NaiveTime, TimeDelta, TimeZone};
+use chrono_tz::Tz;
 use doorstep_core::{
     OrderNumber, SourceName, Timestamp, TrackingNumber,
     event::{CommerceEvent, CommerceEventKind, Due},
@@ -149,17 +150,17 @@ impl Store {
 }
 
 /// The end of the last promised day, where the customer is, while the order is on its way.
-fn end_of_promise(order: &Order) -> Option<Timestamp> {
+pub(super) fn end_of_promise(order: &Order) -> Option<Timestamp> {
     if !matches!(order.status, OrderStatus::Processing | OrderStatus::Shipped) {
         return None;
     }
     let zone = order.customer.time_zone.unwrap_or(chrono_tz::UTC);
-    let end = order
-        .promised
-        .as_ref()?
-        .to
-        .succ_opt()?
-        .and_time(NaiveTime::MIN);
+    end_of_day(order.promised.as_ref()?.to, zone)
+}
+
+/// When a day is over in a time zone.
+pub(super) fn end_of_day(day: NaiveDate, zone: Tz) -> Option<Timestamp> {
+    let end = day.succ_opt()?.and_time(NaiveTime::MIN);
     let end = zone.from_local_datetime(&end).earliest();
     end.map(|end| end.to_utc())
 }
