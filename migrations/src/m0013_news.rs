@@ -1,4 +1,5 @@
-//! What names a piece of news says what happened, so that a problem with a parcel and its loss are two.
+//! What names a piece of news says what happened, so that a problem with a parcel and its loss are two; and the next channel
+//! may have a message that arrived and was not read.
 
 use sea_orm_migration::prelude::*;
 
@@ -13,12 +14,12 @@ impl MigrationTrait for Migration {
             _ => "instr",
         };
         let keys = KEYS.replace("{place}", place);
-        crate::run(manager, &[keys.as_str()]).await
+        crate::run(manager, &[keys.as_str(), UNTIL_READ]).await
     }
 
     /// The keys stay: two of them may be one in the older form, and what is told by them is told.
-    async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {
-        Ok(())
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        crate::run(manager, DOWN).await
     }
 }
 
@@ -30,3 +31,9 @@ const KEYS: &str =
         || substr(dedupe_key, {place}(dedupe_key, ':'))
     WHERE decision <> 'held' AND (dedupe_key LIKE '%:parcel:%' OR dedupe_key LIKE '%:order:%')
         AND dedupe_key NOT LIKE '%:____-__-__/____-__-__'";
+
+/// Whether only reading it, and not that it arrived, keeps it from the next channel.
+const UNTIL_READ: &str =
+    "ALTER TABLE deliveries ADD COLUMN fallback_until_read BOOLEAN NOT NULL DEFAULT FALSE";
+
+const DOWN: &[&str] = &["ALTER TABLE deliveries DROP COLUMN fallback_until_read"];

@@ -6,7 +6,7 @@ use doorstep_core::{
     ChannelName, customer::Customer, event::Due, message::Address, notification::Topic,
 };
 
-use super::{Book, Matter, Notifier, NotifyError, Rule, Send, facts, limits};
+use super::{Arrival, Book, Matter, Notifier, NotifyError, Rule, Send, facts, limits};
 use crate::{
     page_token::TrackingScope,
     store::{AtMost, Audience, OrderRecord, Patience, Recipient, Wait},
@@ -286,6 +286,7 @@ impl Notifier {
             content,
             language,
             fallback_at: fallback_after.map(|after| now + after),
+            until_read: rule.unless == Arrival::Read,
             window: eta.map(|eta| eta.window),
         })
     }

@@ -28,7 +28,7 @@ use doorstep_core::{
 pub use experiments::{Estimate, Experiment, Share, Variant};
 pub use limits::{Limits, QuietHours, duration};
 use rules::ETA_MOVED;
-pub use rules::{EVENTS, OncePer, Rule, Rules, Send};
+pub use rules::{Arrival, EVENTS, OncePer, Rule, Rules, Send};
 
 use self::{
     audience::{Asked, Stage},

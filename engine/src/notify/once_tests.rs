@@ -232,6 +232,7 @@ async fn what_was_told_by_the_version_before_is_not_told_again() {
         for sql in [
             // As that version named it.
             "UPDATE notifications SET dedupe_key = template || ':parcel:T1'",
+            "ALTER TABLE deliveries DROP COLUMN fallback_until_read",
             "DELETE FROM seaql_migrations WHERE version = 'm0013_news'",
         ] {
             database.pool.execute_unprepared(sql).await.unwrap();

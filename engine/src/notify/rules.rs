@@ -12,6 +12,7 @@
 //!     after: 5d                    # of no_scan, late_dispatch, promise_missed and review_request: how long to wait
 //!     urgent: true                 # also in quiet hours, and however much was told today
 //!     fallback_after: 30m          # with `send: first`: the next channel gets what did not arrive by then
+//!     unless: delivered            # what keeps it from the next channel: delivered (the default), or read
 //!     digest: 10m                  # parcels of one order with the same news by then share a message
 //!     name: on_the_van             # what explanations call it; <on>:<template> by default
 //!     experiment: {}               # several ways to tell it: see experiments.rs
@@ -91,6 +92,8 @@ pub struct Rule {
     pub after: Option<Duration>,
     /// How long a message may take to arrive before the next channel gets it.
     pub fallback_after: Option<Duration>,
+    /// What keeps it from the next channel.
+    pub unless: Arrival,
     /// How long it waits for the same news of other parcels of its order, to be told in one message.
     pub digest: Option<Duration>,
     /// How long it waits in any case: as the customer's variant of the experiment says.
@@ -106,6 +109,15 @@ pub enum Send {
     Every,
     /// The first on which the customer has one.
     First,
+}
+
+/// What keeps a message from the next channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// It arrived.
+    Delivered,
+    /// It was read.
+    Read,
 }
 
 /// What news is told once for.
@@ -137,6 +149,7 @@ struct Source {
     urgent: Option<bool>,
     after: Option<Spanned<String>>,
     fallback_after: Option<Spanned<String>>,
+    unless: Option<Spanned<String>>,
     digest: Option<Spanned<String>>,
     name: Option<Spanned<String>>,
     experiment: Option<ExperimentSource>,
@@ -335,6 +348,19 @@ impl Reader<'_> {
                 "write `send: first` and two channels or more".to_owned(),
             );
         }
+        let unless = self.choice(
+            "unless",
+            source.unless.as_ref(),
+            &[("delivered", Arrival::Delivered), ("read", Arrival::Read)],
+        );
+        if let (Some(unless), None) = (&source.unless, &source.fallback_after) {
+            self.problem(
+                "unless",
+                yaml::line(unless),
+                "there is no `fallback_after` that it could end".to_owned(),
+                "add one, like `fallback_after: 2h`, or remove it".to_owned(),
+            );
+        }
         let digest = self.duration("digest", source.digest.as_ref());
         if let Some(digest) = &source.digest
             && once_per == OncePer::Order
@@ -360,6 +386,7 @@ impl Reader<'_> {
             urgent: source.urgent.unwrap_or(false),
             after,
             fallback_after,
+            unless,
             digest,
             on: source.on.value,
             template: source.template.value,

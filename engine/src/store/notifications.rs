@@ -92,6 +92,8 @@ pub struct Recipient {
     pub delivers: bool,
     /// When the next channel gets it, unless it arrived before.
     pub fallback_at: Option<Timestamp>,
+    /// Whether only that it was read keeps it from the next channel.
+    pub until_read: bool,
     /// The days that it names as expected.
     pub window: Option<DateWindow>,
 }

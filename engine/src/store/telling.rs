@@ -166,8 +166,14 @@ pub(super) async fn tell(
             not_before: now,
         });
         if let Some(fallback_at) = recipient.fallback_at {
-            let sql = "UPDATE deliveries SET fallback_at = $1 WHERE id = $2";
-            execute(transaction, sql, [at(fallback_at), delivery.0.into()]).await?;
+            let sql =
+                "UPDATE deliveries SET fallback_at = $1, fallback_until_read = $2 WHERE id = $3";
+            let values = [
+                at(fallback_at),
+                recipient.until_read.into(),
+                delivery.0.into(),
+            ];
+            execute(transaction, sql, values).await?;
             said.jobs.push(Job::FallBack {
                 delivery,
                 not_before: fallback_at,
