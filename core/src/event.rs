@@ -131,16 +131,19 @@ pub enum Due {
     LateDispatch,
     /// The promised day has passed and the order has not arrived.
     PromiseMissed,
-    /// A parcel arrived some days ago: was it fine?
+    /// A parcel is said to have arrived a while ago: did it, and was it fine?
+    WasItFine,
+    /// A parcel arrived some days ago: how does its customer like what was in it?
     ReviewRequest,
 }
 
 impl Due {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::NoScan,
         Self::LateDispatch,
         Self::PromiseMissed,
+        Self::WasItFine,
         Self::ReviewRequest,
     ];
 
@@ -150,6 +153,7 @@ impl Due {
             Self::NoScan => "no_scan",
             Self::LateDispatch => "late_dispatch",
             Self::PromiseMissed => "promise_missed",
+            Self::WasItFine => "was_it_fine",
             Self::ReviewRequest => "review_request",
         }
     }

@@ -190,7 +190,7 @@ pub(super) fn sample(event: &str, known: bool, now: Timestamp) -> Facts {
 fn sample_event(event: &str, location: Option<String>, amount: Option<Money>) -> CommerceEventKind {
     let order = || OrderRef::Number("1001".into());
     if let Some(what) = Due::ALL.into_iter().find(|due| due.as_str() == event) {
-        let of_parcel = matches!(what, Due::NoScan | Due::ReviewRequest);
+        let of_parcel = matches!(what, Due::NoScan | Due::WasItFine | Due::ReviewRequest);
         return CommerceEventKind::Due {
             what,
             order: "1001".into(),

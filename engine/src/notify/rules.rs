@@ -9,7 +9,7 @@
 //!     channels: [webchat, email]   # where, best first
 //!     send: every                  # every channel of the list (the default), or the first the customer has
 //!     once_per: parcel             # parcel (the default) or order
-//!     after: 5d                    # of no_scan, late_dispatch, promise_missed and review_request: how long to wait
+//!     after: 5d                    # of no_scan, late_dispatch, promise_missed, was_it_fine and review_request: how long to wait
 //!     urgent: true                 # also in quiet hours, and however much was told today
 //!     fallback_after: 30m          # with `send: first`: the next channel gets what did not arrive by then
 //!     unless: delivered            # what keeps it from the next channel: delivered (the default), or read
@@ -37,7 +37,7 @@ use crate::{
 pub(super) const ETA_MOVED: &str = "eta_moved";
 
 /// What can happen, as rules name it.
-pub const EVENTS: [&str; 22] = [
+pub const EVENTS: [&str; 23] = [
     "pre_transit",
     "in_transit",
     "out_for_delivery",
@@ -59,6 +59,7 @@ pub const EVENTS: [&str; 22] = [
     "no_scan",
     "late_dispatch",
     "promise_missed",
+    "was_it_fine",
     "review_request",
 ];
 

@@ -19,6 +19,7 @@ use crate::{
 /// It is 24 hours since the events of these tests happened.
 const RULES: &str = "rules:
   - {on: no_scan, after: 5d, template: plain, channels: [email], name: forgotten}
+  - {on: was_it_fine, after: 2d, template: plain, channels: [email], name: fine, once_per: order}
   - {on: review_request, after: 5d, template: plain, channels: [email], name: review}
   - {on: late_dispatch, after: 2d, template: plain, channels: [email], name: unpacked, once_per: order}
   - {on: promise_missed, after: 12h, template: late, channels: [email], name: promise, once_per: order}
