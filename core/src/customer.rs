@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use crate::{CustomerId, Language, ShopCustomerId};
+use crate::{CustomerId, Language, ShopCustomerId, Timestamp};
 
 /// A customer of the shop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,15 @@ pub struct Customer {
     pub language: Option<Language>,
     /// Where quiet hours and delivery windows are told.
     pub time_zone: Option<Tz>,
+}
+
+/// What a customer told the shop about offers by e-mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarketingConsent {
+    /// Whether they agreed, or said no. A box that was left empty says neither.
+    pub granted: bool,
+    /// When they said so.
+    pub at: Timestamp,
 }
 
 /// What a channel proved about a sender. Only a proof (or order number plus second factor) opens an order (G5).

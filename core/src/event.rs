@@ -73,11 +73,17 @@ pub enum CommerceEventKind {
     ReturnRequested {
         /// The order.
         order: OrderRef,
+        /// The shop's identifier of the return, where it tells one: an order may have several.
+        #[serde(default)]
+        id: Option<String>,
     },
     /// Goods of an order came back to the shop.
     ReturnReceived {
         /// The order.
         order: OrderRef,
+        /// The shop's identifier of the return, where it tells one.
+        #[serde(default)]
+        id: Option<String>,
     },
     /// Money was given back.
     RefundIssued {
@@ -85,6 +91,9 @@ pub enum CommerceEventKind {
         order: OrderRef,
         /// How much, when the source says.
         amount: Option<Money>,
+        /// The shop's identifier of the refund, where it tells one: an order may be refunded in parts.
+        #[serde(default)]
+        id: Option<String>,
     },
     /// A customer asks what is stored about them: a person has to answer.
     CustomerDataRequested {
@@ -122,16 +131,19 @@ pub enum Due {
     LateDispatch,
     /// The promised day has passed and the order has not arrived.
     PromiseMissed,
-    /// A parcel arrived some days ago: was it fine?
+    /// A parcel is said to have arrived a while ago: did it, and was it fine?
+    WasItFine,
+    /// A parcel arrived some days ago: how does its customer like what was in it?
     ReviewRequest,
 }
 
 impl Due {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::NoScan,
         Self::LateDispatch,
         Self::PromiseMissed,
+        Self::WasItFine,
         Self::ReviewRequest,
     ];
 
@@ -141,6 +153,7 @@ impl Due {
             Self::NoScan => "no_scan",
             Self::LateDispatch => "late_dispatch",
             Self::PromiseMissed => "promise_missed",
+            Self::WasItFine => "was_it_fine",
             Self::ReviewRequest => "review_request",
         }
     }

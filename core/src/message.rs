@@ -169,8 +169,8 @@ pub struct Content {
     /// The template that the provider approved for this text, where one is needed to write first (WhatsApp).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Box<ApprovedTemplate>>,
-    /// Where to stop such messages with one click: a page that also takes RFC 8058's POST. Only messages that can be
-    /// stopped have one.
+    /// Where to stop such messages with one click or choose among them: a page that also takes RFC 8058's POST. Only
+    /// messages that can be stopped have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsubscribe: Option<String>,
     /// A finished HTML rendering, for channels that show HTML (e-mail).

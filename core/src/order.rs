@@ -5,8 +5,8 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Language, Money, OrderNumber, ShopCustomerId, ShopOrderId, Sku, Timestamp, shipment::Shipment,
-    time_zone,
+    Language, Money, OrderNumber, ShopCustomerId, ShopOrderId, Sku, Timestamp,
+    customer::MarketingConsent, shipment::Shipment, time_zone,
 };
 
 /// An order. The shop owns it; we keep a copy of what it last told.
@@ -110,6 +110,9 @@ pub struct OrderCustomer {
     pub language: Option<Language>,
     /// Where they are, as the shop says or the delivery address.
     pub time_zone: Option<Tz>,
+    /// What they told the shop about offers by e-mail, where it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marketing: Option<MarketingConsent>,
 }
 
 /// One line of an order.
@@ -185,6 +188,7 @@ mod tests {
                 name: None,
                 email: None,
                 language: None,
+                marketing: None,
                 time_zone: None,
             },
             placed_at: Timestamp::UNIX_EPOCH,

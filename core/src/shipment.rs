@@ -70,6 +70,11 @@ impl TrackingStatus {
         matches!(self, Self::Delivered | Self::ReturnedToSender | Self::Lost)
     }
 
+    /// Whether it may happen to a parcel on several days, each of which is news.
+    pub fn recurs(self) -> bool {
+        matches!(self, Self::OutForDelivery | Self::DeliveryAttempt)
+    }
+
     /// Whether the parcel has an open problem: no cross-sell, no cheerful tone.
     pub fn is_problem(self) -> bool {
         matches!(

@@ -6,7 +6,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
-use doorstep_core::{CustomerId, OrderNumber, Timestamp};
+use doorstep_core::{CustomerId, OrderNumber, Timestamp, notification::Topic};
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
@@ -130,10 +130,14 @@ impl PageLinks {
         format!("{}/track/{token}", self.public_url)
     }
 
-    /// Where a customer says what they want to hear; it takes the one-click POST of RFC 8058 too.
-    pub fn preferences_url(&self, customer: CustomerId, now: Timestamp) -> String {
+    /// Where a customer says what they want to hear; the one-click POST of RFC 8058 stops `topic` there.
+    pub fn preferences_url(&self, customer: CustomerId, topic: Topic, now: Timestamp) -> String {
         let token = self.key.preference_token(customer, now);
-        format!("{}/preferences/{token}", self.public_url)
+        let asked = match topic {
+            Topic::Order => "?topic=order",
+            Topic::Marketing => "",
+        };
+        format!("{}/preferences/{token}{asked}", self.public_url)
     }
 }
 

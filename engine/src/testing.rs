@@ -170,6 +170,7 @@ pub(crate) fn order(number: &str) -> Order {
         customer: OrderCustomer {
             id: Some("C-1".into()),
             name: Some("Ada Lovelace".to_owned()),
+            marketing: None,
             email: Some("ada@example.org".to_owned()),
             language: Some(doorstep_core::Language::ENGLISH),
             time_zone: Some(chrono_tz::Europe::London),

@@ -143,6 +143,7 @@ fn order(number: OrderNumber) -> Order {
         customer: OrderCustomer {
             id: Some("C-1".into()),
             name: Some("Ada Lovelace".to_owned()),
+            marketing: None,
             email: Some("ada@example.org".to_owned()),
             language: Some(Language::ENGLISH),
             time_zone: None,

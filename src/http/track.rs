@@ -60,6 +60,8 @@ struct TrackFacts {
     parcels: Vec<ParcelFacts>,
     items: Vec<ItemFacts>,
     refused: Option<String>,
+    /// Where they choose what to hear, from this page on.
+    preferences: Option<String>,
     question: Option<String>,
 }
 
@@ -178,6 +180,15 @@ async fn page(visit: &Visit, opened: &Opened, contents: Contents) -> Result<Resp
         items: match contents {
             Contents::Open => items(record),
             Contents::Closed | Contents::Refused { .. } => Vec::new(),
+        },
+        preferences: match contents {
+            // Who has the link alone may be a neighbour.
+            Contents::Open => {
+                let customer = opened.scope.customer;
+                let token = app.page_key.preference_token(customer, visit.now());
+                Some(format!("../preferences/{token}?lang={}", speech.tag))
+            }
+            Contents::Closed | Contents::Refused { .. } => None,
         },
         refused,
         question: has_chat.then(|| sentence(&words.question)),

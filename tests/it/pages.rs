@@ -189,6 +189,8 @@ async fn what_was_ordered_is_hidden_until_the_second_factor_fits() {
     let url = follower.track_url().await;
     let (_, closed) = read(&url, "en").await;
     assert!(!closed.contains("Kolmar Rain Jacket"), "{closed}");
+    let wishes = "What you hear from us</a>";
+    assert!(!closed.contains(wishes), "a neighbour may have the link");
     let (status, wrong) = submit(&url, "factor=99999").await;
     assert_eq!(status, StatusCode::FORBIDDEN);
     assert!(wrong.contains("does not fit") && !wrong.contains("Kolmar"));
@@ -198,6 +200,7 @@ async fn what_was_ordered_is_hidden_until_the_second_factor_fits() {
         open.contains("<b>1 ×</b> <span>Kolmar Rain Jacket"),
         "{open}"
     );
+    assert!(open.contains(wishes), "{open}");
     for expected in [403, 403, 429] {
         assert_eq!(submit(&url, "factor=99999").await.0.as_u16(), expected);
     }
@@ -210,7 +213,14 @@ async fn what_was_ordered_is_hidden_until_the_second_factor_fits() {
 #[tokio::test]
 async fn what_is_said_on_the_preference_page_holds_from_the_next_news_on() {
     let follower = Follower::new("noor", "6400004").await;
-    assert_eq!(follower.mails().await.len(), 1);
+    let mails = follower.mails().await;
+    assert_eq!(mails.len(), 1);
+    let named = link_in(&mails[0], "/preferences/").expect("news of orders names the page too");
+    let (status, page) = read(&named, "en").await;
+    assert!(
+        status == StatusCode::OK && page.contains("order.email"),
+        "{page}"
+    );
     let url = follower.preferences_url().await;
     let said = "SELECT COUNT(*) FROM consents c JOIN customers p ON p.id = c.customer_id WHERE p.email = 'noor@followers.example'";
     let database = follower.shared.database().await;

@@ -74,13 +74,13 @@ fn unsubscribe_page(content: &Content) -> Option<&str> {
 fn unsubscribe_label(language: &Language) -> &'static str {
     let language = language.to_string();
     match language.split('-').next().unwrap_or_default() {
-        "de" => "Abbestellen",
-        "es" => "Darse de baja",
-        "fr" => "Se désabonner",
-        "it" => "Annulla l'iscrizione",
-        "pt" => "Cancelar a subscrição",
-        "ru" => "Отписаться",
-        _ => "Unsubscribe",
+        "de" => "Abbestellen oder Nachrichten wählen",
+        "es" => "Darse de baja o elegir mensajes",
+        "fr" => "Se désabonner ou choisir ses messages",
+        "it" => "Annulla l'iscrizione o scegli i messaggi",
+        "pt" => "Cancelar a subscrição ou escolher mensagens",
+        "ru" => "Отписаться или выбрать сообщения",
+        _ => "Unsubscribe or choose messages",
     }
 }
 
@@ -381,12 +381,12 @@ mod tests {
         let spanish = "es".parse().unwrap();
         assert_eq!(
             plain(&spanish, &content),
-            "Look:\n\nThe \"jacket\": https://shop.example/a.png\n\nDarse de baja: https://shop.example/stop?t=1&u=2\n"
+            "Look:\n\nThe \"jacket\": https://shop.example/a.png\n\nDarse de baja o elegir mensajes: https://shop.example/stop?t=1&u=2\n"
         );
         let page = Look::new("Shop", None).html(&spanish, &content);
         assert!(page.contains("alt=\"The &quot;jacket&quot;\""), "{page}");
         assert!(page.contains("href=\"https://shop.example/stop?t=1&amp;u=2\""));
-        assert!(page.contains(">Darse de baja</a>"));
+        assert!(page.contains(">Darse de baja o elegir mensajes</a>"));
     }
 
     #[test]

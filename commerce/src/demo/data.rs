@@ -277,6 +277,7 @@ impl OrderRecord {
             customer: OrderCustomer {
                 id: Some(customer.id.clone()),
                 name: Some(customer.name.clone()),
+                marketing: None,
                 email: Some(customer.email.clone()),
                 language: Some(customer.language.clone()),
                 time_zone: Some(customer.time_zone),

@@ -171,8 +171,8 @@ impl DemoShop {
         match kind {
             CommerceEventKind::OrderUpdated { order }
             | CommerceEventKind::OrderCancelled { order, .. } => Some((**order).clone()),
-            CommerceEventKind::ReturnRequested { order }
-            | CommerceEventKind::ReturnReceived { order }
+            CommerceEventKind::ReturnRequested { order, .. }
+            | CommerceEventKind::ReturnReceived { order, .. }
             | CommerceEventKind::RefundIssued { order, .. }
             | CommerceEventKind::Fulfilled { order, .. }
             | CommerceEventKind::Tracking {

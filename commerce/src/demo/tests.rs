@@ -319,6 +319,7 @@ fn the_shops_own_books_follow_the_parcel() {
     assert_eq!(order(&shop, "10234").status, OrderStatus::Delivered);
     shop.record_event(&event(CommerceEventKind::ReturnReceived {
         order: "10234".into(),
+        id: None,
     }));
     assert_eq!(order(&shop, "10234").status, OrderStatus::Returned);
     shop.record_event(&tracking(

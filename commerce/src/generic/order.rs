@@ -2,7 +2,8 @@
 
 use chrono_tz::Tz;
 use doorstep_core::{
-    Language, Money, ShopCustomerId, Sku,
+    Language, Money, ShopCustomerId, Sku, Timestamp,
+    customer::MarketingConsent,
     order::{Order, OrderCustomer, OrderLine, OrderStatus},
     shipment::{Shipment, TrackingStatus},
     time_zone::of_address,
@@ -51,6 +52,7 @@ struct CustomerPayload {
     email: Option<String>,
     language: Option<String>,
     time_zone: Option<String>,
+    accepts_marketing: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -118,7 +120,8 @@ impl OrderPayload {
         let postcode = sentence(address.postcode.map(TextOrNumber::into_text));
         let country = address.country.map(country).transpose()?;
         let customer = self.customer.unwrap_or_default();
-        let mut customer = customer.into_customer(outside.customer_id)?;
+        let placed_at = self.placed_at.read("payload.placed_at")?;
+        let mut customer = customer.into_customer(outside.customer_id, placed_at)?;
         customer.time_zone = customer
             .time_zone
             .or_else(|| of_address(country.as_deref()?, None, postcode.as_deref()));
@@ -126,7 +129,7 @@ impl OrderPayload {
             number: order_number("order_id", &number)?,
             shop_id: None,
             customer,
-            placed_at: self.placed_at.read("payload.placed_at")?,
+            placed_at,
             status,
             lines,
             total,
@@ -147,7 +150,11 @@ impl OrderPayload {
 }
 
 impl CustomerPayload {
-    fn into_customer(self, outside_id: Option<String>) -> Result<OrderCustomer, WebhookRejection> {
+    fn into_customer(
+        self,
+        outside_id: Option<String>,
+        placed_at: Timestamp,
+    ) -> Result<OrderCustomer, WebhookRejection> {
         let id = self
             .id
             .map(TextOrNumber::into_text)
@@ -157,6 +164,10 @@ impl CustomerPayload {
         Ok(OrderCustomer {
             id: id.map(ShopCustomerId),
             name: sentence(self.name),
+            marketing: self.accepts_marketing.map(|granted| MarketingConsent {
+                granted,
+                at: placed_at,
+            }),
             email: sentence(self.email).map(|email| email.to_lowercase()),
             language: self.language.map(|tag| language(&tag)).transpose()?,
             time_zone: self.time_zone.map(|name| time_zone(&name)).transpose()?,

@@ -7,7 +7,7 @@ use doorstep_core::{
     shipment::{TrackingEvent, TrackingStatus},
     webhook::WebhookRejection,
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 
 use super::order;
 use crate::{
@@ -176,8 +176,15 @@ struct PersonPayload {
     phone: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ReturnPayload {
+    id: Option<TextOrNumber>,
+}
+
+#[derive(Deserialize, Default)]
 struct RefundPayload {
+    id: Option<TextOrNumber>,
     amount: Option<Amount>,
     currency: Option<String>,
 }
@@ -197,12 +204,12 @@ pub(super) fn parse(body: &[u8]) -> Result<Parsed, WebhookRejection> {
             cancelled,
         } => parse_order(body, default_status, cancelled),
         EventType::Shipment(status) => parse_shipment(body, status),
-        EventType::ReturnRequested => {
-            parse_return(body, |order| CommerceEventKind::ReturnRequested { order })
-        }
-        EventType::ReturnReceived => {
-            parse_return(body, |order| CommerceEventKind::ReturnReceived { order })
-        }
+        EventType::ReturnRequested => parse_return(body, |order, id| {
+            CommerceEventKind::ReturnRequested { order, id }
+        }),
+        EventType::ReturnReceived => parse_return(body, |order, id| {
+            CommerceEventKind::ReturnReceived { order, id }
+        }),
         EventType::RefundIssued => parse_refund(body),
         EventType::CustomerDataRequested => parse_person(body, |person| {
             CommerceEventKind::CustomerDataRequested { person }
@@ -298,14 +305,21 @@ fn parse_shipment(body: &[u8], status: TrackingStatus) -> Result<Parsed, Webhook
 
 fn parse_return(
     body: &[u8],
-    kind: fn(OrderRef) -> CommerceEventKind,
+    kind: fn(OrderRef, Option<String>) -> CommerceEventKind,
 ) -> Result<Parsed, WebhookRejection> {
-    // A return says nothing beyond its order; what else the payload holds stays in the raw body.
-    let event: Envelope<Option<IgnoredAny>> = parse_json(body)?;
+    // What else the payload holds stays in the raw body.
+    let event: Envelope<Option<ReturnPayload>> = parse_json(body)?;
+    let id = event.payload.and_then(|payload| payload.id);
     Ok(Parsed {
         occurred_at: event.timestamp.read("timestamp")?,
-        kind: kind(required_order(event.order_id)?),
+        kind: kind(required_order(event.order_id)?, own_id(id)?),
     })
+}
+
+/// What the shop calls a return or a refund.
+fn own_id(id: Option<TextOrNumber>) -> Result<Option<String>, WebhookRejection> {
+    id.map(|id| identifier("payload.id", &id.into_text()))
+        .transpose()
 }
 
 fn parse_person(
@@ -337,21 +351,20 @@ fn parse_person(
 
 fn parse_refund(body: &[u8]) -> Result<Parsed, WebhookRejection> {
     let event: Envelope<Option<RefundPayload>> = parse_json(body)?;
-    let amount = match event.payload {
-        Some(RefundPayload {
-            amount: Some(amount),
-            currency,
-        }) => {
-            let currency = money::currency("payload.currency", currency.as_deref())?;
+    let payload = event.payload.unwrap_or_default();
+    let amount = match payload.amount {
+        Some(amount) => {
+            let currency = money::currency("payload.currency", payload.currency.as_deref())?;
             Some(amount.read("payload.amount", currency)?)
         }
-        _ => None,
+        None => None,
     };
     Ok(Parsed {
         occurred_at: event.timestamp.read("timestamp")?,
         kind: CommerceEventKind::RefundIssued {
             order: required_order(event.order_id)?,
             amount,
+            id: own_id(payload.id)?,
         },
     })
 }

@@ -4,6 +4,7 @@
 use chrono_tz::Tz;
 use doorstep_core::{
     ShopCustomerId, Sku, Timestamp,
+    customer::MarketingConsent,
     order::{DateWindow, Order, OrderCustomer, OrderLine, OrderStatus},
     shipment::{ParcelFacts, Shipment, TrackingStatus as Status},
     time_zone,
@@ -66,6 +67,7 @@ pub(super) struct OrderBody {
     financial_status: Option<String>,
     fulfillment_status: Option<String>,
     customer_locale: Option<String>,
+    buyer_accepts_marketing: Option<bool>,
     customer: Option<CustomerBody>,
     shipping_address: Option<AddressBody>,
     billing_address: Option<AddressBody>,
@@ -90,6 +92,15 @@ pub(super) struct CustomerBody {
     pub(super) phone: Option<String>,
     first_name: Option<String>,
     last_name: Option<String>,
+    #[serde(default, deserialize_with = "if_readable")]
+    email_marketing_consent: Option<ConsentBody>,
+}
+
+/// <https://shopify.dev/docs/api/admin-rest/latest/resources/customer>
+#[derive(Deserialize)]
+struct ConsentBody {
+    state: String,
+    consent_updated_at: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -249,12 +260,13 @@ impl OrderBody {
                 ));
             }
         };
+        let marketing = self.marketing()?;
         let unit = currency("currency", self.currency.as_deref())?;
         let total = self
             .total_price
             .ok_or_else(|| malformed("`total_price` is missing"))?
             .read("total_price", unit)?;
-        let customer = customer(
+        let mut customer = customer(
             self.customer,
             self.email.or(self.contact_email),
             self.customer_locale,
@@ -262,6 +274,7 @@ impl OrderBody {
                 .as_ref()
                 .or(self.billing_address.as_ref()),
         )?;
+        customer.marketing = marketing;
         let address = self.shipping_address.or(self.billing_address);
         let (postcode, country) = address
             .map(|address| (address.zip, address.country_code))
@@ -298,6 +311,33 @@ impl OrderBody {
         let text = told.find_map(|told| told.value.as_ref()?.as_str())?;
         let day = day(DELIVERY_DATE, &text.replace('/', "-")).ok()?;
         window(DELIVERY_DATE, day, day).ok()
+    }
+
+    /// What the customer's record says; without one, the box at the checkout if it was ticked. A consent that waits for its
+    /// confirmation is none.
+    fn marketing(&self) -> Result<Option<MarketingConsent>, WebhookRejection> {
+        let placed_at = instant("created_at", &self.created_at)?;
+        let record = self.customer.as_ref();
+        let record = record.and_then(|customer| customer.email_marketing_consent.as_ref());
+        let Some(record) = record else {
+            let ticked = self.buyer_accepts_marketing == Some(true);
+            return Ok(ticked.then_some(MarketingConsent {
+                granted: true,
+                at: placed_at,
+            }));
+        };
+        let granted = match record.state.to_ascii_lowercase().as_str() {
+            "subscribed" => true,
+            "unsubscribed" => false,
+            _ => return Ok(None),
+        };
+        // A time that we cannot read is no reason to refuse an order.
+        let at = record.consent_updated_at.as_deref();
+        let at = at.and_then(|text| instant("consent_updated_at", text).ok());
+        Ok(Some(MarketingConsent {
+            granted,
+            at: at.unwrap_or(placed_at),
+        }))
     }
 
     fn status(&self) -> OrderStatus {
@@ -350,6 +390,7 @@ fn customer(
     Ok(OrderCustomer {
         id: id.map(ShopCustomerId),
         name,
+        marketing: None,
         email: sentence(email).map(|email| email.to_lowercase()),
         // A locale that we cannot read is no reason to refuse an order.
         language: locale.and_then(|tag| tag.trim().replace('_', "-").parse().ok()),

@@ -86,6 +86,11 @@ fn by_shop_id(field: &str, id: TextOrNumber) -> Result<OrderRef, WebhookRejectio
     Ok(OrderRef::shop_id(identifier(field, &id.into_text())?))
 }
 
+/// What Shopify calls a return or a refund.
+fn own_id(id: Option<TextOrNumber>) -> Result<Option<String>, WebhookRejection> {
+    id.map(|id| identifier("id", &id.into_text())).transpose()
+}
+
 fn parse_fulfillment(delivery: &Delivery, body: &[u8]) -> Result<Vec<Told>, WebhookRejection> {
     let mut body: FulfillmentBody = parse_named("fulfillment", body)?;
     if body.is_void() {
@@ -197,6 +202,7 @@ fn estimated(text: Option<&str>) -> Result<Option<DateWindow>, WebhookRejection>
 
 #[derive(Deserialize)]
 struct RefundBody {
+    id: Option<TextOrNumber>,
     order_id: TextOrNumber,
     created_at: Option<String>,
     transactions: Option<Vec<TransactionBody>>,
@@ -236,7 +242,8 @@ fn parse_refund(delivery: &Delivery, body: &[u8]) -> Result<Vec<Told>, WebhookRe
             sum(&given)
         }
     };
-    let kind = CommerceEventKind::RefundIssued { order, amount };
+    let id = own_id(body.id)?;
+    let kind = CommerceEventKind::RefundIssued { order, amount, id };
     Ok(vec![delivery.told(occurred_at, kind)])
 }
 
@@ -261,6 +268,7 @@ fn sum(amounts: &[Money]) -> Option<Money> {
 
 #[derive(Deserialize)]
 struct ReturnBody {
+    id: Option<TextOrNumber>,
     status: Option<String>,
     order: Option<ReturnedOrder>,
     order_id: Option<TextOrNumber>,
@@ -286,17 +294,18 @@ fn parse_return(delivery: &Delivery, body: &[u8]) -> Result<Vec<Told>, WebhookRe
             _ => String::new(),
         },
     };
-    let id = body.order.map(|order| order.id).or(body.order_id);
-    let id = id.ok_or_else(|| malformed("missing field `order.id`"))?;
-    let order = by_shop_id("order.id", id)?;
+    let order = body.order.map(|order| order.id).or(body.order_id);
+    let order = order.ok_or_else(|| malformed("missing field `order.id`"))?;
+    let order = by_shop_id("order.id", order)?;
+    let id = own_id(body.id)?;
     let (time, kind) = match status.as_str() {
         "requested" | "open" => (
             body.created_at,
-            CommerceEventKind::ReturnRequested { order },
+            CommerceEventKind::ReturnRequested { order, id },
         ),
         "closed" => (
             body.closed_at.or(body.updated_at),
-            CommerceEventKind::ReturnReceived { order },
+            CommerceEventKind::ReturnReceived { order, id },
         ),
         _ => return Ok(Vec::new()),
     };

@@ -282,6 +282,36 @@ fn every_word_of_the_vocabulary_has_its_meaning_and_new_ones_are_kept() {
 }
 
 #[test]
+fn an_order_says_whether_its_customer_agreed_to_offers() {
+    let agreed = |ticked: Value, record: Value| {
+        let mut body = fixture!("orders.create");
+        body["buyer_accepts_marketing"] = ticked;
+        body["customer"]["email_marketing_consent"] = record;
+        let event = only("orders/create", &body);
+        let CommerceEventKind::OrderUpdated { order } = event.kind else {
+            panic!("no order");
+        };
+        let marketing = order.customer.marketing?;
+        Some((marketing.granted, marketing.at.to_rfc3339()))
+    };
+    let record = |state: &str| json!({"state": state, "opt_in_level": "single_opt_in", "consent_updated_at": "2026-10-01T08:00:00Z"});
+    let then = "2026-10-01T08:00:00+00:00".to_owned();
+    let checkout = "2026-11-17T17:42:00+00:00".to_owned();
+    assert_eq!(agreed(json!(true), Value::Null), Some((true, checkout)));
+    assert_eq!(
+        agreed(json!(false), Value::Null),
+        None,
+        "not ticked is no word"
+    );
+    let yes = agreed(json!(false), record("subscribed"));
+    assert_eq!(yes, Some((true, then.clone())));
+    let no = agreed(json!(true), record("unsubscribed"));
+    assert_eq!(no, Some((false, then)));
+    let unconfirmed = agreed(json!(true), record("pending"));
+    assert_eq!(unconfirmed, None);
+}
+
+#[test]
 fn a_refund_is_what_was_given_back_and_not_what_failed() {
     let event = only("refunds/create", &fixture!("refunds.create"));
     let amount = Some(euros(16_900));
@@ -289,7 +319,8 @@ fn a_refund_is_what_was_given_back_and_not_what_failed() {
         event.kind,
         CommerceEventKind::RefundIssued {
             order: by_id(),
-            amount
+            amount,
+            id: Some("509001".to_owned()),
         }
     );
     let mut body = fixture!("refunds.create");
@@ -315,6 +346,13 @@ fn a_return_is_requested_received_or_comes_to_nothing() {
         let events = take(topic, &body);
         let got = events.first().map(|event| event.kind.label());
         assert_eq!(got, label, "{topic}");
+        let id = events.first().map(|event| match &event.kind {
+            CommerceEventKind::ReturnRequested { id, .. }
+            | CommerceEventKind::ReturnReceived { id, .. } => id.clone().unwrap(),
+            kind => panic!("{kind:?}"),
+        });
+        let told = label.map(|_| body["id"].to_string());
+        assert_eq!(id, told, "one return all the way: {topic}");
     }
 }
 

@@ -5,6 +5,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use doorstep_core::{
     ShopCustomerId, Sku, Timestamp, TrackingNumber,
+    customer::MarketingConsent,
     event::CommerceEventKind,
     order::{DateWindow, Order, OrderCustomer, OrderLine, OrderRef, OrderStatus},
     shipment::{Shipment, TrackingEvent, TrackingStatus},
@@ -42,6 +43,10 @@ const PROMISE_META: [&str; 4] = [
     "_orddd_timestamp",
     "_orddd_lite_timestamp",
 ];
+
+/// Where the extension Mailchimp for WooCommerce keeps whether the box at the checkout was ticked
+/// (<https://wordpress.org/plugins/mailchimp-for-woocommerce/>).
+const NEWSLETTER_META: &str = "mailchimp_woocommerce_is_subscribed";
 
 /// WooCommerce's order statuses; those of extensions mean that somebody is at work on it. Drafts are no orders yet.
 const STATUSES: &[(&str, Option<OrderStatus>)] = &[
@@ -246,6 +251,7 @@ impl OrderBody {
             kind: CommerceEventKind::RefundIssued {
                 order: self.reference()?,
                 amount,
+                id: Some(refund.id.to_string()),
             },
         })
     }
@@ -306,6 +312,9 @@ impl OrderBody {
             .meta(LANGUAGE_META)
             .filter_map(Value::as_str)
             .find_map(|tag| tag.replace('_', "-").parse().ok());
+        let ticked = self
+            .meta(NEWSLETTER_META)
+            .any(|value| *value == 1 || *value == "1" || *value == true);
         let shipments = self
             .parcels()?
             .into_iter()
@@ -334,6 +343,10 @@ impl OrderBody {
                 // 0 is a guest.
                 id: (self.customer_id != 0).then(|| ShopCustomerId(self.customer_id.to_string())),
                 name: filled(Some(name)),
+                marketing: ticked.then_some(MarketingConsent {
+                    granted: true,
+                    at: placed_at,
+                }),
                 email: filled(billing.email).map(|email| email.to_lowercase()),
                 language,
                 time_zone,

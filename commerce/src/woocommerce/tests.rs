@@ -54,10 +54,10 @@ fn an_order_brings_its_refunds_and_its_parcels() {
     assert_eq!(order.shipments[0].tracking_number.as_str(), "PQ573186429ES");
     assert_eq!(order.shipments[0].carrier, "Correos");
     let amount = Some(euros(1_327));
-    let order = "10727".into();
+    let (order, id) = ("10727".into(), Some("801".to_owned()));
     assert_eq!(
         events[1].kind,
-        CommerceEventKind::RefundIssued { order, amount }
+        CommerceEventKind::RefundIssued { order, amount, id }
     );
 }
 
@@ -111,6 +111,24 @@ fn the_day_that_a_customer_chose_is_promised() {
         assert_eq!(promised("_delivery_date", odd.clone()), None, "{odd}");
     }
     assert_eq!(promised("gift_on", json!("2026-11-24")), None);
+}
+
+#[test]
+fn the_box_of_the_newsletter_is_a_consent_where_it_was_ticked() {
+    let marketing = |value: Value| {
+        let mut body = fixture();
+        let meta = json!({"id": 9, "key": "mailchimp_woocommerce_is_subscribed", "value": value});
+        body["meta_data"].as_array_mut().unwrap().push(meta);
+        let events = take(&body);
+        let CommerceEventKind::OrderUpdated { order } = &events[0].kind else {
+            panic!("no order");
+        };
+        let consent = order.customer.marketing;
+        consent.map(|consent| (consent.granted, consent.at == order.placed_at))
+    };
+    assert_eq!(marketing(json!("1")), Some((true, true)));
+    assert_eq!(marketing(json!("0")), None);
+    assert_eq!(marketing(Value::Null), None);
 }
 
 #[test]

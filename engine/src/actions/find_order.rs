@@ -24,6 +24,7 @@ use crate::{
     eta::Eta,
     flows::SlotKind,
     second_factor::{self, COOL_DOWN, MAX_WRONG_TRIES},
+    store::ChatNews,
     turn::Effect,
 };
 
@@ -297,6 +298,13 @@ async fn found(call: &mut Call<'_>, mut order: Order) -> Outcome {
     }
     call.memory.order = Some(order.number.clone());
     let expected = forecast(call, &order, &mut sources).await;
+    if matters_by_itself(order.status) {
+        sources.push(ChatNews::source(
+            &order.number,
+            order.status,
+            call.scene.now,
+        ));
+    }
     Outcome {
         sources,
         ..Outcome::of("found").with("order", OrderFacts::of(&order, &expected))
@@ -336,6 +344,17 @@ fn forecast_source(eta: &Eta) -> Option<FactSource> {
         name: eta.source.clone(),
         as_of: eta.as_of?,
     })
+}
+
+/// Whether the order's own status is news, which is not told again then.
+fn matters_by_itself(status: OrderStatus) -> bool {
+    match status {
+        OrderStatus::Cancelled | OrderStatus::Returned | OrderStatus::Refunded => true,
+        OrderStatus::AwaitingPayment
+        | OrderStatus::Processing
+        | OrderStatus::Shipped
+        | OrderStatus::Delivered => false,
+    }
 }
 
 fn tracking_source(parcel: &doorstep_core::shipment::Shipment) -> Option<FactSource> {

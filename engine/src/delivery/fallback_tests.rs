@@ -22,6 +22,7 @@ const RULES: &str = "rules:
 ";
 
 struct Scene {
+    rules: &'static str,
     test: TestStore,
     whatsapp: Arc<Provider>,
     email: Arc<Provider>,
@@ -32,6 +33,10 @@ struct Scene {
 
 /// Ada has WhatsApp, and her parcel is on its way.
 async fn scenes(answers: impl Fn() -> Vec<SendError>) -> Vec<Scene> {
+    scenes_by(RULES, answers).await
+}
+
+async fn scenes_by(rules: &'static str, answers: impl Fn() -> Vec<SendError>) -> Vec<Scene> {
     let mut scenes = Vec::new();
     for test in stores().await {
         let proof = Proof {
@@ -49,7 +54,7 @@ async fn scenes(answers: impl Fn() -> Vec<SendError>) -> Vec<Scene> {
                 TrackingStatus::InTransit,
             ))
             .await;
-        test.notifier(RULES).decide(event).await.unwrap();
+        test.notifier(rules).decide(event).await.unwrap();
         let whatsapp = Provider::named("whatsapp", false, answers());
         let email = Provider::new(false, []);
         let channels: [Arc<dyn Channel>; 2] = [whatsapp.clone(), email.clone()];
@@ -59,6 +64,7 @@ async fn scenes(answers: impl Fn() -> Vec<SendError>) -> Vec<Scene> {
         let first = deliveries[0];
         delivery.attempt(first, 0).await.unwrap();
         scenes.push(Scene {
+            rules,
             test,
             whatsapp,
             email,
@@ -84,7 +90,7 @@ fn jobs(test: &TestStore) -> (Vec<DeliveryId>, Vec<DeliveryId>) {
 
 impl Scene {
     async fn fall_back(&self) -> Option<FallenBack> {
-        let notifier = self.test.notifier(RULES);
+        let notifier = self.test.notifier(self.rules);
         let outcome = notifier.fall_back(self.first).await.unwrap();
         for delivery in jobs(&self.test).0 {
             self.delivery.attempt(delivery, 0).await.unwrap();
@@ -173,6 +179,35 @@ async fn what_arrived_is_told_nowhere_else() {
             assert_eq!(scene.fall_back().await, None);
             assert_eq!(scene.taken(), (1, 0));
         }
+    }
+}
+
+/// It may lie there unread.
+const UNLESS_READ: &str = "rules:
+  - {on: in_transit, template: shipped, channels: [whatsapp, email], send: first, fallback_after: 30m, unless: read}
+";
+
+#[tokio::test]
+async fn what_arrived_and_is_not_read_in_time_is_told_on_the_next_channel_where_the_rule_says_so() {
+    for scene in scenes_by(UNLESS_READ, Vec::new).await {
+        scene.receive(ReceiptStatus::Delivered).await;
+        assert_eq!(scene.fall_back().await, None, "there is time yet");
+        scene.test.clock.advance(Duration::from_mins(30));
+        assert!(matches!(scene.fall_back().await, Some(FallenBack::Told(_))));
+        assert_eq!(scene.taken(), (1, 1));
+        let sql = "SELECT reason FROM notifications";
+        let rows = scene.test.store.query(sql, []).await.unwrap();
+        assert_eq!(
+            rows[0].get::<String>("reason").unwrap(),
+            "told at 1 addresses; was not read on whatsapp, told on email"
+        );
+    }
+    for scene in scenes_by(UNLESS_READ, Vec::new).await {
+        scene.receive(ReceiptStatus::Delivered).await;
+        scene.receive(ReceiptStatus::Read).await;
+        scene.test.clock.advance(Duration::from_mins(31));
+        assert_eq!(scene.fall_back().await, None);
+        assert_eq!(scene.taken(), (1, 0));
     }
 }
 

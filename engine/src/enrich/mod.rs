@@ -131,8 +131,8 @@ impl Enricher {
                 };
                 self.find_parcel(&mut enrichment, named, event).await?;
             }
-            CommerceEventKind::ReturnRequested { order }
-            | CommerceEventKind::ReturnReceived { order }
+            CommerceEventKind::ReturnRequested { order, .. }
+            | CommerceEventKind::ReturnReceived { order, .. }
             | CommerceEventKind::RefundIssued { order, .. } => {
                 if self.store.resolve_order(&order).await?.is_none() {
                     enrichment.order = self.ask_shop(order.into()).await?;

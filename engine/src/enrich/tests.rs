@@ -67,6 +67,7 @@ async fn apply(store: &Store, parcel: &str, news: &[(TrackingEvent, Option<&str>
             occurred_at: event.occurred_at,
             kind: CommerceEventKind::ReturnReceived {
                 order: "1001".into(),
+                id: None,
             },
         };
         let admitted = store

@@ -1,15 +1,21 @@
 //! Who hears of it, where, in which language, and whether now.
 
+use std::time::Duration;
+
 use doorstep_core::{
-    ChannelName, customer::Customer, event::CommerceEventKind, message::Address,
-    notification::Topic,
+    ChannelName, customer::Customer, event::Due, message::Address, notification::Topic,
 };
 
-use super::{Book, Matter, Notifier, NotifyError, Rule, Send, facts, limits};
+use super::{Arrival, Book, Matter, Notifier, NotifyError, Rule, Send, facts, limits};
 use crate::{
     page_token::TrackingScope,
-    store::{AtMost, Audience, OrderRecord, Recipient, Wait},
+    store::{AtMost, Audience, OrderRecord, Patience, Recipient, Wait},
 };
+
+/// A parcel without a scan for so long is no moment to sell, where no rule says otherwise.
+const NO_SCAN: Duration = Duration::from_hours(5 * 24);
+/// The same for an order that is not handed over.
+const LATE_DISPATCH: Duration = Duration::from_hours(3 * 24);
 
 /// What is to be decided.
 pub(super) struct Asked<'a> {
@@ -67,21 +73,35 @@ impl Notifier {
         customer: &Customer,
     ) -> Result<Option<String>, NotifyError> {
         if asked.rule.topic == Topic::Marketing
-            && let Some(problem) = self.store.open_problem(customer.id).await?
+            && let Some(problem) = self
+                .store
+                .open_problem(customer.id, self.patience(asked))
+                .await?
         {
             return Ok(Some(format!("not the moment to sell: {problem}")));
         }
-        let CommerceEventKind::Tracking { event, .. } = &asked.matter.event.event.kind else {
+        let Some(news) = asked.matter.chat_news() else {
             return Ok(None);
         };
         let now = self.store.ambient().now();
         let since = now - asked.book.rules.limits().told_in_chat;
-        let told = asked.others.is_empty()
-            && self
-                .store
-                .told_in_chat(customer.id, event.occurred_at, since)
-                .await?;
+        let told =
+            asked.others.is_empty() && self.store.told_in_chat(customer.id, news, since).await?;
         Ok(told.then(|| "just told in the chat".to_owned()))
+    }
+
+    /// What the merchant's rules on schedule call too long; a few days where there is none.
+    fn patience(&self, asked: &Asked<'_>) -> Patience {
+        let after = |due: Due, otherwise: Duration| {
+            let rules = asked.book.rules.on(due.as_str());
+            let after = rules.filter_map(|rule| rule.after).min();
+            after.unwrap_or(otherwise)
+        };
+        Patience {
+            no_scan: after(Due::NoScan, NO_SCAN),
+            dispatch: after(Due::LateDispatch, LATE_DISPATCH),
+            zone: asked.matter.zone,
+        }
     }
 
     /// Where the customer hears it, or why nowhere.
@@ -231,8 +251,11 @@ impl Notifier {
             order: order.order.number.clone(),
         };
         let pages = self.pages.as_ref();
+        let preferences_url =
+            pages.map(|pages| pages.preferences_url(customer.id, rule.topic, now));
         let others = asked.others.iter();
         let told = facts::Told {
+            preferences_url: preferences_url.clone(),
             track_url: pages.map(|pages| pages.tracking_url(&scope, now)),
             now,
             time_zone,
@@ -248,8 +271,7 @@ impl Notifier {
         };
         let templates = &asked.book.templates;
         let mut content = templates.notification(&rule.template, &language, &told.facts())?;
-        let selling = pages.filter(|_| rule.topic == Topic::Marketing);
-        content.unsubscribe = selling.map(|pages| pages.preferences_url(customer.id, now));
+        content.unsubscribe = preferences_url;
         content.sources = matter.sources(order, eta.as_ref());
         let delivers = self.delivers(&address.channel);
         let place = asked
@@ -264,6 +286,7 @@ impl Notifier {
             content,
             language,
             fallback_at: fallback_after.map(|after| now + after),
+            until_read: rule.unless == Arrival::Read,
             window: eta.map(|eta| eta.window),
         })
     }

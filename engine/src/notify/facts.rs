@@ -9,6 +9,7 @@
 //! | `window` | the expected days for the filter `window`, or `none` |
 //! | `refund` | the amount given back for the filter `money`, or `none` |
 //! | `track_url` | the order's tracking page, or `none` |
+//! | `preferences_url` | where the customer chooses what to hear, or `none`; mails have it at their end anyway |
 
 use chrono_tz::Tz;
 use doorstep_core::{
@@ -26,6 +27,7 @@ use crate::{eta::Eta, templates::Facts};
 /// What is told, before it is put into words.
 pub(super) struct Told<'a> {
     pub(super) track_url: Option<String>,
+    pub(super) preferences_url: Option<String>,
     pub(super) now: Timestamp,
     pub(super) time_zone: Tz,
     pub(super) shop_name: &'a str,
@@ -114,6 +116,7 @@ impl Told<'_> {
             .with("window", self.eta.map(|eta| eta.window))
             .with("refund", refund)
             .with("track_url", self.track_url.as_deref())
+            .with("preferences_url", self.preferences_url.as_deref())
     }
 }
 
@@ -171,6 +174,7 @@ pub(super) fn sample(event: &str, known: bool, now: Timestamp) -> Facts {
     };
     Told {
         track_url: some("https://shop.example/track/sample"),
+        preferences_url: some("https://shop.example/preferences/sample"),
         now,
         time_zone: Tz::UTC,
         shop_name: "Shop",
@@ -186,7 +190,7 @@ pub(super) fn sample(event: &str, known: bool, now: Timestamp) -> Facts {
 fn sample_event(event: &str, location: Option<String>, amount: Option<Money>) -> CommerceEventKind {
     let order = || OrderRef::Number("1001".into());
     if let Some(what) = Due::ALL.into_iter().find(|due| due.as_str() == event) {
-        let of_parcel = matches!(what, Due::NoScan | Due::ReviewRequest);
+        let of_parcel = matches!(what, Due::NoScan | Due::WasItFine | Due::ReviewRequest);
         return CommerceEventKind::Due {
             what,
             order: "1001".into(),
@@ -196,11 +200,15 @@ fn sample_event(event: &str, location: Option<String>, amount: Option<Money>) ->
     }
     match event {
         "order_updated" | "order_cancelled" | "return_requested" | "return_received" => {
-            CommerceEventKind::ReturnReceived { order: order() }
+            CommerceEventKind::ReturnReceived {
+                order: order(),
+                id: None,
+            }
         }
         "refund_issued" => CommerceEventKind::RefundIssued {
             order: order(),
             amount,
+            id: None,
         },
         status => CommerceEventKind::Tracking {
             order: Some(order()),
@@ -225,6 +233,7 @@ fn sample_order(amount: Money, placed_at: Timestamp) -> Order {
         customer: OrderCustomer {
             id: None,
             name: None,
+            marketing: None,
             email: None,
             language: None,
             time_zone: None,

@@ -283,8 +283,8 @@ async fn expected_days_are_not_told_beside_news_that_names_them() {
     }
 }
 
-/// Ada asks in the chat and is told what the carrier said last.
-async fn ask_in_chat(test: &TestStore, as_of: Timestamp) {
+/// Ada asks in the chat and is told what `source` said at a time.
+pub(super) async fn ask_in_chat(test: &TestStore, source: &str, as_of: Timestamp) {
     let chat = Address::new("webchat", "visitor-1");
     let ada = Proof {
         customer: Some("C-1".into()),
@@ -299,7 +299,7 @@ async fn ask_in_chat(test: &TestStore, as_of: Timestamp) {
     let answer = Content {
         text: "It is on its way.".to_owned(),
         sources: vec![FactSource {
-            name: "tracking:dhl".to_owned(),
+            name: source.to_owned(),
             as_of,
         }],
         ..Content::default()
@@ -337,7 +337,8 @@ async fn what_the_chat_just_told_is_not_told_again() {
                 TrackingStatus::InTransit,
             ))
             .await;
-        ask_in_chat(&test, "2026-11-20T10:00:00Z".parse().unwrap()).await;
+        let scanned_at = "2026-11-20T10:00:00Z".parse().unwrap();
+        ask_in_chat(&test, "tracking:dhl", scanned_at).await;
         let notifier = test.notifier(rules);
         let Outcome::Decided(decided) = notifier.decide(scanned).await.unwrap() else {
             panic!("it is decided")
@@ -433,6 +434,7 @@ async fn nothing_is_sold_while_something_is_late_until_it_is_paid_back() {
         refund.kind = CommerceEventKind::RefundIssued {
             order: "1001".into(),
             amount: None,
+            id: None,
         };
         let refund = test.happen(refund).await;
         test.notifier(SELLING).decide(refund).await.unwrap();

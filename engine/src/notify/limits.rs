@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use chrono::{Days, NaiveTime, TimeDelta, TimeZone};
+use chrono::{Days, NaiveDate, NaiveTime, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 use doorstep_core::{Problem, Timestamp};
 use serde::Deserialize;
@@ -82,17 +82,28 @@ impl QuietHours {
 
 /// When the customer's day began.
 pub(super) fn start_of_day(now: Timestamp, zone: Tz) -> Timestamp {
-    let midnight = now
-        .with_timezone(&zone)
-        .date_naive()
-        .and_time(NaiveTime::MIN);
+    beginning(now.with_timezone(&zone).date_naive(), zone).unwrap_or(now - TimeDelta::days(1))
+}
+
+/// When the customer's day ends.
+pub(super) fn end_of_day(now: Timestamp, zone: Tz) -> Timestamp {
+    let today = now.with_timezone(&zone).date_naive();
+    let tomorrow = today.checked_add_days(Days::new(1));
+    // A source may name the last day there is.
+    tomorrow
+        .and_then(|day| beginning(day, zone))
+        .unwrap_or(Timestamp::MAX_UTC)
+}
+
+fn beginning(day: NaiveDate, zone: Tz) -> Option<Timestamp> {
+    let midnight = day.and_time(NaiveTime::MIN);
     let found = zone.from_local_datetime(&midnight).earliest();
     // Where a clock is put forward at midnight, the day begins an hour later.
     let found = found.or_else(|| {
         zone.from_local_datetime(&(midnight + TimeDelta::hours(1)))
             .earliest()
     });
-    found.map_or(now - TimeDelta::days(1), |start| start.to_utc())
+    found.map(|start| start.to_utc())
 }
 
 /// When a customer who heard enough today hears the rest: the next morning, and not in quiet hours.

@@ -1,14 +1,19 @@
 //! All that is known about what an event is about.
 
+use chrono_tz::Tz;
 use doorstep_core::{
-    CommerceEventId, OrderNumber, customer::Customer, event::CommerceEventKind,
-    message::FactSource, order::OrderRef, shipment::Shipment,
+    CommerceEventId, OrderNumber,
+    customer::Customer,
+    event::CommerceEventKind,
+    message::FactSource,
+    order::{OrderRef, OrderStatus},
+    shipment::Shipment,
 };
 
-use super::{Notifier, OncePer, Rule};
+use super::{Notifier, OncePer, Rule, limits};
 use crate::{
     eta::Eta,
-    store::{News, OrderRecord, StoreError, StoredEvent, Subject},
+    store::{ChatNews, News, OrderRecord, StoreError, StoredEvent, Subject},
 };
 
 /// All that is known about what an event is about.
@@ -18,6 +23,8 @@ pub(super) struct Matter {
     pub(super) order_number: Option<OrderNumber>,
     pub(super) shipment: Option<Shipment>,
     pub(super) customer: Option<Customer>,
+    /// Where the customer's days begin: their time zone, else the shop's.
+    pub(super) zone: Tz,
 }
 
 impl Notifier {
@@ -27,8 +34,8 @@ impl Notifier {
             | CommerceEventKind::OrderCancelled { order, .. } => {
                 (Some(order.number.clone().into()), None)
             }
-            CommerceEventKind::ReturnRequested { order }
-            | CommerceEventKind::ReturnReceived { order }
+            CommerceEventKind::ReturnRequested { order, .. }
+            | CommerceEventKind::ReturnReceived { order, .. }
             | CommerceEventKind::RefundIssued { order, .. } => (Some(order.clone()), None),
             CommerceEventKind::Fulfilled { order, .. } => {
                 self.parcel_and_order(event.id, Some(order)).await?
@@ -66,12 +73,14 @@ impl Notifier {
             Some(id) => self.store.find_customer(id).await?,
             None => None,
         };
+        let zone = customer.as_ref().and_then(|customer| customer.time_zone);
         Ok(Matter {
             event,
             order,
             order_number,
             shipment,
             customer,
+            zone: zone.unwrap_or(self.config.time_zone),
         })
     }
 
@@ -117,6 +126,8 @@ impl Matter {
                 tracking_number: shipment.tracking_number.clone(),
                 status: event.status,
                 occurred_at: event.occurred_at,
+                again_from: (event.status.recurs())
+                    .then(|| limits::end_of_day(event.occurred_at, self.zone)),
             }),
             (
                 CommerceEventKind::Due {
@@ -128,22 +139,75 @@ impl Matter {
                 tracking_number: shipment.tracking_number.clone(),
                 status: *status,
                 occurred_at: self.event.event.occurred_at,
+                again_from: None,
             }),
             _ => None,
         }
     }
 
-    /// Names the news: the template and the parcel or order it is about.
+    /// Names the news: in whose words, what happened, to which parcel or order, and of what happens more than once, which
+    /// time. Migration m0013 wrote the keys of before in this form.
     pub(super) fn dedupe_key(&self, rule: &Rule) -> String {
-        let template = &rule.template;
-        let order = self.order_number.as_ref();
-        match (rule.once_per, &self.shipment, order) {
+        let subject = match (rule.once_per, &self.shipment, &self.order_number) {
             (OncePer::Parcel, Some(shipment), _) => {
-                format!("{template}:parcel:{}", shipment.tracking_number)
+                format!("parcel:{}", shipment.tracking_number)
             }
-            (_, _, Some(order)) => format!("{template}:order:{order}"),
-            _ => format!("{template}:event:{}", self.event.id),
+            (_, _, Some(order)) => format!("order:{order}"),
+            _ => format!("event:{}", self.event.id),
+        };
+        let key = format!("{}:{}:{subject}", rule.template, self.what());
+        match self.which_time() {
+            Some(which) => format!("{key}:{which}"),
+            None => key,
         }
+    }
+
+    /// What happened, whoever tells it: that a shop packed a parcel and that its label exists are the same.
+    fn what(&self) -> &'static str {
+        match &self.event.event.kind {
+            CommerceEventKind::Tracking { event, .. }
+            | CommerceEventKind::Fulfilled { event, .. } => event.status.as_str(),
+            kind => kind.label(),
+        }
+    }
+
+    /// Which of several returns, refunds or days it is.
+    fn which_time(&self) -> Option<String> {
+        let event = &self.event.event;
+        match &event.kind {
+            CommerceEventKind::ReturnRequested { id, .. }
+            | CommerceEventKind::ReturnReceived { id, .. }
+            | CommerceEventKind::RefundIssued { id, .. } => Some(match id {
+                Some(id) => id.clone(),
+                // Where the shop does not tell them apart, each event is one of its own.
+                None => format!("{}:{}", event.source, event.external_id),
+            }),
+            CommerceEventKind::Tracking { event, .. } if event.status.recurs() => {
+                let day = event.occurred_at.with_timezone(&self.zone).date_naive();
+                Some(day.to_string())
+            }
+            _ => None,
+        }
+    }
+
+    /// What a conversation tells when it tells this.
+    pub(super) fn chat_news(&self) -> Option<ChatNews<'_>> {
+        let event = &self.event.event;
+        let statuses: &'static [OrderStatus] = match &event.kind {
+            CommerceEventKind::Tracking { event, .. } => {
+                return Some(ChatNews::Scan(event.occurred_at));
+            }
+            CommerceEventKind::OrderCancelled { .. } => {
+                &[OrderStatus::Cancelled, OrderStatus::Refunded]
+            }
+            CommerceEventKind::ReturnReceived { .. } => {
+                &[OrderStatus::Returned, OrderStatus::Refunded]
+            }
+            CommerceEventKind::RefundIssued { .. } => &[OrderStatus::Refunded],
+            _ => return None,
+        };
+        let order = self.order_number.as_ref()?;
+        Some(ChatNews::Order(order, statuses, event.occurred_at))
     }
 
     /// Where the facts of the message come from (G4).

@@ -28,7 +28,7 @@ use doorstep_core::{
 pub use experiments::{Estimate, Experiment, Share, Variant};
 pub use limits::{Limits, QuietHours, duration};
 use rules::ETA_MOVED;
-pub use rules::{EVENTS, OncePer, Rule, Rules, Send};
+pub use rules::{Arrival, EVENTS, OncePer, Rule, Rules, Send};
 
 use self::{
     audience::{Asked, Stage},
@@ -127,7 +127,7 @@ impl Notifier {
         Arc::clone(&self.book.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Tells where an order is followed, and in what sells where it is stopped.
+    /// Tells where an order is followed, and where the customer chooses what to hear.
     #[must_use]
     pub fn with_pages(mut self, pages: PageLinks) -> Self {
         self.pages = Some(pages);
@@ -298,10 +298,16 @@ fn public_number(shipment: &Shipment) -> Option<&str> {
 }
 
 #[cfg(test)]
+mod late_tests;
+#[cfg(test)]
 mod later_tests;
+#[cfg(test)]
+mod once_tests;
 #[cfg(test)]
 mod rehearsal_tests;
 #[cfg(test)]
 mod schedule_tests;
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+mod wishes_tests;

@@ -9,9 +9,10 @@
 //!     channels: [webchat, email]   # where, best first
 //!     send: every                  # every channel of the list (the default), or the first the customer has
 //!     once_per: parcel             # parcel (the default) or order
-//!     after: 5d                    # of no_scan, late_dispatch, promise_missed and review_request: how long to wait
+//!     after: 5d                    # of no_scan, late_dispatch, promise_missed, was_it_fine and review_request: how long to wait
 //!     urgent: true                 # also in quiet hours, and however much was told today
 //!     fallback_after: 30m          # with `send: first`: the next channel gets what did not arrive by then
+//!     unless: delivered            # what keeps it from the next channel: delivered (the default), or read
 //!     digest: 10m                  # parcels of one order with the same news by then share a message
 //!     name: on_the_van             # what explanations call it; <on>:<template> by default
 //!     experiment: {}               # several ways to tell it: see experiments.rs
@@ -36,7 +37,7 @@ use crate::{
 pub(super) const ETA_MOVED: &str = "eta_moved";
 
 /// What can happen, as rules name it.
-pub const EVENTS: [&str; 22] = [
+pub const EVENTS: [&str; 23] = [
     "pre_transit",
     "in_transit",
     "out_for_delivery",
@@ -58,6 +59,7 @@ pub const EVENTS: [&str; 22] = [
     "no_scan",
     "late_dispatch",
     "promise_missed",
+    "was_it_fine",
     "review_request",
 ];
 
@@ -91,6 +93,8 @@ pub struct Rule {
     pub after: Option<Duration>,
     /// How long a message may take to arrive before the next channel gets it.
     pub fallback_after: Option<Duration>,
+    /// What keeps it from the next channel.
+    pub unless: Arrival,
     /// How long it waits for the same news of other parcels of its order, to be told in one message.
     pub digest: Option<Duration>,
     /// How long it waits in any case: as the customer's variant of the experiment says.
@@ -106,6 +110,15 @@ pub enum Send {
     Every,
     /// The first on which the customer has one.
     First,
+}
+
+/// What keeps a message from the next channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// It arrived.
+    Delivered,
+    /// It was read.
+    Read,
 }
 
 /// What news is told once for.
@@ -137,6 +150,7 @@ struct Source {
     urgent: Option<bool>,
     after: Option<Spanned<String>>,
     fallback_after: Option<Spanned<String>>,
+    unless: Option<Spanned<String>>,
     digest: Option<Spanned<String>>,
     name: Option<Spanned<String>>,
     experiment: Option<ExperimentSource>,
@@ -335,6 +349,19 @@ impl Reader<'_> {
                 "write `send: first` and two channels or more".to_owned(),
             );
         }
+        let unless = self.choice(
+            "unless",
+            source.unless.as_ref(),
+            &[("delivered", Arrival::Delivered), ("read", Arrival::Read)],
+        );
+        if let (Some(unless), None) = (&source.unless, &source.fallback_after) {
+            self.problem(
+                "unless",
+                yaml::line(unless),
+                "there is no `fallback_after` that it could end".to_owned(),
+                "add one, like `fallback_after: 2h`, or remove it".to_owned(),
+            );
+        }
         let digest = self.duration("digest", source.digest.as_ref());
         if let Some(digest) = &source.digest
             && once_per == OncePer::Order
@@ -360,6 +387,7 @@ impl Reader<'_> {
             urgent: source.urgent.unwrap_or(false),
             after,
             fallback_after,
+            unless,
             digest,
             on: source.on.value,
             template: source.template.value,

@@ -19,6 +19,7 @@ use crate::{
 /// It is 24 hours since the events of these tests happened.
 const RULES: &str = "rules:
   - {on: no_scan, after: 5d, template: plain, channels: [email], name: forgotten}
+  - {on: was_it_fine, after: 2d, template: plain, channels: [email], name: fine, once_per: order}
   - {on: review_request, after: 5d, template: plain, channels: [email], name: review}
   - {on: late_dispatch, after: 2d, template: plain, channels: [email], name: unpacked, once_per: order}
   - {on: promise_missed, after: 12h, template: late, channels: [email], name: promise, once_per: order}
@@ -70,13 +71,60 @@ async fn a_parcel_without_a_scan_is_told_once() {
 async fn a_parcel_that_arrived_is_asked_about_unless_long_ago() {
     for test in stores().await {
         parcel(&test, "e1", "T1", TrackingStatus::Delivered).await;
-        test.clock.advance(Duration::from_hours(96));
-        assert_eq!(look(&test).await, one("review"));
+        assert_eq!(look(&test).await, []);
+        test.clock.advance(Duration::from_hours(24));
+        assert_eq!(look(&test).await, one("fine"));
+        test.clock.advance(Duration::from_hours(72));
+        assert_eq!(look(&test).await, one("review"), "each in its own time");
+        assert_eq!(look(&test).await, []);
     }
     for test in stores().await {
         parcel(&test, "e1", "T1", TrackingStatus::Delivered).await;
         test.clock.advance(Duration::from_hours(24 * 20));
         assert_eq!(look(&test).await, [], "the rule is newer than the parcel");
+    }
+}
+
+#[tokio::test]
+async fn whether_it_was_fine_is_asked_once_everything_is_there() {
+    for test in stores().await {
+        parcel(&test, "e1", "T1", TrackingStatus::Delivered).await;
+        parcel(&test, "e2", "T2", TrackingStatus::InTransit).await;
+        test.clock.advance(Duration::from_hours(24));
+        assert_eq!(look(&test).await, [], "the other is on its way");
+        let mut arrives = tracking("e3", Some("1001"), "T2", TrackingStatus::Delivered);
+        let now = test.store.ambient().now();
+        if let CommerceEventKind::Tracking { event, .. } = &mut arrives.kind {
+            event.occurred_at = now;
+        }
+        test.happen(arrives).await;
+        test.queue.take();
+        assert_eq!(look(&test).await, [], "it just came");
+        test.clock.advance(Duration::from_hours(48));
+        let asked = look(&test).await;
+        let told: usize = asked.iter().map(|(_, told)| told).sum();
+        assert_eq!(told, 1, "once for the order: {asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_sends_something_back_is_not_asked_whether_it_was_fine() {
+    for test in stores().await {
+        parcel(&test, "e1", "T1", TrackingStatus::Delivered).await;
+        let wish = CommerceEvent {
+            source: "test".into(),
+            external_id: "r1".to_owned(),
+            occurred_at: test.store.ambient().now(),
+            kind: CommerceEventKind::ReturnRequested {
+                order: "1001".into(),
+                id: None,
+            },
+        };
+        let wish = test.happen(wish).await;
+        test.notifier(RULES).decide(wish).await.unwrap();
+        test.queue.take();
+        test.clock.advance(Duration::from_hours(24));
+        assert_eq!(look(&test).await, []);
     }
 }
 
@@ -147,6 +195,11 @@ fn a_rule_on_schedule_needs_its_time() {
         (
             "{on: lost, digest: 5x, template: shipped, channels: [email]}",
             "rules/shop.yaml:2: rules[0].digest: `5x` is no time; write one like 90s, 30m, 2h or 5d",
+        ),
+        (
+            "{on: lost, unless: read, template: shipped, channels: [email]}",
+            "rules/shop.yaml:2: rules[0].unless: there is no `fallback_after` that it could end; add one, like \
+             `fallback_after: 2h`, or remove it",
         ),
         (
             "{on: lost, fallback_after: 5m, template: shipped, channels: [email]}",

@@ -253,6 +253,10 @@ pub(crate) fn words(rules: &str) -> (Rules, Arc<Templates>) {
             "templates/plain.en.md",
             "---\nsubject: Order\n---\n{{ order.number }}\n",
         ),
+        (
+            "templates/wishes.en.md",
+            "---\nsubject: Order\n---\nChoose: {{ preferences_url or 'nowhere' }}\n",
+        ),
         ("rules/shop.yaml", rules),
     ]);
     let templates = Templates::load(&files, &Language::ENGLISH).unwrap();

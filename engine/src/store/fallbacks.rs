@@ -29,6 +29,8 @@ pub struct FallingBack {
     pub channel: ChannelName,
     /// Where the delivery stands.
     pub status: String,
+    /// Whether it arrived, and was not read.
+    pub arrived: bool,
     /// When the next channel gets it.
     pub fallback_at: Timestamp,
     /// What it told.
@@ -60,7 +62,7 @@ impl Store {
         delivery: DeliveryId,
     ) -> Result<Option<FallingBack>, StoreError> {
         let sql =
-            "SELECT d.channel, d.status, d.fallback_at, n.id AS notification_id, n.rule, m.event_id
+            "SELECT d.channel, d.status, d.delivered_at, d.fallback_at, n.id AS notification_id, n.rule, m.event_id
             FROM deliveries d JOIN outbound_messages o ON o.id = d.outbound_id
             JOIN notifications n ON n.id = o.notification_id
             JOIN notifications m ON m.id = n.id OR (m.digest_id = n.id AND m.decision = 'told')
@@ -76,6 +78,7 @@ impl Store {
             delivery,
             channel: ChannelName(row.get("channel")?),
             status: row.get("status")?,
+            arrived: row.optional_time("delivered_at")?.is_some(),
             fallback_at: row.time("fallback_at")?,
             notification: NotificationId(row.get("notification_id")?),
             rule: row.get::<Option<String>>("rule")?.unwrap_or_default(),
@@ -128,7 +131,7 @@ pub(super) async fn bring_forward(
     queue.enqueue(transaction, &[job]).await
 }
 
-/// Writes down that a message arrived or was read: no other channel gets it then.
+/// Writes down that a message arrived or was read: no other channel gets it then, unless only reading counts.
 pub(super) async fn note_arrival(
     transaction: &Transaction<'_>,
     channel: &ChannelName,
@@ -140,12 +143,11 @@ pub(super) async fn note_arrival(
         ReceiptStatus::Sent | ReceiptStatus::Failed { .. } => return Ok(()),
     };
     let ours = receipt.message.map(|id| id.0).unwrap_or_default();
-    let mut sql =
-        "UPDATE deliveries SET delivered_at = COALESCE(delivered_at, $1), fallback_at = NULL"
-            .to_owned();
-    if read {
-        sql.push_str(", read_at = COALESCE(read_at, $1)");
-    }
+    let mut sql = "UPDATE deliveries SET delivered_at = COALESCE(delivered_at, $1)".to_owned();
+    sql.push_str(match read {
+        true => ", read_at = COALESCE(read_at, $1), fallback_at = NULL",
+        false => ", fallback_at = CASE WHEN fallback_until_read THEN fallback_at ELSE NULL END",
+    });
     sql.push_str(" WHERE channel = $2 AND (provider_id = $3 OR outbound_id = $4)");
     let values = [
         at(receipt.at),
@@ -212,8 +214,12 @@ impl Write for CommitFallback {
                     .iter()
                     .map(|recipient| recipient.address.channel.as_str())
                     .collect();
+                let missed = match self.falling.arrived {
+                    true => "was not read",
+                    false => "did not arrive",
+                };
                 let reason = format!(
-                    "did not arrive on {}, told on {}",
+                    "{missed} on {}, told on {}",
                     self.falling.channel,
                     names.join(", ")
                 );

@@ -92,6 +92,8 @@ pub struct Recipient {
     pub delivers: bool,
     /// When the next channel gets it, unless it arrived before.
     pub fallback_at: Option<Timestamp>,
+    /// Whether only that it was read keeps it from the next channel.
+    pub until_read: bool,
     /// The days that it names as expected.
     pub window: Option<DateWindow>,
 }
@@ -118,6 +120,8 @@ pub struct News {
     pub status: TrackingStatus,
     /// When.
     pub occurred_at: Timestamp,
+    /// From when on the same status is news of its own; `None`: it never is.
+    pub again_from: Option<Timestamp>,
 }
 
 /// What came of committing decisions.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use doorstep_core::{
-    ChannelName, CommerceEventId, CustomerId, OrderNumber, ShopCustomerId, SourceName, Timestamp,
+    Ambient, ChannelName, CommerceEventId, CustomerId, OrderNumber, ShopCustomerId, SourceName,
+    Timestamp,
     message::Address,
     order::{Order, OrderCustomer, OrderRef},
 };
@@ -94,6 +95,7 @@ impl Store {
             enrichment,
             email,
             now: self.ambient().now(),
+            ambient: self.ambient().clone(),
             queue: self.queue().clone(),
         };
         let committed = self.write(write).await?;
@@ -119,6 +121,7 @@ struct CommitEnrichment {
     enrichment: Enrichment,
     email: Option<ChannelName>,
     now: Timestamp,
+    ambient: Ambient,
     queue: Arc<dyn JobQueue>,
 }
 
@@ -169,7 +172,7 @@ impl CommitEnrichment {
             let linked = link_parcels(transaction, order, false).await?;
             return reopen(transaction, &linked).await;
         }
-        let customer = self.keep_customer(transaction, &order.customer).await?;
+        let customer = self.keep_customer(transaction, order).await?;
         execute(
             transaction,
             // The body breaks a tie, so that both arrivals of one instant end alike.
@@ -196,8 +199,9 @@ impl CommitEnrichment {
     async fn keep_customer(
         &self,
         transaction: &Transaction<'_>,
-        customer: &OrderCustomer,
+        order: &Order,
     ) -> Result<Option<CustomerId>, DbErr> {
+        let customer = &order.customer;
         let Some(key) = customer_key(customer) else {
             return Ok(None);
         };
@@ -223,6 +227,11 @@ impl CommitEnrichment {
             };
             if !known {
                 people::set_identity(transaction, &address, id, "shop_record", self.now).await?;
+            }
+            if let Some(consent) = customer.marketing {
+                let how = format!("order {} at the shop for {channel}", order.number);
+                let ambient = &self.ambient;
+                people::take_consent(transaction, ambient, id, channel, consent, &how).await?;
             }
         }
         Ok(Some(id))
@@ -272,6 +281,7 @@ mod tests {
         let guest = OrderCustomer {
             id: None,
             name: None,
+            marketing: None,
             email: Some("Ada@Example.org".to_owned()),
             language: None,
             time_zone: None,

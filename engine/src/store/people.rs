@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use doorstep_core::{
     Ambient, ChannelName, CustomerId, Language, Timestamp,
-    customer::{Customer, Proof},
+    customer::{Customer, MarketingConsent, Proof},
     message::Address,
     notification::Topic,
 };
@@ -333,6 +333,53 @@ pub(crate) async fn set_preference(
         [customer.0.into(), topic.as_str().into(), channel.as_str().into(), allowed.into(), at(now)],
     )
     .await?;
+    note_consent(transaction, ambient, customer, topic, allowed, how, now).await
+}
+
+/// Writes down what a customer told the shop about offers by e-mail (`channel`), unless they said something later, to the shop
+/// or to us. Of two that were said at once, "no" counts; so the end is the same in every order of arrival.
+pub(crate) async fn take_consent(
+    transaction: &Transaction<'_>,
+    ambient: &Ambient,
+    customer: CustomerId,
+    channel: &ChannelName,
+    consent: MarketingConsent,
+    how: &str,
+) -> Result<(), DbErr> {
+    let topic = Topic::Marketing;
+    let taken = execute(
+        transaction,
+        "INSERT INTO preferences (customer_id, topic, channel, allowed, changed_at) VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (customer_id, topic, channel) DO UPDATE SET allowed = excluded.allowed,
+                changed_at = excluded.changed_at
+            WHERE excluded.changed_at > preferences.changed_at
+                OR (excluded.changed_at = preferences.changed_at AND preferences.allowed AND NOT excluded.allowed)",
+        [
+            customer.0.into(),
+            topic.as_str().into(),
+            channel.as_str().into(),
+            consent.granted.into(),
+            at(consent.at),
+        ],
+    )
+    .await?;
+    if taken == 0 {
+        return Ok(());
+    }
+    let (granted, when) = (consent.granted, consent.at);
+    note_consent(transaction, ambient, customer, topic, granted, how, when).await
+}
+
+/// Adds to the history of what a customer agreed to.
+async fn note_consent(
+    transaction: &Transaction<'_>,
+    ambient: &Ambient,
+    customer: CustomerId,
+    topic: Topic,
+    granted: bool,
+    how: &str,
+    when: Timestamp,
+) -> Result<(), DbErr> {
     let id = doorstep_core::NotificationId::new(&*ambient.clock, &*ambient.entropy);
     execute(
         transaction,
@@ -341,9 +388,9 @@ pub(crate) async fn set_preference(
             id.0.into(),
             customer.0.into(),
             topic.as_str().into(),
-            allowed.into(),
+            granted.into(),
             how.into(),
-            at(now),
+            at(when),
         ],
     )
     .await?;

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use chrono::{NaiveTime, TimeDelta, TimeZone};
+use chrono::{NaiveDate, NaiveTime, TimeDelta, TimeZone};
+use chrono_tz::Tz;
 use doorstep_core::{
     OrderNumber, SourceName, Timestamp, TrackingNumber,
     event::{CommerceEvent, CommerceEventKind, Due},
@@ -32,9 +33,23 @@ impl Store {
         match due {
             Due::NoScan => {
                 let open = "('in_transit', 'out_for_delivery', 'delivery_attempt', 'delayed', 'exception')";
-                self.parcels_due(due, after, open).await
+                self.parcels_due(due, after, &format!("s.status IN {open}"))
+                    .await
             }
-            Due::ReviewRequest => self.parcels_due(due, after, "('delivered')").await,
+            // Who waits for another parcel of the order is asked about all of them, and who sends something back has said
+            // how it was.
+            Due::WasItFine => {
+                let kept = "s.status = 'delivered' AND NOT EXISTS (SELECT 1 FROM shipments x
+                    WHERE x.order_number = s.order_number
+                        AND (x.status NOT IN ('delivered', 'returned_to_sender', 'lost') OR x.status_at > $1)
+                        AND EXISTS (SELECT 1 FROM tracking_events y WHERE y.tracking_number = x.tracking_number))
+                    AND NOT EXISTS (SELECT 1 FROM notifications r JOIN commerce_events b ON b.id = r.event_id
+                        AND b.kind IN ('return_requested', 'return_received', 'refund_issued')
+                    JOIN orders o ON o.number = r.order_number AND o.customer_id = r.customer_id
+                    WHERE o.number = s.order_number)";
+                self.parcels_due(due, after, kept).await
+            }
+            Due::ReviewRequest => self.parcels_due(due, after, "s.status = 'delivered'").await,
             Due::LateDispatch => {
                 let kept = "NOT EXISTS (SELECT 1 FROM shipments s JOIN tracking_events t
                     ON t.tracking_number = s.tracking_number AND t.status <> 'pre_transit'
@@ -60,12 +75,12 @@ impl Store {
         &self,
         due: Due,
         after: Duration,
-        statuses: &str,
+        condition: &str,
     ) -> Result<Vec<CommerceEvent>, StoreError> {
         let latest = self.ambient().now() - after;
         let sql = format!(
             "SELECT s.tracking_number, s.order_number, s.status, s.status_at FROM shipments s
-                WHERE s.order_number IS NOT NULL AND s.status IN {statuses} AND s.status_at <= $1 AND s.status_at > $2
+                WHERE s.order_number IS NOT NULL AND {condition} AND s.status_at <= $1 AND s.status_at > $2
                     AND EXISTS (SELECT 1 FROM tracking_events t WHERE t.tracking_number = s.tracking_number)
                     AND NOT EXISTS (SELECT 1 FROM commerce_events e WHERE e.source = $3
                         AND e.external_id = $4 || s.tracking_number || ':' || s.status_at)
@@ -149,17 +164,17 @@ impl Store {
 }
 
 /// The end of the last promised day, where the customer is, while the order is on its way.
-fn end_of_promise(order: &Order) -> Option<Timestamp> {
+pub(super) fn end_of_promise(order: &Order) -> Option<Timestamp> {
     if !matches!(order.status, OrderStatus::Processing | OrderStatus::Shipped) {
         return None;
     }
     let zone = order.time_zone().unwrap_or(chrono_tz::UTC);
-    let end = order
-        .promised
-        .as_ref()?
-        .to
-        .succ_opt()?
-        .and_time(NaiveTime::MIN);
+    end_of_day(order.promised.as_ref()?.to, zone)
+}
+
+/// When a day is over in a time zone.
+pub(super) fn end_of_day(day: NaiveDate, zone: Tz) -> Option<Timestamp> {
+    let end = day.succ_opt()?.and_time(NaiveTime::MIN);
     let end = zone.from_local_datetime(&end).earliest();
     end.map(|end| end.to_utc())
 }

@@ -1,20 +1,63 @@
 //! What keeps news back: an open problem of the customer, and what a conversation just told.
 
 use chrono::TimeDelta;
-use doorstep_core::{CustomerId, Timestamp, message::Content};
+use doorstep_core::{
+    CustomerId, OrderNumber, Timestamp,
+    message::{Content, FactSource},
+    order::OrderStatus,
+};
 
-use super::{Store, StoreError, row::at};
+use super::{Patience, Store, StoreError, row::at};
 
 /// How long a problem that nobody solved keeps back what sells.
 const PROBLEM_LASTS: TimeDelta = TimeDelta::days(60);
 
+/// What a conversation may have told before a push does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChatNews<'a> {
+    /// What a carrier said of a parcel, at that time.
+    Scan(Timestamp),
+    /// That an order stands in one of these ways, which it does since that time.
+    Order(&'a OrderNumber, &'static [OrderStatus], Timestamp),
+}
+
+impl ChatNews<'_> {
+    /// What an answer that tells how an order stands names as its source.
+    pub(crate) fn source(order: &OrderNumber, status: OrderStatus, now: Timestamp) -> FactSource {
+        FactSource {
+            name: format!("order:{order}:{}", status.as_str()),
+            as_of: now,
+        }
+    }
+
+    fn is_told_by(&self, source: &FactSource) -> bool {
+        match self {
+            // The store keeps milliseconds.
+            Self::Scan(occurred_at) => {
+                source.name.starts_with("tracking:")
+                    && source.as_of.timestamp_millis() == occurred_at.timestamp_millis()
+            }
+            Self::Order(order, statuses, since) => {
+                source.as_of >= *since
+                    && statuses
+                        .iter()
+                        .any(|status| source.name == Self::source(order, *status, *since).name)
+            }
+        }
+    }
+}
+
 impl Store {
-    /// A parcel or return of the customer that is late, damaged, lost or being returned, in words; a refund of its order
-    /// closes it.
+    /// A parcel, order or return of the customer that is late, damaged, lost or being returned, in words; a refund of its
+    /// order closes it.
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn open_problem(&self, customer: CustomerId) -> Result<Option<String>, StoreError> {
+    pub async fn open_problem(
+        &self,
+        customer: CustomerId,
+        patience: Patience,
+    ) -> Result<Option<String>, StoreError> {
         let since = at(self.ambient().now() - PROBLEM_LASTS);
         let refunded =
             "NOT EXISTS (SELECT 1 FROM notifications r JOIN commerce_events f ON f.id = r.event_id
@@ -40,21 +83,21 @@ impl Store {
         );
         let rows = self.query(&returns, [customer.0.into(), since]).await?;
         let Some(row) = rows.first() else {
-            return Ok(None);
+            return self.late_order(customer, patience, PROBLEM_LASTS).await;
         };
         let order: Option<String> = row.get("order_number")?;
         let order = order.unwrap_or_default();
         Ok(Some(format!("order {order} is being returned")))
     }
 
-    /// Whether an answer to the customer since `since` told what a carrier said at `occurred_at`.
+    /// Whether an answer to the customer since `since` told the news.
     ///
     /// # Errors
     /// The store could not be read.
     pub async fn told_in_chat(
         &self,
         customer: CustomerId,
-        occurred_at: Timestamp,
+        news: ChatNews<'_>,
         since: Timestamp,
     ) -> Result<bool, StoreError> {
         let sql = "SELECT o.content FROM identities i
@@ -64,12 +107,7 @@ impl Store {
         let rows = self.query(sql, [customer.0.into(), at(since)]).await?;
         for row in &rows {
             let content: Content = row.json("content")?;
-            let told = content.sources.iter().any(|source| {
-                // The store keeps milliseconds.
-                source.name.starts_with("tracking:")
-                    && source.as_of.timestamp_millis() == occurred_at.timestamp_millis()
-            });
-            if told {
+            if content.sources.iter().any(|source| news.is_told_by(source)) {
                 return Ok(true);
             }
         }

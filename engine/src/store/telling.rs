@@ -63,8 +63,13 @@ pub(super) async fn history(
     let Some(row) = row else { return Ok(None) };
     let newest = read_status(&row.get::<String>("status")?)?;
     let newest_at = row.time("status_at")?;
+    let same = newest == news.status;
     // A later scan that says the same leaves it as true as it was.
-    if newest != news.status && (newest_at, rank(newest)) > (news.occurred_at, rank(news.status)) {
+    let repeats = same && news.again_from.is_none_or(|again| newest_at < again);
+    if !repeats && (newest_at, rank(newest)) > (news.occurred_at, rank(news.status)) {
+        if same {
+            return Ok(Some("history: it happened again since".to_owned()));
+        }
         return Ok(Some(format!(
             "history: the parcel is already {}",
             newest.as_str()
@@ -161,8 +166,14 @@ pub(super) async fn tell(
             not_before: now,
         });
         if let Some(fallback_at) = recipient.fallback_at {
-            let sql = "UPDATE deliveries SET fallback_at = $1 WHERE id = $2";
-            execute(transaction, sql, [at(fallback_at), delivery.0.into()]).await?;
+            let sql =
+                "UPDATE deliveries SET fallback_at = $1, fallback_until_read = $2 WHERE id = $3";
+            let values = [
+                at(fallback_at),
+                recipient.until_read.into(),
+                delivery.0.into(),
+            ];
+            execute(transaction, sql, values).await?;
             said.jobs.push(Job::FallBack {
                 delivery,
                 not_before: fallback_at,

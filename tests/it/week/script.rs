@@ -341,6 +341,7 @@ impl Story {
             customer: OrderCustomer {
                 id: Some(customer_key(&placed.of).as_str().into()),
                 name: Some(placed.of.clone()),
+                marketing: None,
                 email: Some(email_of(&placed.of)),
                 language: Some(person.language.parse().unwrap()),
                 time_zone: Some(person.zone),

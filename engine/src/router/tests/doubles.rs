@@ -219,6 +219,7 @@ pub(super) fn marta() -> Order {
         customer: OrderCustomer {
             id: Some("C-1004".into()),
             name: Some("Marta Ruiz".into()),
+            marketing: None,
             email: Some("marta.ruiz@example.com".into()),
             language: Some("es".parse().unwrap()),
             time_zone: Some(chrono_tz::Europe::Madrid),
@@ -259,6 +260,7 @@ pub(super) fn emily() -> Order {
         customer: OrderCustomer {
             id: Some("C-1001".into()),
             name: Some("Emily Carter".into()),
+            marketing: None,
             email: Some("emily.carter@example.com".into()),
             language: Some("en-GB".parse().unwrap()),
             time_zone: Some(chrono_tz::Europe::London),

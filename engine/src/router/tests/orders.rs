@@ -376,3 +376,15 @@ async fn a_bare_number_is_an_order_until_a_postcode_is_asked_for() {
     let text = chat.says("28012").await;
     assert!(text.contains("Order 10234 is on its way"), "{text}");
 }
+
+#[tokio::test]
+async fn an_answer_that_tells_of_a_refund_names_that_as_its_source() {
+    let mut chat = Chat::new();
+    chat.ports.shop.orders.lock().unwrap()[0].status = OrderStatus::Refunded;
+    let asked = "where is my refund for 10234, my postcode is 28012";
+    chat.teach("en", asked, &[("refund_status", 0.9)]);
+    let turn = chat.turn(asked, None).await;
+    let sources = turn.replies.iter().flat_map(|reply| &reply.sources);
+    let told: Vec<&str> = sources.map(|source| source.name.as_str()).collect();
+    assert!(told.contains(&"order:10234:refunded"), "{told:?}");
+}

@@ -110,6 +110,7 @@ fn forget_who_ordered(order: &mut Order) {
     order.customer = OrderCustomer {
         id: None,
         name: None,
+        marketing: None,
         email: None,
         language: None,
         time_zone: None,

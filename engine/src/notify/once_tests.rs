@@ -1,0 +1,247 @@
+//! What is one piece of news and what is two, on real databases: told once whoever tells it, and not less often.
+
+use doorstep_core::{
+    Money, Timestamp,
+    event::{CommerceEvent, CommerceEventKind},
+    shipment::TrackingStatus::{
+        self, Damaged, Delayed, DeliveryAttempt, Exception, InTransit, Lost, OutForDelivery,
+        PreTransit,
+    },
+};
+use sea_orm::ConnectionTrait;
+
+use super::Outcome;
+use crate::testing::{TestStore, stores, tracking};
+
+/// As the rules we ship do, several events have the same words.
+const RULES: &str = "rules:
+  - {on: pre_transit, template: shipped, channels: [email]}
+  - {on: fulfilled, template: shipped, channels: [email]}
+  - {on: in_transit, template: shipped, channels: [email]}
+  - {on: out_for_delivery, template: plain, channels: [email]}
+  - {on: delivery_attempt, template: plain, channels: [email]}
+  - {on: delayed, template: late, channels: [email]}
+  - {on: exception, template: late, channels: [email]}
+  - {on: damaged, template: late, channels: [email]}
+  - {on: lost, template: late, channels: [email]}
+  - {on: return_requested, template: plain, channels: [email], once_per: order}
+  - {on: return_received, template: plain, channels: [email], once_per: order}
+  - {on: refund_issued, template: plain, channels: [email], once_per: order}
+";
+
+/// What a source says of parcel T1 at a time of November.
+fn scan(id: &str, status: TrackingStatus, time: &str) -> CommerceEvent {
+    let mut scan = tracking(id, Some("1001"), "T1", status);
+    scan.occurred_at = on(time);
+    if let CommerceEventKind::Tracking { event, .. } = &mut scan.kind {
+        event.occurred_at = scan.occurred_at;
+    }
+    scan
+}
+
+fn on(time: &str) -> Timestamp {
+    format!("2026-11-{time}:00Z").parse().unwrap()
+}
+
+fn shop(id: &str, kind: CommerceEventKind) -> CommerceEvent {
+    CommerceEvent {
+        kind,
+        ..scan(id, InTransit, "20T10:00")
+    }
+}
+
+fn refund(event: &str, refund: Option<&str>, cents: i64) -> CommerceEvent {
+    let kind = CommerceEventKind::RefundIssued {
+        order: "1001".into(),
+        amount: Some(Money::new(cents, iso_currency::Currency::EUR)),
+        id: refund.map(str::to_owned),
+    };
+    shop(event, kind)
+}
+
+/// What is said of each event: `told`, or why not.
+async fn hear(test: &TestStore, events: Vec<CommerceEvent>) -> Vec<String> {
+    let notifier = test.notifier(RULES);
+    let mut heard = Vec::new();
+    for event in events {
+        let event = test.happen(event).await;
+        let Outcome::Decided(decided) = notifier.decide(event).await.unwrap() else {
+            panic!("it is decided")
+        };
+        let held = decided[0].held.clone();
+        heard.push(held.unwrap_or_else(|| "told".to_owned()));
+    }
+    heard
+}
+
+#[tokio::test]
+async fn a_parcel_with_a_problem_that_is_then_lost_is_told_both() {
+    for test in stores().await {
+        let events = vec![
+            scan("e1", Exception, "20T10:00"),
+            scan("e2", Exception, "20T11:00"),
+            scan("e3", Damaged, "20T12:00"),
+            scan("e4", Lost, "20T13:00"),
+            scan("e5", Lost, "20T14:00"),
+        ];
+        let expected = ["told", "told before", "told", "told", "told before"];
+        assert_eq!(hear(&test, events).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_problem_that_is_heard_of_after_the_loss_is_history() {
+    for test in stores().await {
+        let events = vec![
+            scan("e1", Lost, "20T13:00"),
+            scan("e2", Exception, "20T10:00"),
+        ];
+        let expected = ["told", "history: the parcel is already lost"];
+        assert_eq!(hear(&test, events).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn every_day_on_which_nobody_was_there_is_told_once() {
+    for test in stores().await {
+        let events = vec![
+            scan("e1", OutForDelivery, "18T08:00"),
+            scan("e2", DeliveryAttempt, "18T10:00"),
+            // The aggregator says it too, as it happened and as it heard of it.
+            scan("e3", DeliveryAttempt, "18T10:00"),
+            scan("e4", DeliveryAttempt, "18T16:30"),
+            scan("e5", OutForDelivery, "19T08:00"),
+            scan("e6", DeliveryAttempt, "19T10:00"),
+            scan("e7", OutForDelivery, "19T07:59"),
+        ];
+        let expected = [
+            "told",
+            "told",
+            "told before",
+            "told before",
+            "told",
+            "told",
+            "history: the parcel is already delivery_attempt",
+        ];
+        assert_eq!(hear(&test, events).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn yesterdays_attempt_that_is_heard_of_today_is_history() {
+    for test in stores().await {
+        let events = vec![
+            scan("e1", DeliveryAttempt, "19T10:00"),
+            scan("e2", DeliveryAttempt, "18T10:00"),
+        ];
+        let expected = ["told", "history: it happened again since"];
+        assert_eq!(hear(&test, events).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_parcel_that_goes_on_after_a_delay_is_not_shipped_again() {
+    for test in stores().await {
+        let packed = {
+            let label = scan("e2", PreTransit, "17T09:00");
+            let CommerceEventKind::Tracking { event, .. } = label.kind.clone() else {
+                unreachable!("it is a scan")
+            };
+            let kind = CommerceEventKind::Fulfilled {
+                order: "1001".into(),
+                carrier: None,
+                tracking_number: Some("T1".into()),
+                event,
+            };
+            CommerceEvent { kind, ..label }
+        };
+        let events = vec![
+            scan("e1", PreTransit, "17T09:00"),
+            packed,
+            scan("e3", InTransit, "18T10:00"),
+            scan("e4", Delayed, "19T10:00"),
+            scan("e5", InTransit, "20T10:00"),
+            scan("e6", Delayed, "20T11:00"),
+        ];
+        let expected = [
+            "told",
+            "told before",
+            "told",
+            "told",
+            "told before",
+            "told before",
+        ];
+        assert_eq!(hear(&test, events).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn every_refund_of_an_order_is_told_once() {
+    for test in stores().await {
+        let events = vec![
+            refund("e1", Some("R1"), 1_000),
+            refund("e2", Some("R2"), 1_000),
+            // The shop's platform and its bookkeeping tell of the same.
+            refund("e3", Some("R2"), 1_000),
+            refund("e4", None, 500),
+            refund("e5", None, 500),
+        ];
+        let expected = ["told", "told", "told before", "told", "told"];
+        assert_eq!(hear(&test, events).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn every_return_of_an_order_is_told_once_from_the_wish_to_the_end() {
+    for test in stores().await {
+        let order = || "1001".into();
+        let requested = |event: &str, id: &str| {
+            let id = Some(id.to_owned());
+            shop(
+                event,
+                CommerceEventKind::ReturnRequested { order: order(), id },
+            )
+        };
+        let received = |event: &str, id: &str| {
+            let id = Some(id.to_owned());
+            shop(
+                event,
+                CommerceEventKind::ReturnReceived { order: order(), id },
+            )
+        };
+        let events = vec![
+            requested("e1", "first"),
+            // Granted: the same return.
+            requested("e2", "first"),
+            received("e3", "first"),
+            requested("e4", "second"),
+            received("e5", "second"),
+            received("e6", "second"),
+        ];
+        let expected = ["told", "told before", "told", "told", "told", "told before"];
+        assert_eq!(hear(&test, events).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn what_was_told_by_the_version_before_is_not_told_again() {
+    for test in stores().await {
+        let told = scan("e1", InTransit, "20T10:00");
+        hear(&test, vec![told, scan("e2", Exception, "20T11:00")]).await;
+        let database = test.store.database();
+        for sql in [
+            // As that version named it.
+            "UPDATE notifications SET dedupe_key = template || ':parcel:T1'",
+            "ALTER TABLE deliveries DROP COLUMN fallback_until_read",
+            "DELETE FROM seaql_migrations WHERE version = 'm0013_news'",
+        ] {
+            database.pool.execute_unprepared(sql).await.unwrap();
+        }
+        database.migrate().await.unwrap();
+        let events = vec![
+            scan("e3", Exception, "20T12:00"),
+            scan("e4", Lost, "20T13:00"),
+        ];
+        assert_eq!(hear(&test, events).await, ["told before", "told"]);
+    }
+}
