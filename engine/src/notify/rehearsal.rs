@@ -181,7 +181,8 @@ pub async fn rehearse(
         setting.capabilities,
         setting.config,
     )
-    .with_forecasts(Arc::new(forecasts));
+    .with_forecasts(Arc::new(forecasts))
+    .with_past(real.clone());
     if let Some(pages) = setting.pages {
         notifier = notifier.with_pages(pages);
     }

@@ -5,6 +5,8 @@
 //!   - on: out_for_delivery         # what happened: a tracking status, order_updated, order_cancelled, fulfilled,
 //!                                  # return_requested, return_received, refund_issued, eta_moved
 //!     template: out_for_delivery   # templates/out_for_delivery.<language>.md
+//!     audience: {}                 # for whom, and
+//!     when: {}                     # in which case: see conditions.rs
 //!     topic: order                 # order (the default) or marketing (needs consent)
 //!     channels: [webchat, email]   # where, best first
 //!     send: every                  # every channel of the list (the default), or the first the customer has
@@ -24,6 +26,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use super::{
+    conditions::{AudienceSource, Condition, WhenSource},
     experiments::{Experiment, ExperimentSource},
     limits::{self, Limits, LimitsReader, LimitsSource},
 };
@@ -75,6 +78,8 @@ pub struct Rule {
     pub name: String,
     /// What happened; one of [`EVENTS`].
     pub on: String,
+    /// What has to hold for it; all of them.
+    pub conditions: Vec<Condition>,
     /// The notification template.
     pub template: String,
     /// What it is about.
@@ -129,6 +134,8 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Source {
     on: Spanned<String>,
+    audience: Option<AudienceSource>,
+    when: Option<WhenSource>,
     template: Spanned<String>,
     topic: Option<Spanned<String>>,
     channels: Vec<Spanned<String>>,
@@ -144,10 +151,10 @@ struct Source {
 
 impl Rules {
     /// Reads `rules/*.yaml`. `channels` are the configured ones; `samples` gives facts that a template of a rule on
-    /// this event may be given.
+    /// this event may be given, first with everything known.
     ///
     /// # Errors
-    /// Everything that is wrong in the files and in the templates they name.
+    /// Everything that is wrong in the files and in the notification templates, also those that no rule names.
     pub fn load(
         files: &ConfigFiles,
         templates: &Templates,
@@ -284,7 +291,7 @@ impl Reader<'_> {
             self.known(&format!("channels[{place}]"), channel, &configured);
         }
         if source.channels.is_empty() {
-            let fix = suggestion("", configured);
+            let fix = suggestion("", configured.iter().copied());
             self.problem(
                 "channels",
                 yaml::line(&source.on),
@@ -292,6 +299,7 @@ impl Reader<'_> {
                 fix,
             );
         }
+        let conditions = self.conditions(source.audience, source.when, &configured);
         let topic = self.choice(
             "topic",
             source.topic.as_ref(),
@@ -355,6 +363,7 @@ impl Reader<'_> {
             .map(|source| source.read(&name, self, templates, channels));
         (self.problems.len() == before).then_some(Rule {
             name,
+            conditions,
             experiment,
             wait: None,
             urgent: source.urgent.unwrap_or(false),
