@@ -25,6 +25,7 @@ mod nowhere;
 pub mod observe;
 mod opening;
 mod reload;
+mod rendered;
 
 use std::sync::Arc;
 

@@ -178,6 +178,20 @@ impl Notifier {
         now: Timestamp,
     ) -> Result<Content, TemplateError> {
         let event = rules.event_of(template).unwrap_or(template);
+        Self::fill_in_sample(templates, template, event, language, now)
+    }
+
+    /// The same for a rule on this event.
+    ///
+    /// # Errors
+    /// The template cannot be filled in.
+    pub fn fill_in_sample(
+        templates: &Templates,
+        template: &str,
+        event: &str,
+        language: &Language,
+        now: Timestamp,
+    ) -> Result<Content, TemplateError> {
         templates.notification(template, language, &facts::sample(event, true, now))
     }
 

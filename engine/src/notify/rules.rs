@@ -212,9 +212,14 @@ impl Rules {
         let mut checked = std::collections::BTreeSet::new();
         for rule in &rules {
             for template in rule.templates() {
-                if checked.insert((template, &rule.on)) {
+                if checked.insert((template, rule.on.as_str())) {
                     problems.extend(templates.check_notification(template, &samples(&rule.on)));
                 }
+            }
+        }
+        for template in templates.every_notification() {
+            if !checked.iter().any(|(named, _)| *named == template) {
+                problems.extend(check_unnamed(templates, template, &samples));
             }
         }
         problems.sort_by(|a, b| (&a.file, a.line, &a.field).cmp(&(&b.file, b.line, &b.field)));
@@ -255,6 +260,29 @@ impl Rules {
         let rule = rules.find(|rule| rule.templates().any(|own| own == template));
         rule.map(|rule| rule.on.as_str())
     }
+}
+
+/// Checks a template that no rule names yet. One that is named like an event will be told of that; of any other there has to
+/// be one event at least that it can tell of, with everything known.
+fn check_unnamed(
+    templates: &Templates,
+    template: &str,
+    samples: &impl Fn(&str) -> Vec<Facts>,
+) -> Vec<Problem> {
+    if EVENTS.contains(&template) {
+        return templates.check_notification(template, &samples(template));
+    }
+    let mut first = None;
+    for event in EVENTS {
+        let mut full = samples(event);
+        full.truncate(1);
+        let found = templates.check_notification(template, &full);
+        if found.is_empty() {
+            return found;
+        }
+        first.get_or_insert(found);
+    }
+    first.unwrap_or_default()
 }
 
 /// A name that no rule has yet: rules without one are named by event and template.
