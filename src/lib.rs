@@ -24,6 +24,7 @@ pub mod merchant;
 mod nowhere;
 pub mod observe;
 mod opening;
+mod picture;
 mod reload;
 mod rendered;
 

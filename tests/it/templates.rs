@@ -1,7 +1,10 @@
 //! Templates through the front door: `doorstep check` fills every one of them in, for every language and channel, and
 //! `doorstep preview` shows them.
 
-use crate::check::{Broken, OWN_FILES, doorstep, folder_of, stderr};
+use crate::{
+    check::{Broken, OWN_FILES, doorstep, folder_of, stderr, stdout},
+    support::{server::doorstep_command, skip::skip},
+};
 
 #[test]
 fn words_that_are_missing_in_a_language_are_named_unless_the_shop_does_not_speak_it() {
@@ -143,4 +146,90 @@ fn approved_templates_are_compared_with_the_list_that_was_read_last() {
         "{told}"
     );
     assert!(told.contains("shipped (de, es, fr, it, pt, ru)"), "{told}");
+}
+
+/// What `doorstep preview` ends with, with these arguments and this variable.
+fn preview(
+    folder: &std::path::Path,
+    arguments: &[&str],
+    chromium: Option<&str>,
+) -> std::process::Output {
+    let mut command = doorstep_command();
+    command.current_dir(folder).arg("preview").args(arguments);
+    if let Some(chromium) = chromium {
+        command.env("CHROMIUM", chromium);
+    }
+    command.output().unwrap()
+}
+
+#[test]
+fn a_mail_is_previewed_with_its_subject_and_as_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = preview(
+        folder.path(),
+        &["refund_issued", "--channel", "email", "--locale", "es"],
+        None,
+    );
+    assert_eq!(shown.status.code(), Some(0), "{}", stderr(&shown));
+    let shown = stdout(&shown);
+    assert!(shown.starts_with("== email\nSubject: "), "{shown}");
+    assert!(shown.lines().nth(1).unwrap().contains("1001"), "{shown}");
+
+    let page = ["out_for_delivery", "--html", "mail.html"];
+    let written = preview(folder.path(), &page, None);
+    assert_eq!(written.status.code(), Some(0), "{}", stderr(&written));
+    assert_eq!(stdout(&written), "mail.html\n");
+    let page = std::fs::read_to_string(folder.path().join("mail.html")).unwrap();
+    for words in [
+        "<html lang=\"en\"",
+        ">Order 1001 is out for delivery</h1>",
+        "Hi Ada, your order 1001",
+        "href=\"https://shop.example/track/sample\"",
+    ] {
+        assert!(page.contains(words), "{words} is not in\n{page}");
+    }
+
+    let chat = [
+        "out_for_delivery",
+        "--channel",
+        "webchat",
+        "--html",
+        "chat.html",
+    ];
+    let refused = preview(folder.path(), &chat, None);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("messages on webchat are no page"));
+}
+
+#[test]
+fn a_picture_needs_chromium_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = ["out_for_delivery", "--picture", "mail.png"];
+    let mut without = doorstep_command();
+    without
+        .current_dir(folder.path())
+        .arg("preview")
+        .args(picture);
+    let without = without
+        .env_remove("CHROMIUM")
+        .env("PATH", "")
+        .output()
+        .unwrap();
+    assert_eq!(without.status.code(), Some(1));
+    let told = stderr(&without);
+    assert!(told.contains("install it"), "{told}");
+    assert!(told.contains("`--html FILE` works without"), "{told}");
+    let wrong = preview(folder.path(), &picture, Some("/nowhere/chromium"));
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(stderr(&wrong).contains("/nowhere/chromium took no picture"));
+
+    let taken = preview(folder.path(), &picture, None);
+    if stderr(&taken).contains("there is no Chromium") {
+        skip("there is no Chromium; see scripts/services");
+        return;
+    }
+    assert_eq!(taken.status.code(), Some(0), "{}", stderr(&taken));
+    let png = std::fs::read(folder.path().join("mail.png")).unwrap();
+    assert!(png.starts_with(b"\x89PNG"));
+    assert!(png.len() > 5_000, "{} bytes are an empty page", png.len());
 }
