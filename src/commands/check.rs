@@ -35,7 +35,8 @@ pub(super) async fn run(cli: &Cli) -> Result<(), Failure> {
             problems.extend(merchant.untranslated(&config.shop.languages));
             warnings.extend(doubts_of(&config, &merchant).await?);
             lists = approved::check(&config, &merchant.templates).map_err(Failure::finding)?;
-            warnings.extend(approved::warnings(&lists, &merchant.templates, now));
+            let spoken = &config.shop.languages;
+            warnings.extend(approved::warnings(&lists, &merchant, spoken, now));
             (problems, warnings)
         }
         Err(problems) => (problems, Vec::new()),

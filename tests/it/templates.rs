@@ -108,13 +108,26 @@ fn what_a_rule_says_is_looked_at_on_each_of_its_channels() {
 #[test]
 fn approved_templates_are_compared_with_the_list_that_was_read_last() {
     let shipped = "---\nsubject: Shipped\napproved:\n  name: order_shipped\n  body: [\"{{ order.number }}\"]\n---\nShipped.\n";
-    let configuration = "files_dir = \"files\"\ndata_dir = \"data\"\n[channels.whatsapp]\naccess_token = \"token\"\n\
+    let configuration = "files_dir = \"files\"\ndata_dir = \"data\"\n[shop]\nlanguages = [\"en\", \"es\"]\n[channels.whatsapp]\naccess_token = \"token\"\n\
         app_secret = \"secret\"\nverify_token = \"word\"\nnumbers = [{ phone_number_id = \"1\" }]\n";
     let list = r#"{"read_at": "2026-11-01T10:00:00Z", "templates": [{"name": "order_shipped", "language": "en", "status": "PAUSED",
         "header_format": null, "header": [], "body": ["1"], "buttons": [], "named": false}]}"#;
     let folder = folder_of(&[
         ("doorstep.toml", configuration),
         ("files/templates/shipped.en.md", shipped),
+        (
+            "files/templates/plain.en.md",
+            "---\nsubject: Here\n---\nHere.\n",
+        ),
+        (
+            "files/templates/plain.es.md",
+            "---\nsubject: Ya\n---\nYa.\n",
+        ),
+        (
+            "files/rules/ours.yaml",
+            "rules:\n  - {on: pre_transit, template: shipped, channels: [whatsapp, email]}\n  - {on: lost, template: plain, \
+             channels: [email, whatsapp]}\n",
+        ),
     ]);
     let check = || {
         let output = doorstep(folder.path(), &["--config", "doorstep.toml", "check"]);
@@ -145,7 +158,10 @@ fn approved_templates_are_compared_with_the_list_that_was_read_last() {
         told.contains("days old; run `doorstep channels test whatsapp`"),
         "{told}"
     );
-    assert!(told.contains("shipped (de, es, fr, it, pt, ru)"), "{told}");
+    let missing = "approved: whatsapp cannot send `shipped` (es): Meta's list does not have it; ";
+    assert!(told.contains(missing), "{told}");
+    assert!(told.contains("customers write: plain (en, es); "), "{told}");
+    assert!(!told.contains("delayed"), "no rule tells it there: {told}");
 }
 
 /// What `doorstep preview` ends with, with these arguments and this variable.

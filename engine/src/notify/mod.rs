@@ -335,4 +335,6 @@ mod rehearsal_tests;
 #[cfg(test)]
 mod schedule_tests;
 #[cfg(test)]
+mod shipped_tests;
+#[cfg(test)]
 pub(crate) mod tests;
