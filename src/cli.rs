@@ -56,7 +56,7 @@ pub enum Command {
     /// What it was worth.
     #[command(subcommand)]
     Report(Report),
-    /// Show a notification as a channel would send it.
+    /// Show a notification as a channel would send it: on the terminal, as a page or as a picture.
     Preview(Preview),
     /// Channels.
     #[command(subcommand)]
@@ -162,6 +162,12 @@ pub struct Preview {
     /// Show what the provider would get, too.
     #[arg(long)]
     pub payload: bool,
+    /// Write the page that the customer's program shows to this file instead; the first channel that has one, or the one named.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Take a picture of that page, too: a PNG. Needs Chromium, named by CHROMIUM or found in PATH.
+    #[arg(long, value_name = "FILE")]
+    pub picture: Option<PathBuf>,
 }
 
 /// `doorstep channels`

@@ -24,7 +24,9 @@ pub mod merchant;
 mod nowhere;
 pub mod observe;
 mod opening;
+mod picture;
 mod reload;
+mod rendered;
 
 use std::sync::Arc;
 

@@ -50,20 +50,26 @@ impl MerchantFiles {
         }
     }
 
-    /// Rules whose words are missing in a language that the shop speaks: customers of it read them in another.
-    pub fn untranslated(&self) -> Vec<Problem> {
-        let missing = self.rules.iter().filter_map(|rule| {
-            let missing = self.templates.languages_without(&rule.template);
-            let missing: Vec<&str> = missing.into_iter().collect();
-            (!missing.is_empty()).then(|| Problem {
-                file: format!("templates/{}.{}.md", rule.template, missing[0]),
-                line: 1,
-                field: format!("rule `{}`", rule.name),
-                message: format!("there are no words in {}", missing.join(", ")),
-                fix: "write them, or these customers read another language".to_owned(),
-            })
-        });
-        missing.collect()
+    /// The files that rules need and that are not there, in the languages that the shop speaks; where it names none, in
+    /// those of any template. Customers would read another language.
+    pub fn untranslated(&self, spoken: &[Language]) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for rule in self.rules.iter() {
+            for (template, _) in rule.ways() {
+                for language in self.templates.languages_without(template, spoken) {
+                    problems.push(Problem {
+                        file: format!("templates/{template}.{language}.md"),
+                        line: 0,
+                        field: format!("rule `{}`", rule.name),
+                        message: format!("there are no words in {language}"),
+                        fix: "write them, or name the languages that your shop speaks in `languages` of the section [shop]"
+                            .to_owned(),
+                    });
+                }
+            }
+        }
+        problems.dedup();
+        problems
     }
 
     /// Prices, days and states that replies, templates and own answers write out, where answers look them up.

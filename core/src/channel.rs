@@ -86,6 +86,7 @@ pub trait Channel: Send + Sync {
     fn preview(&self, message: &OutboundMessage) -> Result<Vec<Preview>, SendError> {
         Ok(vec![Preview {
             text: message.content.text.clone(),
+            html: None,
             payload: String::new(),
         }])
     }
@@ -108,6 +109,8 @@ pub trait Channel: Send + Sync {
 pub struct Preview {
     /// As the customer would read it, in plain text.
     pub text: String,
+    /// The page that the customer's program shows, where it shows one.
+    pub html: Option<String>,
     /// The provider's own format, readable: a JSON body, a mail.
     pub payload: String,
 }

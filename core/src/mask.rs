@@ -1,4 +1,4 @@
-//! Payment card numbers never stay (G9).
+//! Payment card numbers never stay (G9), and e-mail addresses are not shown whole where others may look on.
 
 use std::borrow::Cow;
 
@@ -53,6 +53,15 @@ pub fn mask_card_numbers(text: &str) -> Cow<'_, str> {
     }
     masked.push_str(&text[copied..]);
     Cow::Owned(masked)
+}
+
+/// An e-mail address as a terminal shows it: `a***@example.com`. What is no address becomes `***`.
+pub fn mask_email(address: &str) -> String {
+    let first = |local: &str| local.chars().next().map(String::from).unwrap_or_default();
+    match address.rsplit_once('@') {
+        Some((local, domain)) => format!("{}***@{domain}", first(local)),
+        None => "***".to_owned(),
+    }
 }
 
 /// A card number's end in the text, and what stays of it.
@@ -198,6 +207,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn of_an_email_address_its_first_letter_and_its_domain_are_shown() {
+        for (address, shown) in [
+            ("ada@example.org", "a***@example.org"),
+            ("\"a@b\"@example.org", "\"***@example.org"),
+            ("élise@example.fr", "é***@example.fr"),
+            ("@example.org", "***@example.org"),
+            ("ada", "***"),
+        ] {
+            assert_eq!(mask_email(address), shown);
+        }
+    }
 
     #[test]
     fn card_numbers_are_masked_with_and_without_separators() {

@@ -6,7 +6,16 @@ use serde_json::json;
 
 use super::{Failure, load_config, print, report};
 use crate::{
-    ambient, app::start_nlu, approved, cli::Cli, config::Config, doubts, merchant::MerchantFiles,
+    ambient,
+    app::start_nlu,
+    approved,
+    cli::Cli,
+    config::Config,
+    doubts,
+    merchant::MerchantFiles,
+    nowhere,
+    opening::with_kept_secrets,
+    rendered::{self, Findings},
 };
 
 pub(super) async fn run(cli: &Cli) -> Result<(), Failure> {
@@ -19,10 +28,17 @@ pub(super) async fn run(cli: &Cli) -> Result<(), Failure> {
     let mut lists = Vec::new();
     let (problems, warnings) = match found {
         Ok((config, merchant)) => {
-            let mut warnings = warnings(&config, &merchant).await?;
+            let Findings {
+                mut problems,
+                mut warnings,
+            } = render(&config, &merchant)?;
+            problems.extend(merchant.untranslated(&config.shop.languages));
+            warnings.extend(merchant.written_out());
+            warnings.extend(doubts_of(&config, &merchant).await?);
             lists = approved::check(&config, &merchant.templates).map_err(Failure::finding)?;
-            warnings.extend(approved::warnings(&lists, &merchant.templates, now));
-            (Vec::new(), warnings)
+            let spoken = &config.shop.languages;
+            warnings.extend(approved::warnings(&lists, &merchant, spoken, now));
+            (problems, warnings)
         }
         Err(problems) => (problems, Vec::new()),
     };
@@ -67,13 +83,22 @@ fn age(list: &TemplateCheck, now: Timestamp) -> String {
     }
 }
 
-/// Words that are missing in a language, facts that are written out and would be looked up, and what the model makes of the
-/// merchant's own intents; it is not started for nothing.
-async fn warnings(config: &Config, merchant: &MerchantFiles) -> Result<Vec<Problem>, Failure> {
-    let mut warnings = merchant.untranslated();
-    warnings.extend(merchant.written_out());
+/// What rules would say, looked at on their channels. What these make at their first start (secrets, folders) is thrown away:
+/// a check leaves nothing behind.
+fn render(config: &Config, merchant: &MerchantFiles) -> Result<Findings, Failure> {
+    let ambient = ambient::system();
+    let folder = tempfile::tempdir().map_err(Failure::finding)?;
+    let mut config = config.clone();
+    config.data_dir = folder.path().to_owned();
+    let config = with_kept_secrets(config, &ambient)?;
+    let channels = nowhere::open_channels(&config, &ambient).map_err(Failure::finding)?;
+    Ok(rendered::check(merchant, &channels, ambient.now()))
+}
+
+/// What the model makes of the merchant's own intents; it is not started for nothing.
+async fn doubts_of(config: &Config, merchant: &MerchantFiles) -> Result<Vec<Problem>, Failure> {
     if merchant.flows.own_intents().is_empty() {
-        return Ok(warnings);
+        return Ok(Vec::new());
     }
     let section = config.nlu.clone();
     let nlu = tokio::task::spawn_blocking(move || start_nlu(&section))
@@ -81,6 +106,5 @@ async fn warnings(config: &Config, merchant: &MerchantFiles) -> Result<Vec<Probl
         .map_err(Failure::finding)?
         .map_err(Failure::finding)?;
     let doubts = doubts::warnings(merchant, &nlu).await;
-    warnings.extend(doubts.map_err(Failure::finding)?);
-    Ok(warnings)
+    doubts.map_err(Failure::finding)
 }

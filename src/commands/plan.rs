@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use doorstep_engine::{
     Store,
-    notify::rehearsal::{Deed, Difference, Foreseen, RuleChange, Setting, Span, compare, rehearse},
+    notify::{
+        Rules,
+        rehearsal::{Deed, Difference, Foreseen, RuleChange, Setting, Span, compare, rehearse},
+    },
     store::{Database, DatabaseConfig},
 };
 use serde_json::json;
@@ -21,6 +24,9 @@ use crate::{
 
 /// How much of the time before is taken through the road too, so that what was told then is known.
 const LEAD_IN: Duration = Duration::from_hours(24 * 30);
+/// As the program does.
+const LOOK_EVERY: Duration = Duration::from_mins(5);
+const A_DAY: Duration = Duration::from_hours(24);
 
 pub(super) async fn run(cli: &Cli, arguments: &Plan) -> Result<(), Failure> {
     let config = load_config(cli)?;
@@ -33,10 +39,12 @@ pub(super) async fn run(cli: &Cli, arguments: &Plan) -> Result<(), Failure> {
     let store = open_store(&config).await?;
     let until = store.ambient().now();
     let since = until - arguments.since;
+    let waits = [&before, &after].map(|setting| longest_wait(&setting.rules));
     let span = Span {
-        lead_in: since - LEAD_IN,
+        lead_in: since - LEAD_IN.max(waits[0]).max(waits[1]),
         since,
         until,
+        look_every: LOOK_EVERY,
     };
     let folder = tempfile::tempdir().map_err(Failure::finding)?;
     let before = play(&store, before, span, &folder.path().join("before.db")).await?;
@@ -50,6 +58,12 @@ pub(super) async fn run(cli: &Cli, arguments: &Plan) -> Result<(), Failure> {
         })),
         false => tell(&changes),
     }
+}
+
+/// How long ago what a rule on schedule waits for may have begun.
+fn longest_wait(rules: &Rules) -> Duration {
+    let longest = rules.iter().filter_map(|rule| rule.after).max();
+    longest.unwrap_or_default() + A_DAY
 }
 
 fn setting(config: &Config) -> Result<Setting, Failure> {
@@ -108,17 +122,28 @@ fn tell(changes: &BTreeMap<String, RuleChange>) -> Result<(), Failure> {
 }
 
 fn tell_difference(difference: &Difference) -> Result<(), Failure> {
+    let order = difference.order.as_deref().unwrap_or("not known");
+    let customer = difference.customer.as_deref().unwrap_or("nobody we know");
+    // What only the rehearsal found to be due is nothing that `explain` could be asked about.
+    let event = match difference.event {
+        Some(event) => event.to_string(),
+        None => format!("due at {}", difference.at),
+    };
     print(format!(
-        "  {} {} ({} {})",
-        difference.on, difference.event, difference.source, difference.external_id
+        "  order {order} of {customer}: {} {event} ({} {})",
+        difference.on, difference.source, difference.external_id
     ))?;
-    tell_deed('-', difference.before.as_ref())?;
-    tell_deed('+', difference.after.as_ref())
+    let nothing = match difference.is_on_schedule() {
+        true => "not due, or no such rule",
+        false => "no such rule",
+    };
+    tell_deed('-', difference.before.as_ref(), nothing)?;
+    tell_deed('+', difference.after.as_ref(), nothing)
 }
 
-fn tell_deed(sign: char, deed: Option<&Deed>) -> Result<(), Failure> {
+fn tell_deed(sign: char, deed: Option<&Deed>, nothing: &str) -> Result<(), Failure> {
     let Some(deed) = deed else {
-        return print(format!("  {sign} no such rule"));
+        return print(format!("  {sign} {nothing}"));
     };
     if deed.messages.is_empty() {
         return print(format!("  {sign} {}: {}", deed.decision, deed.reason));

@@ -24,6 +24,7 @@ pub struct ShopConfig {
     pub shopify: Option<ShopifyConfig>,
     pub woocommerce: Option<WooCommerceConfig>,
     pub default_language: Language,
+    pub languages: Vec<Language>,
     pub time_zone: Tz,
     pub currency: iso_currency::Currency,
     pub accent: String,

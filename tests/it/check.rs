@@ -14,17 +14,17 @@ use tempfile::TempDir;
 use crate::support::server::doorstep_command;
 
 /// A broken configuration and what is said of it.
-struct Broken {
+pub(crate) struct Broken {
     /// Files by path; `doorstep.toml` is the configuration, `files/…` are the merchant's own.
-    files: &'static [(&'static str, &'static str)],
+    pub(crate) files: &'static [(&'static str, &'static str)],
     /// Standard error, line for line.
-    said: &'static [&'static str],
+    pub(crate) said: &'static [&'static str],
 }
 
 /// The configuration that has the merchant's own files read.
-const OWN_FILES: (&str, &str) = ("doorstep.toml", "files_dir = \"files\"\n");
+pub(crate) const OWN_FILES: (&str, &str) = ("doorstep.toml", "files_dir = \"files\"\n");
 
-fn folder_of(files: &[(&str, &str)]) -> TempDir {
+pub(crate) fn folder_of(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (path, text) in files {
         let path = folder.path().join(path);
@@ -34,7 +34,7 @@ fn folder_of(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-fn doorstep(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn doorstep(folder: &Path, arguments: &[&str]) -> Output {
     doorstep_command()
         .current_dir(folder)
         .args(arguments)
@@ -43,17 +43,17 @@ fn doorstep(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 impl Broken {
     /// `doorstep check` says exactly this, as text and as JSON, and ends with 1.
-    fn check(&self) {
+    pub(crate) fn check(&self) {
         let folder = folder_of(self.files);
         let output = doorstep(folder.path(), &["--config", "doorstep.toml", "check"]);
         let told: Vec<String> = stderr(&output).lines().map(str::to_owned).collect();
@@ -407,32 +407,6 @@ fn a_rule_with_an_unknown_template_or_channel_is_named() {
 }
 
 #[test]
-fn words_that_are_missing_in_a_language_are_a_warning() {
-    let folder = folder_of(&[
-        ("doorstep.toml", "files_dir = \"files\"\n"),
-        (
-            "files/rules/ours.yaml",
-            "rules:\n  - {on: pre_transit, template: packed, channels: [webchat], name: packing}\n",
-        ),
-        (
-            "files/templates/packed.en.md",
-            "---\nsubject: Packed\n---\nOrder {{ order.number }} is packed.\n",
-        ),
-        (
-            "files/templates/packed.de.md",
-            "---\nsubject: Gepackt\n---\nBestellung {{ order.number }} ist gepackt.\n",
-        ),
-    ]);
-    let output = doorstep(folder.path(), &["--config", "doorstep.toml", "check"]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert_eq!(
-        stderr(&output),
-        "warning: templates/packed.es.md:1: rule `packing`: there are no words in es, fr, it, pt, ru; write them, or these \
-         customers read another language\n"
-    );
-}
-
-#[test]
 fn every_problem_of_every_section_is_said_at_once() {
     let folder = folder_of(&[(
         "doorstep.toml",
@@ -460,49 +434,6 @@ fn a_configuration_in_order_is_said_to_be_so() {
     );
     let left = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(left, 1, "a check leaves nothing behind");
-}
-
-#[test]
-fn approved_templates_are_compared_with_the_list_that_was_read_last() {
-    let shipped = "---\nsubject: Shipped\napproved:\n  name: order_shipped\n  body: [\"{{ order.number }}\"]\n---\nShipped.\n";
-    let configuration = "files_dir = \"files\"\ndata_dir = \"data\"\n[channels.whatsapp]\naccess_token = \"token\"\n\
-        app_secret = \"secret\"\nverify_token = \"word\"\nnumbers = [{ phone_number_id = \"1\" }]\n";
-    let list = r#"{"read_at": "2026-11-01T10:00:00Z", "templates": [{"name": "order_shipped", "language": "en", "status": "PAUSED",
-        "header_format": null, "header": [], "body": ["1"], "buttons": [], "named": false}]}"#;
-    let folder = folder_of(&[
-        ("doorstep.toml", configuration),
-        ("files/templates/shipped.en.md", shipped),
-    ]);
-    let check = || {
-        let output = doorstep(folder.path(), &["--config", "doorstep.toml", "check"]);
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-        stderr(&output)
-    };
-    let never = check();
-    assert!(
-        never.contains("the list of approved templates was never read"),
-        "{never}"
-    );
-    assert!(
-        never.contains("run `doorstep channels test whatsapp`"),
-        "{never}"
-    );
-
-    let data = folder.path().join("data");
-    std::fs::create_dir_all(&data).unwrap();
-    std::fs::write(data.join("whatsapp-templates.json"), list).unwrap();
-    let told = check();
-    let paused = "warning: templates/shipped.en.md:4: approved: whatsapp cannot send `order_shipped` (en): its status at Meta is PAUSED; ";
-    assert!(told.contains(paused), "{told}");
-    assert!(
-        told.contains("its list of approved templates is of 2026-11-01 10:00 UTC"),
-        "{told}"
-    );
-    assert!(
-        told.contains("days old; run `doorstep channels test whatsapp`"),
-        "{told}"
-    );
-    assert!(told.contains("shipped (de, es, fr, it, pt, ru)"), "{told}");
 }
 
 #[test]

@@ -88,12 +88,35 @@ fn forecasts_are_measured_beside_plain_ones_and_the_promise() {
     assert!(figure("/ratios/mae_to_last_28_days") < 0.6, "{figures}");
     assert!(figure("/ratios/width_to_last_28_days") < 0.8, "{figures}");
 
+    let bounds = figures["bounds"].as_array().unwrap();
+    let named = |name: &str| {
+        let mut found = bounds.iter().filter(|bound| bound["figure"] == name);
+        let bound = found.next();
+        bound.unwrap_or_else(|| panic!("{name} is not in {bounds:?}"))
+    };
+    let promise = named("error / promise");
+    assert_eq!(
+        (&promise["bound"], &promise["met"]),
+        (&"<= 0.27".into(), &true.into())
+    );
+    assert_eq!(promise["measured"], figures["ratios"]["mae_to_promised"]);
+    assert_eq!(named("error / 28-day median")["bound"], "<= 0.9");
+    assert_eq!(named("width / 28-day quantiles")["bound"], "<= 0.72");
+    assert_eq!(named("80 % window: coverage")["bound"], ">= 0.78");
+    assert_eq!(
+        bounds.len(),
+        7,
+        "both ends of two windows, and three ratios"
+    );
+
     let table = eval(&files);
     let text = String::from_utf8(table.stdout).unwrap();
     for words in [
         "200 parcels; 2 without",
         "80 % window: coverage",
         "mean error, days",
+        "  error / promise                 <= 0.27 ",
+        "  met\n",
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }

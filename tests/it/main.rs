@@ -34,5 +34,6 @@ mod sentences;
 mod shopping;
 mod support;
 mod surface;
+mod templates;
 mod webhooks;
 mod week;

@@ -154,6 +154,7 @@ async fn a_changed_rule_does_to_the_next_orders_exactly_what_the_plan_showed() {
     for line in [
         "on_the_van: 2 different, 2 alike",
         "delivered:here: 0 different, 1 alike",
+        "  order 7103 of c***@rules.example: out_for_delivery ",
         "  - webchat (en) at ",
         "  + email (en) at ",
         "  + held: ",
@@ -163,6 +164,12 @@ async fn a_changed_rule_does_to_the_next_orders_exactly_what_the_plan_showed() {
     }
     let shown = shop.run(&[&["--json"], plan.as_slice()].concat()).await;
     let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert!(!printed.contains("cleo@"), "{printed}");
+    let of_cleo = shown["rules"]["on_the_van"]["different"]
+        .as_array()
+        .unwrap();
+    let of_cleo = of_cleo.iter().find(|one| one["order"] == "7103").unwrap();
+    assert_eq!(of_cleo["customer"], "c***@rules.example");
     let mut will_be = was.clone();
     for message in planned(&shown, "before") {
         let place = will_be.iter().position(|heard| *heard == message);

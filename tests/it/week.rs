@@ -230,6 +230,8 @@ async fn plan(world: &World, folder: &std::path::Path, rules: &str) -> Vec<Fores
         lead_in: monday(),
         since: monday(),
         until: end(monday()),
+        // As often as this world does.
+        look_every: std::time::Duration::from_hours(1),
     };
     let rehearsed = rehearse(world.store(), scratch, world.setting(rules), span);
     rehearsed.await.unwrap()

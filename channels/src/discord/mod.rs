@@ -286,7 +286,11 @@ impl Channel for Discord {
                 0 => render::plain(message),
                 _ => String::new(),
             };
-            Ok(Preview { text, payload })
+            Ok(Preview {
+                text,
+                html: None,
+                payload,
+            })
         });
         previews.collect()
     }

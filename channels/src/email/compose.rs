@@ -53,6 +53,8 @@ pub(super) struct Mail {
     pub(super) bytes: Vec<u8>,
     /// As its text part says it.
     pub(super) text: String,
+    /// As its HTML part shows it.
+    pub(super) html: String,
 }
 
 impl Composer {
@@ -175,7 +177,7 @@ impl Composer {
         let parts = MultiPart::alternative()
             .boundary(format!("doorstep-{}", message.id))
             .singlepart(SinglePart::plain(text.clone()))
-            .singlepart(SinglePart::html(html));
+            .singlepart(SinglePart::html(html.clone()));
         let mut mail = builder.multipart(parts).map_err(|error| SendError::Fail {
             reason: format!("the mail could not be written: {error}"),
         })?;
@@ -187,6 +189,7 @@ impl Composer {
             envelope: mail.envelope().clone(),
             bytes: mail.formatted(),
             text,
+            html,
         })
     }
 

@@ -180,6 +180,7 @@ impl Channel for Email {
             .compose(&somebody, message, self.ambient.now())?;
         Ok(vec![Preview {
             text: mail.text,
+            html: Some(mail.html),
             payload: String::from_utf8_lossy(&mail.bytes).into_owned(),
         }])
     }

@@ -349,6 +349,7 @@ impl Servers {
             envelope: Envelope::new(Some(from), vec![to]).unwrap(),
             bytes: text.into_bytes(),
             text: String::new(),
+            html: String::new(),
         };
         transport.send(&mail).await.unwrap();
     }

@@ -160,6 +160,7 @@ impl Telegram {
             })?;
             Ok(Preview {
                 text: text + &labels.collect::<String>(),
+                html: None,
                 payload,
             })
         });

@@ -174,6 +174,7 @@ impl WhatsApp {
 fn preview(text: &str, body: &Value) -> Preview {
     Preview {
         text: text.to_owned(),
+        html: None,
         payload: format!("{body:#}"),
     }
 }

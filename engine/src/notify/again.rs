@@ -49,7 +49,7 @@ impl Notifier {
         let matter = matters.pop();
         let book = self.book();
         let rule = book.rules.named(&waiting.rule);
-        let (audience, at_most) = match (rule, &matter) {
+        let ((audience, conditions), at_most) = match (rule, &matter) {
             (Some(rule), Some(matter)) => {
                 let dealt = rule.dealt(matter.customer.as_ref());
                 let asked = Asked {
@@ -63,18 +63,21 @@ impl Notifier {
                 let at_most = self.at_most(&book, rule, matter.customer.as_ref());
                 let audience =
                     match rule.on == ETA_MOVED && self.moved_window(matter).await?.is_none() {
-                        true => Audience::Held("the expected days were told meanwhile".to_owned()),
+                        true => {
+                            let told = "the expected days were told meanwhile".to_owned();
+                            (Audience::Held(told), None)
+                        }
                         false => self.find_audience(&asked).await?,
                     };
                 (audience, at_most)
             }
-            _ => (Audience::Held(gone(&waiting.rule)), None),
+            _ => ((Audience::Held(gone(&waiting.rule)), None), None),
         };
         let customer = matter.and_then(|matter| matter.customer);
         let customer = customer.map(|customer| customer.id);
         Ok(self
             .store
-            .commit_due(waiting, members, customer, at_most, audience)
+            .commit_due(waiting, members, customer, at_most, (audience, conditions))
             .await?)
     }
 
@@ -135,7 +138,8 @@ impl Notifier {
             others: &matters,
             stage: Stage::Again,
         };
-        Ok(match self.find_audience(&asked).await? {
+        let (audience, _) = self.find_audience(&asked).await?;
+        Ok(match audience {
             Audience::Told(recipients) => FallenBack::Told(recipients),
             Audience::Waits(wait) => FallenBack::Waits(wait.until),
             Audience::Held(reason) => {

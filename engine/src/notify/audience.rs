@@ -41,7 +41,8 @@ pub(super) enum Stage {
 }
 
 impl Notifier {
-    pub(super) async fn find_audience(&self, asked: &Asked<'_>) -> Result<Audience, NotifyError> {
+    /// Who hears it, if all of the rule's conditions hold.
+    pub(super) async fn find_addressees(&self, asked: &Asked<'_>) -> Result<Audience, NotifyError> {
         let held = |reason: &str| Ok(Audience::Held(reason.to_owned()));
         let Some(order) = &asked.matter.order else {
             return held("the order is not known");

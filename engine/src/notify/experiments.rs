@@ -133,9 +133,21 @@ impl Rule {
 
     /// Every template that somebody may get.
     pub(super) fn templates(&self) -> impl Iterator<Item = &str> {
+        self.ways().map(|(template, _)| template)
+    }
+
+    /// Every way in which somebody may get it: the template and the channels, best first.
+    pub fn ways(&self) -> impl Iterator<Item = (&str, &[ChannelName])> {
         let variants = self.experiment.iter().flat_map(|found| &found.variants);
-        let own = variants.filter_map(|variant| variant.template.as_deref());
-        std::iter::once(self.template.as_str()).chain(own)
+        let own = variants.map(|variant| {
+            let template = variant.template.as_deref();
+            let channels = variant.channels.as_deref();
+            (
+                template.unwrap_or(&self.template),
+                channels.unwrap_or(&self.channels),
+            )
+        });
+        std::iter::once((self.template.as_str(), self.channels.as_slice())).chain(own)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod again;
 mod audience;
+mod conditions;
 mod experiments;
 mod facts;
 mod limits;
@@ -13,6 +14,7 @@ mod moved;
 pub mod rehearsal;
 mod rules;
 mod schedule;
+mod weigh;
 
 use std::{
     collections::HashMap,
@@ -25,6 +27,7 @@ use doorstep_core::{
     message::Content, notification::Topic, shipment::Shipment,
 };
 
+pub use conditions::{Bounds, Condition, Fact, Test};
 pub use experiments::{Estimate, Experiment, Share, Variant};
 pub use limits::{Limits, QuietHours, duration};
 use rules::ETA_MOVED;
@@ -61,6 +64,8 @@ struct Book {
 /// Decides who hears of an event.
 pub struct Notifier {
     store: Store,
+    /// What customers ordered before: the store itself, but for a rehearsal.
+    past: Store,
     /// A decision keeps the book that it began with.
     book: RwLock<Arc<Book>>,
     capabilities: HashMap<ChannelName, Capabilities>,
@@ -108,6 +113,7 @@ impl Notifier {
         };
         Self {
             forecasts: Arc::new(Forecasts::new(store.clone(), forecasts)),
+            past: store.clone(),
             store,
             book: RwLock::new(Arc::new(Book { rules, templates })),
             capabilities,
@@ -141,6 +147,13 @@ impl Notifier {
         self
     }
 
+    /// Looks in another store for what customers ordered before: a rehearsal's own knows no past.
+    #[must_use]
+    fn with_past(mut self, past: Store) -> Self {
+        self.past = past;
+        self
+    }
+
     /// Reads the rules and checks them and the templates they name.
     ///
     /// # Errors
@@ -165,6 +178,20 @@ impl Notifier {
         now: Timestamp,
     ) -> Result<Content, TemplateError> {
         let event = rules.event_of(template).unwrap_or(template);
+        Self::fill_in_sample(templates, template, event, language, now)
+    }
+
+    /// The same for a rule on this event.
+    ///
+    /// # Errors
+    /// The template cannot be filled in.
+    pub fn fill_in_sample(
+        templates: &Templates,
+        template: &str,
+        event: &str,
+        language: &Language,
+        now: Timestamp,
+    ) -> Result<Content, TemplateError> {
         templates.notification(template, language, &facts::sample(event, true, now))
     }
 
@@ -239,6 +266,7 @@ impl Notifier {
                 urgent: false,
                 at_most: None,
                 only_alone: false,
+                conditions: None,
                 audience: Audience::Held(format!("no rule on `{label}`")),
                 trial: None,
             });
@@ -262,7 +290,7 @@ impl Notifier {
             others: &[],
             stage: Stage::First,
         };
-        let audience = self.find_audience(&asked).await?;
+        let (audience, conditions) = self.find_audience(&asked).await?;
         let template = dealt.rule.template.clone();
         let (audience, trial) = dealt.settle(audience);
         Ok(Decision {
@@ -274,6 +302,7 @@ impl Notifier {
             urgent: rule.urgent,
             at_most: self.at_most(book, rule, matter.customer.as_ref()),
             only_alone: false,
+            conditions,
             audience,
             trial,
         })
@@ -298,6 +327,8 @@ fn public_number(shipment: &Shipment) -> Option<&str> {
 }
 
 #[cfg(test)]
+mod conditions_tests;
+#[cfg(test)]
 mod late_tests;
 #[cfg(test)]
 mod later_tests;
@@ -307,6 +338,8 @@ mod once_tests;
 mod rehearsal_tests;
 #[cfg(test)]
 mod schedule_tests;
+#[cfg(test)]
+mod shipped_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 #[cfg(test)]

@@ -2,40 +2,35 @@
 //! that is thrown away, with a clock that follows theirs. Nothing is sent, and the shop's own store is only read.
 //!
 //! It is the real road, not a copy of it: the same admission, enrichment and decisions, in the order and at the times of
-//! the past, with what waited decided again when it was due. What a rehearsal cannot know: what customers asked in
-//! chats, receipts (every message counts as arrived), and orders, wishes and learnt days as they were then instead of as
-//! they are.
+//! the past, with what waited decided again when it was due, and what rules on schedule wait for looked for as it is then. What
+//! a rehearsal cannot know: what customers asked in chats, receipts (every message counts as arrived), and orders, wishes and
+//! learnt days as they were then instead of as they are.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
-};
+mod compared;
+mod world;
 
-use async_trait::async_trait;
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
 use doorstep_core::{
-    Ambient, ChannelName, Clock, CommerceEventId, Entropy, Health, ShopCustomerId, Sku, SourceName,
-    Timestamp,
-    channel::Capabilities,
-    health::PortError,
-    order::{Order, OrderRef},
-    product::{Product, StockLevel},
-    shop::{OrderLookup, Shop},
+    Ambient, ChannelName, Clock, CommerceEventId, Entropy, Timestamp, channel::Capabilities,
+    mask::mask_email,
 };
-use sea_orm::DbErr;
 use serde::Serialize;
 
+pub use self::compared::{Difference, RuleChange, compare};
+use self::world::{Agenda, Records, Then};
 use super::{Notifier, NotifyConfig, NotifyError, Rules};
 use crate::{
     enrich::{EnrichError, Enricher},
     eta::{EtaConfig, Forecasts},
     page_token::PageLinks,
-    queue::{Job, JobQueue, QueueName},
-    store::{Database, Explained, Store, StoreError, Transaction},
+    queue::Job,
+    store::{Database, Explained, SCHEDULE_SOURCE, Store, StoreError},
     templates::Templates,
 };
+
+/// How often is looked at least before the time that is reported.
+const BEFORE: Duration = Duration::from_hours(1);
 
 /// What is rehearsed.
 pub struct Setting {
@@ -64,6 +59,8 @@ pub struct Span {
     pub since: Timestamp,
     /// The end; what waits longer is reported as waiting.
     pub until: Timestamp,
+    /// How often is looked for what rules on schedule wait for, as the program does.
+    pub look_every: Duration,
 }
 
 /// It could not be rehearsed.
@@ -83,14 +80,20 @@ pub enum RehearsalError {
 /// What one rule would have done about one event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Foreseen {
-    /// The event, as the shop's own store knows it.
-    pub event: CommerceEventId,
+    /// The event, as the shop's own store knows it; `None`: only the rehearsal found it to be due.
+    pub event: Option<CommerceEventId>,
+    /// When it was admitted, or became due.
+    pub at: Timestamp,
     /// What happened: a rule's `on`.
     pub on: String,
     /// Who told of it.
     pub source: String,
     /// The source's identifier of the event.
     pub external_id: String,
+    /// The order's number, where it is known.
+    pub order: Option<String>,
+    /// Whose it is: the e-mail address, masked.
+    pub customer: Option<String>,
     /// The rule's name; empty when there is none on the event.
     pub rule: String,
     /// What it would have done.
@@ -123,32 +126,6 @@ pub struct Said {
     pub text: String,
 }
 
-/// Where two rehearsals differ.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Difference {
-    /// The event.
-    pub event: CommerceEventId,
-    /// What happened.
-    pub on: String,
-    /// Who told of it.
-    pub source: String,
-    /// The source's identifier of the event.
-    pub external_id: String,
-    /// What was done before; `None`: the rule was not there.
-    pub before: Option<Deed>,
-    /// What would be done now; `None`: the rule is no more.
-    pub after: Option<Deed>,
-}
-
-/// What changes at one rule.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct RuleChange {
-    /// How many events it treats alike.
-    pub alike: usize,
-    /// Where it differs, oldest first.
-    pub different: Vec<Difference>,
-}
-
 /// Takes the events of `span` from `real` through the road in `scratch`, an empty database that is thrown away.
 ///
 /// # Errors
@@ -160,7 +137,7 @@ pub async fn rehearse(
     span: Span,
 ) -> Result<Vec<Foreseen>, RehearsalError> {
     scratch.migrate().await?;
-    let clock = Arc::new(Then(AtomicI64::new(span.lead_in.timestamp_millis())));
+    let clock = Arc::new(Then::new(span.lead_in));
     let agenda = Arc::new(Agenda::default());
     let ambient = Ambient {
         clock: clock.clone(),
@@ -181,7 +158,8 @@ pub async fn rehearse(
         setting.capabilities,
         setting.config,
     )
-    .with_forecasts(Arc::new(forecasts));
+    .with_forecasts(Arc::new(forecasts))
+    .with_past(real.clone());
     if let Some(pages) = setting.pages {
         notifier = notifier.with_pages(pages);
     }
@@ -191,76 +169,38 @@ pub async fn rehearse(
         clock,
         agenda,
     };
-    let mut reported = Vec::new();
-    for past in real.events_between(span.lead_in, span.until).await? {
-        stage.play_until(past.admitted_at).await?;
-        stage.clock.set(past.admitted_at);
-        let source = past.event.source.clone();
-        let admitted = store.admit_events(&source, b"", vec![past.event]).await?;
-        stage.play_until(past.admitted_at).await?;
-        if past.admitted_at >= span.since {
-            let ids = admitted.iter().map(|admission| admission.id);
-            reported.extend(ids.map(|id| (past.id, id)));
-        }
-    }
-    stage.play_until(span.until).await?;
+    let reported = stage.live(real, &store, span).await?;
     let mut foreseen = Vec::new();
-    for (event, id) in reported {
-        let explained = store.explain_event(id).await?;
-        foreseen.extend(explained.into_iter().map(|decision| tell(event, decision)));
+    for event in reported {
+        for decision in store.explain_event(event.rehearsed).await? {
+            let customer = masked_customer(&store, &decision).await?;
+            foreseen.push(tell(event.real, customer, decision));
+        }
     }
     Ok(foreseen)
 }
 
-/// What changes, by rule. Only who gets what and when counts; that the same silence has another reason does not.
-pub fn compare(before: Vec<Foreseen>, after: Vec<Foreseen>) -> BTreeMap<String, RuleChange> {
-    type Key = (String, CommerceEventId);
-    let by_key = |foreseen: Vec<Foreseen>| -> BTreeMap<Key, Foreseen> {
-        let keyed = foreseen.into_iter();
-        keyed
-            .map(|one| ((one.rule.clone(), one.event), one))
-            .collect()
+/// Whose the decision is, so that it can be found again but not read off a screen.
+async fn masked_customer(
+    store: &Store,
+    decision: &Explained,
+) -> Result<Option<String>, StoreError> {
+    let Some(number) = &decision.order else {
+        return Ok(None);
     };
-    let mut before = by_key(before);
-    let mut changes: BTreeMap<String, RuleChange> = BTreeMap::new();
-    let mut note = |was: Option<Foreseen>, is: Option<Foreseen>| {
-        let Some(shown) = is.as_ref().or(was.as_ref()) else {
-            return;
-        };
-        let said = |foreseen: &Option<Foreseen>| {
-            foreseen
-                .as_ref()
-                .map(|foreseen| foreseen.deed.messages.clone())
-                .unwrap_or_default()
-        };
-        let change = changes.entry(shown.rule.clone()).or_default();
-        if said(&was) == said(&is) {
-            change.alike += 1;
-            return;
-        }
-        change.different.push(Difference {
-            event: shown.event,
-            on: shown.on.clone(),
-            source: shown.source.clone(),
-            external_id: shown.external_id.clone(),
-            before: was.map(|foreseen| foreseen.deed),
-            after: is.map(|foreseen| foreseen.deed),
-        });
+    let Some(record) = store.find_order(number).await? else {
+        return Ok(None);
     };
-    for (key, is) in by_key(after) {
-        note(before.remove(&key), Some(is));
-    }
-    for (_, was) in before {
-        note(Some(was), None);
-    }
-    for change in changes.values_mut() {
-        // Identifiers sort by time.
-        change.different.sort_by_key(|difference| difference.event);
-    }
-    changes
+    let customer = match record.customer {
+        Some(id) => store.find_customer(id).await?,
+        None => None,
+    };
+    let email = customer.and_then(|customer| customer.email);
+    let email = email.or(record.order.customer.email);
+    Ok(email.as_deref().map(mask_email))
 }
 
-fn tell(event: CommerceEventId, decision: Explained) -> Foreseen {
+fn tell(event: Option<CommerceEventId>, customer: Option<String>, decision: Explained) -> Foreseen {
     let messages = decision.messages.into_iter().map(|message| Said {
         at: message.created_at,
         channel: message.channel,
@@ -273,6 +213,9 @@ fn tell(event: CommerceEventId, decision: Explained) -> Foreseen {
     messages.sort_by(|one, other| (one.at, &one.channel).cmp(&(other.at, &other.channel)));
     Foreseen {
         event,
+        at: decision.admitted_at,
+        order: decision.order.map(|order| order.to_string()),
+        customer,
         on: decision.event.kind.label().to_owned(),
         source: decision.event.source.to_string(),
         external_id: decision.event.external_id,
@@ -285,6 +228,17 @@ fn tell(event: CommerceEventId, decision: Explained) -> Foreseen {
     }
 }
 
+/// When is looked next: as often as the program does where it is reported, and rarely before.
+fn next_look(now: Timestamp, span: Span) -> Option<Timestamp> {
+    let every = match now < span.since {
+        true => span.look_every.max(BEFORE),
+        false => span.look_every,
+    };
+    let every = i64::try_from(every.as_millis()).ok()?.max(1);
+    let next = (now.timestamp_millis() / every + 1).checked_mul(every)?;
+    Timestamp::from_timestamp_millis(next)
+}
+
 /// The road, and the time on it.
 struct Stage {
     enricher: Enricher,
@@ -293,7 +247,75 @@ struct Stage {
     agenda: Arc<Agenda>,
 }
 
+/// An event that is reported.
+struct Reported {
+    at: Timestamp,
+    /// As the shop's own store knows it.
+    real: Option<CommerceEventId>,
+    /// As the rehearsal's does.
+    rehearsed: CommerceEventId,
+}
+
 impl Stage {
+    /// Takes all events of the past through the road; those to be reported, in the order of the past.
+    async fn live(
+        &self,
+        real: &Store,
+        store: &Store,
+        span: Span,
+    ) -> Result<Vec<Reported>, RehearsalError> {
+        let mut reported = Vec::new();
+        let mut known_due = HashMap::new();
+        for past in real.events_between(span.lead_in, span.until).await? {
+            self.look_until(past.admitted_at, span).await?;
+            if past.event.source.as_str() == SCHEDULE_SOURCE {
+                // Found anew, by the rules that are rehearsed.
+                known_due.insert(past.event.external_id, past.id);
+                continue;
+            }
+            self.play_until(past.admitted_at).await?;
+            self.clock.set(past.admitted_at);
+            let source = past.event.source.clone();
+            let admitted = store.admit_events(&source, b"", vec![past.event]).await?;
+            self.play_until(past.admitted_at).await?;
+            if past.admitted_at >= span.since {
+                reported.extend(admitted.iter().map(|admission| Reported {
+                    at: past.admitted_at,
+                    real: Some(past.id),
+                    rehearsed: admission.id,
+                }));
+            }
+        }
+        self.look_until(span.until, span).await?;
+        self.play_until(span.until).await?;
+        for due in store.events_between(span.since, span.until).await? {
+            if due.event.source.as_str() == SCHEDULE_SOURCE {
+                reported.push(Reported {
+                    at: due.admitted_at,
+                    real: known_due.get(&due.event.external_id).copied(),
+                    rehearsed: due.id,
+                });
+            }
+        }
+        // What only was found here comes last of its moment.
+        reported.sort_by_key(|event| (event.at, event.real.is_none(), event.real));
+        Ok(reported)
+    }
+
+    /// Looks for what is due by rules on schedule, whenever the program does until `end`, and does what follows.
+    async fn look_until(&self, end: Timestamp, span: Span) -> Result<(), RehearsalError> {
+        if !self.notifier.waits_on_schedule() {
+            return Ok(());
+        }
+        while let Some(next) = next_look(self.clock.now(), span).filter(|next| *next <= end) {
+            self.play_until(next).await?;
+            self.clock.set(next);
+            self.notifier.find_due().await?;
+            self.play_until(next).await?;
+        }
+        Ok(())
+    }
+
     /// Does all that is due until `end`, each at its time.
     async fn play_until(&self, end: Timestamp) -> Result<(), RehearsalError> {
         while let Some((due, job)) = self.agenda.next(end) {
@@ -315,123 +337,5 @@ impl Stage {
             }
         }
         Ok(())
-    }
-}
-
-/// A clock that stands at a moment of the past, in milliseconds since 1970.
-struct Then(AtomicI64);
-
-impl Then {
-    fn set(&self, now: Timestamp) {
-        self.0.store(now.timestamp_millis(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for Then {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_timestamp_millis(self.0.load(Ordering::SeqCst)).unwrap_or_default()
-    }
-}
-
-/// What is to be done, by when.
-#[derive(Default)]
-struct Agenda(Mutex<Jobs>);
-
-/// Jobs by when they are due, in milliseconds since 1970, and in the order they came.
-#[derive(Default)]
-struct Jobs {
-    waiting: BTreeMap<(i64, u64), Job>,
-    count: u64,
-}
-
-impl Agenda {
-    fn jobs(&self) -> MutexGuard<'_, Jobs> {
-        // Nothing panics while it is held.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes the next that is due until `end`.
-    fn next(&self, end: Timestamp) -> Option<(Timestamp, Job)> {
-        let mut jobs = self.jobs();
-        let first = jobs.waiting.first_entry()?;
-        let due = Timestamp::from_timestamp_millis(first.key().0)?;
-        (due <= end).then(|| (due, first.remove()))
-    }
-}
-
-#[async_trait]
-impl JobQueue for Agenda {
-    async fn enqueue(&self, _: &Transaction<'_>, jobs: &[Job]) -> Result<(), DbErr> {
-        let mut agenda = self.jobs();
-        for job in jobs {
-            let due = match job {
-                Job::NotifyDue { not_before, .. } => not_before.timestamp_millis(),
-                Job::EnrichEvent(_) | Job::Notify(_) => 0,
-                Job::Deliver { .. } | Job::FallBack { .. } | Job::FetchAttachment { .. } => {
-                    continue;
-                }
-            };
-            agenda.count += 1;
-            let place = agenda.count;
-            agenda.waiting.insert((due, place), job.clone());
-        }
-        Ok(())
-    }
-
-    fn wake(&self) {}
-
-    fn wake_one(&self, _: QueueName<'_>) {}
-}
-
-/// The orders in the shop's own store, as if the shop told them.
-struct Records {
-    name: SourceName,
-    store: Store,
-}
-
-#[async_trait]
-impl Shop for Records {
-    fn name(&self) -> &SourceName {
-        &self.name
-    }
-
-    async fn find_order(&self, lookup: &OrderLookup) -> Result<Option<Order>, PortError> {
-        let unavailable = |error: StoreError| PortError::new("rehearsal", error);
-        let order = match lookup {
-            OrderLookup::Number(number) => Some(OrderRef::Number(number.clone())),
-            OrderLookup::ShopId(shop_id) => Some(OrderRef::ShopId {
-                shop_id: shop_id.clone(),
-            }),
-            OrderLookup::TrackingNumber(number) => {
-                let parcel = self.store.find_shipment(number).await;
-                let order = parcel.map_err(unavailable)?.and_then(|(_, order)| order);
-                order.map(OrderRef::Number)
-            }
-        };
-        let Some(order) = order else {
-            return Ok(None);
-        };
-        let record = self
-            .store
-            .resolve_order(&order)
-            .await
-            .map_err(unavailable)?;
-        Ok(record.map(|record| record.order))
-    }
-
-    async fn list_orders(&self, _: &ShopCustomerId, _: usize) -> Result<Vec<Order>, PortError> {
-        Ok(Vec::new())
-    }
-
-    async fn list_products(&self, _: Option<&str>) -> Result<Vec<Product>, PortError> {
-        Ok(Vec::new())
-    }
-
-    async fn stock(&self, _: &[Sku]) -> Result<Vec<StockLevel>, PortError> {
-        Ok(Vec::new())
-    }
-
-    async fn healthcheck(&self) -> Health {
-        Health::Ok
     }
 }

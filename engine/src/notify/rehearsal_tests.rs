@@ -59,15 +59,21 @@ async fn live(test: &TestStore, rules: &str) {
 }
 
 async fn foresee(test: &TestStore, rules: &str) -> Vec<Foreseen> {
+    foresee_until(test, rules, "2026-11-22T10:00:00Z").await
+}
+
+async fn foresee_until(test: &TestStore, rules: &str, until: &str) -> Vec<Foreseen> {
     let folder = tempfile::tempdir().unwrap();
     let config = DatabaseConfig::Sqlite {
         path: folder.path().join("rehearsal.db"),
     };
     let scratch = Database::open(&config);
-    let until: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+    let until: Timestamp = until.parse().unwrap();
+    let since: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
     let span = Span {
-        lead_in: until - Duration::from_hours(48),
-        since: until - Duration::from_hours(48),
+        lead_in: since,
+        since,
+        look_every: Duration::from_mins(5),
         until,
     };
     rehearse(
@@ -123,5 +129,54 @@ async fn a_changed_rule_does_exactly_what_the_rehearsal_foretold() {
         assert_eq!(late.len(), 1);
         assert!(late[0].before.is_some() && late[0].after.is_none());
         assert_eq!(changes["in_transit:shipped"].different.len(), 2);
+    }
+}
+
+/// A parcel that nobody scanned after ten o'clock of the 20th, and what the rules on it make of that by the 28th.
+const FORGOTTEN: &str = "rules:
+  - {on: no_scan, after: 5d, template: plain, channels: [email], name: forgotten}
+";
+
+#[tokio::test]
+async fn what_rules_on_schedule_wait_for_is_found_in_the_rehearsal() {
+    for test in stores().await {
+        let news = tracking("e1", Some("1001"), "T1", TrackingStatus::InTransit);
+        test.happen(news).await;
+        let until = "2026-11-28T10:00:00Z";
+        let none = foresee_until(&test, "rules: []\n", until).await;
+        let five = foresee_until(&test, FORGOTTEN, until).await;
+        let told: Vec<_> = five.iter().filter(|one| one.rule == "forgotten").collect();
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].deed.messages.len(), 1, "{:?}", told[0].deed);
+        assert_eq!(
+            told[0].at,
+            "2026-11-25T10:00:00Z".parse::<Timestamp>().unwrap()
+        );
+        let of_ada = (told[0].order.as_deref(), told[0].customer.as_deref());
+        assert_eq!(of_ada, (Some("1001"), Some("a***@example.org")));
+        assert_eq!(told[0].event, None, "it is in no store but the rehearsal's");
+
+        let changes = compare(none, five.clone());
+        let added = &changes["forgotten"].different;
+        assert_eq!(added.len(), 1);
+        assert!(added[0].before.is_none() && added[0].after.is_some());
+        let six = foresee_until(&test, &FORGOTTEN.replace("5d", "6d"), until).await;
+        let later = &compare(five, six)["forgotten"].different;
+        assert_eq!(later.len(), 1);
+        let when = |deed: &Option<super::rehearsal::Deed>| deed.as_ref().unwrap().messages[0].at;
+        assert_eq!(
+            when(&later[0].after) - when(&later[0].before),
+            chrono::TimeDelta::days(1)
+        );
+
+        // What was found to be due in earnest is known by its identifier, and not told a second time.
+        test.clock.advance(Duration::from_hours(96));
+        let notifier = test.notifier(FORGOTTEN);
+        assert_eq!(notifier.find_due().await.unwrap(), 1);
+        test.clock.advance(Duration::from_hours(72));
+        let again = foresee_until(&test, FORGOTTEN, until).await;
+        let again: Vec<_> = again.iter().filter(|one| one.rule == "forgotten").collect();
+        assert_eq!(again.len(), 1);
+        assert!(again[0].event.is_some());
     }
 }

@@ -5,6 +5,8 @@
 //!   - on: out_for_delivery         # what happened: a tracking status, order_updated, order_cancelled, fulfilled,
 //!                                  # return_requested, return_received, refund_issued, eta_moved
 //!     template: out_for_delivery   # templates/out_for_delivery.<language>.md
+//!     audience: {}                 # for whom, and
+//!     when: {}                     # in which case: see conditions.rs
 //!     topic: order                 # order (the default) or marketing (needs consent)
 //!     channels: [webchat, email]   # where, best first
 //!     send: every                  # every channel of the list (the default), or the first the customer has
@@ -25,6 +27,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use super::{
+    conditions::{AudienceSource, Condition, WhenSource},
     experiments::{Experiment, ExperimentSource},
     limits::{self, Limits, LimitsReader, LimitsSource},
 };
@@ -77,6 +80,8 @@ pub struct Rule {
     pub name: String,
     /// What happened; one of [`EVENTS`].
     pub on: String,
+    /// What has to hold for it; all of them.
+    pub conditions: Vec<Condition>,
     /// The notification template.
     pub template: String,
     /// What it is about.
@@ -142,6 +147,8 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Source {
     on: Spanned<String>,
+    audience: Option<AudienceSource>,
+    when: Option<WhenSource>,
     template: Spanned<String>,
     topic: Option<Spanned<String>>,
     channels: Vec<Spanned<String>>,
@@ -158,10 +165,10 @@ struct Source {
 
 impl Rules {
     /// Reads `rules/*.yaml`. `channels` are the configured ones; `samples` gives facts that a template of a rule on
-    /// this event may be given.
+    /// this event may be given, first with everything known.
     ///
     /// # Errors
-    /// Everything that is wrong in the files and in the templates they name.
+    /// Everything that is wrong in the files and in the notification templates, also those that no rule names.
     pub fn load(
         files: &ConfigFiles,
         templates: &Templates,
@@ -219,9 +226,14 @@ impl Rules {
         let mut checked = std::collections::BTreeSet::new();
         for rule in &rules {
             for template in rule.templates() {
-                if checked.insert((template, &rule.on)) {
+                if checked.insert((template, rule.on.as_str())) {
                     problems.extend(templates.check_notification(template, &samples(&rule.on)));
                 }
+            }
+        }
+        for template in templates.every_notification() {
+            if !checked.iter().any(|(named, _)| *named == template) {
+                problems.extend(check_unnamed(templates, template, &samples));
             }
         }
         problems.sort_by(|a, b| (&a.file, a.line, &a.field).cmp(&(&b.file, b.line, &b.field)));
@@ -264,6 +276,29 @@ impl Rules {
     }
 }
 
+/// Checks a template that no rule names yet. One that is named like an event will be told of that; of any other there has to
+/// be one event at least that it can tell of, with everything known.
+fn check_unnamed(
+    templates: &Templates,
+    template: &str,
+    samples: &impl Fn(&str) -> Vec<Facts>,
+) -> Vec<Problem> {
+    if EVENTS.contains(&template) {
+        return templates.check_notification(template, &samples(template));
+    }
+    let mut first = None;
+    for event in EVENTS {
+        let mut full = samples(event);
+        full.truncate(1);
+        let found = templates.check_notification(template, &full);
+        if found.is_empty() {
+            return found;
+        }
+        first.get_or_insert(found);
+    }
+    first.unwrap_or_default()
+}
+
 /// A name that no rule has yet: rules without one are named by event and template.
 fn free_name(rules: &[Rule], name: String) -> String {
     let taken = |name: &str| rules.iter().any(|rule| rule.name == name);
@@ -298,7 +333,7 @@ impl Reader<'_> {
             self.known(&format!("channels[{place}]"), channel, &configured);
         }
         if source.channels.is_empty() {
-            let fix = suggestion("", configured);
+            let fix = suggestion("", configured.iter().copied());
             self.problem(
                 "channels",
                 yaml::line(&source.on),
@@ -306,6 +341,7 @@ impl Reader<'_> {
                 fix,
             );
         }
+        let conditions = self.conditions(source.audience, source.when, &configured);
         let topic = self.choice(
             "topic",
             source.topic.as_ref(),
@@ -382,6 +418,7 @@ impl Reader<'_> {
             .map(|source| source.read(&name, self, templates, channels));
         (self.problems.len() == before).then_some(Rule {
             name,
+            conditions,
             experiment,
             wait: None,
             urgent: source.urgent.unwrap_or(false),

@@ -7,6 +7,14 @@ use super::{Notifier, StoreError};
 use crate::store::SCHEDULE_SOURCE;
 
 impl Notifier {
+    /// Whether any rule is on schedule.
+    pub(super) fn waits_on_schedule(&self) -> bool {
+        let book = self.book();
+        Due::ALL
+            .iter()
+            .any(|due| book.rules.on(due.as_str()).next().is_some())
+    }
+
     /// Admits what became due by rules on schedule; returns how much was new. It may run as often as one likes and on
     /// any number of instances: what was found before is known by its identifier.
     ///

@@ -10,7 +10,7 @@ use sea_orm::DbErr;
 
 use super::{
     AtMost, Audience, Decided, News, Store, StoreError, Transaction, execute,
-    notifications::held_key,
+    notifications::{held_key, with_conditions},
     query,
     row::{at, optional_uuid},
     telling::{self, Said},
@@ -87,7 +87,8 @@ impl Store {
         }))
     }
 
-    /// Writes down what was decided about news that waited, with its message; all or nothing.
+    /// Writes down what was decided about news that waited, and by which conditions of its rule, with its message; all
+    /// or nothing.
     ///
     /// # Errors
     /// Nothing was changed.
@@ -97,7 +98,7 @@ impl Store {
         members: Vec<DueMember>,
         customer: Option<CustomerId>,
         at_most: Option<AtMost>,
-        audience: Audience,
+        (audience, conditions): (Audience, Option<String>),
     ) -> Result<DueVerdict, StoreError> {
         let outcome = self
             .write(CommitDue {
@@ -106,6 +107,7 @@ impl Store {
                 customer,
                 at_most,
                 audience,
+                conditions,
                 ambient: self.ambient().clone(),
                 queue: self.queue().clone(),
             })
@@ -175,6 +177,7 @@ struct CommitDue {
     customer: Option<CustomerId>,
     at_most: Option<AtMost>,
     audience: Audience,
+    conditions: Option<String>,
     ambient: Ambient,
     queue: Arc<dyn JobQueue>,
 }
@@ -258,13 +261,10 @@ impl CommitDue {
         let recipients = match instead.as_ref().unwrap_or(&self.audience) {
             Audience::Told(recipients) => recipients,
             Audience::Waits(wait) => {
+                let reason = with_conditions(&wait.reason, self.conditions.as_deref());
                 for member in &self.members {
                     let sql = "UPDATE notifications SET due_at = $1, reason = $2 WHERE id = $3";
-                    let values = [
-                        at(wait.until),
-                        wait.reason.as_str().into(),
-                        member.id.0.into(),
-                    ];
+                    let values = [at(wait.until), reason.as_str().into(), member.id.0.into()];
                     execute(transaction, sql, values).await?;
                 }
                 said.jobs.push(Job::NotifyDue {
@@ -285,6 +285,7 @@ impl CommitDue {
         for member in &self.members {
             let (reason, digest) = if member.id == speaker {
                 let reason = format!("told at {} addresses after waiting", recipients.len());
+                let reason = with_conditions(&reason, self.conditions.as_deref());
                 (reason, None)
             } else {
                 let reason = "told in one message with other news of its order";

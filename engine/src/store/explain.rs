@@ -18,6 +18,8 @@ pub struct Explained {
     pub event_id: CommerceEventId,
     /// What happened.
     pub event: CommerceEvent,
+    /// The order it is about, where it is known.
+    pub order: Option<OrderNumber>,
     /// When it was admitted.
     pub admitted_at: Timestamp,
     /// The rule's name, where there was one.
@@ -178,6 +180,7 @@ fn read_decision(row: &Row) -> Result<Explained, DbErr> {
         notification: NotificationId(row.get("id")?),
         event_id: CommerceEventId(row.get("event_id")?),
         event: row.json("parsed")?,
+        order: row.get::<Option<String>>("order_number")?.map(OrderNumber),
         admitted_at: row.time("admitted_at")?,
         rule: row.get("rule")?,
         template: row.get("template")?,

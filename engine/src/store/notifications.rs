@@ -40,6 +40,8 @@ pub struct Decision {
     pub at_most: Option<AtMost>,
     /// Whether it is told only where nothing else of the event is: that would say it too.
     pub only_alone: bool,
+    /// By which conditions of the rule, as it is explained.
+    pub conditions: Option<String>,
     /// Who hears it, or why nobody does.
     pub audience: Audience,
     /// The customer's place in the rule's experiment.
@@ -393,6 +395,7 @@ impl CommitDecisions {
         said: &mut Said,
     ) -> Result<Option<String>, DbErr> {
         let reason = format!("told at {} addresses", recipients.len());
+        let reason = with_conditions(&reason, decision.conditions.as_deref());
         let key = &decision.dedupe_key;
         let note = Note::new(decision, key, "told", &reason);
         let Some(id) = self.note(transaction, note).await? else {
@@ -430,7 +433,8 @@ impl CommitDecisions {
             _ => None,
         };
         let key = &decision.dedupe_key;
-        let mut note = Note::new(decision, key, "waits", &wait.reason);
+        let reason = with_conditions(&wait.reason, decision.conditions.as_deref());
+        let mut note = Note::new(decision, key, "waits", &reason);
         match &digest {
             Some(first) => {
                 note.digest = Some(NotificationId(first.get("id")?));
@@ -508,6 +512,14 @@ impl CommitDecisions {
 /// A key of its own: news that was held may still be told.
 pub(super) fn held_key(event: CommerceEventId, rule: &str) -> String {
     format!("held:{event}:{rule}")
+}
+
+/// Why, with the rule's conditions that held.
+pub(super) fn with_conditions(reason: &str, conditions: Option<&str>) -> String {
+    conditions.map_or_else(
+        || reason.to_owned(),
+        |conditions| format!("{reason}; {conditions}"),
+    )
 }
 
 /// One row of what was decided.

@@ -81,6 +81,29 @@ impl Store {
         Ok(rows.first().map(read_order).transpose()?)
     }
 
+    /// Whether a customer placed another order before this one, as far as we were told.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub(crate) async fn ordered_before(
+        &self,
+        customer: CustomerId,
+        number: &OrderNumber,
+        placed_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT body FROM orders WHERE customer_id = $1 AND number <> $2";
+        let rows = self
+            .query(sql, [customer.0.into(), number.as_str().into()])
+            .await?;
+        for row in &rows {
+            let other: Order = row.json("body")?;
+            if other.placed_at < placed_at {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Commits what came of looking at an event, and enqueues the decision who hears of it. `email` is the channel on
     /// which an order's e-mail address is an address. `false`: another worker was faster, nothing was changed.
     ///

@@ -64,6 +64,20 @@ impl Store {
         Ok(rows.first().map(read).transpose()?)
     }
 
+    /// The carrier's product that a parcel travels by, in the carrier's own word.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub(crate) async fn service_of(
+        &self,
+        number: &TrackingNumber,
+    ) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT service FROM shipments WHERE tracking_number = $1";
+        let rows = self.query(sql, [number.as_str().into()]).await?;
+        let service = rows.first().map(|row| row.get::<Option<String>>("service"));
+        Ok(service.transpose()?.flatten())
+    }
+
     /// The parcels of an order that carriers told us about, in order of their numbers.
     ///
     /// # Errors

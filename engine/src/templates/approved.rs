@@ -97,14 +97,11 @@ impl Templates {
         self.approved.values()
     }
 
-    /// Notification templates that name none in some language, in which providers that demand one are passed over.
-    pub fn without_approved(&self) -> impl Iterator<Item = (&str, &str)> {
-        let bodies = self.places.keys().filter(|key| key.kind == Kind::Body);
-        bodies.filter_map(|body| {
-            let key = Key::new(Kind::Approved, &body.language, &body.name);
-            let named = self.approved.contains_key(&key);
-            (!named).then_some((body.name.as_str(), body.language.as_str()))
-        })
+    /// The provider's template that a notification names in the file of this language; `None`: providers that demand one are
+    /// passed over.
+    pub fn approved_form(&self, notification: &str, language: &str) -> Option<&ApprovedForm> {
+        let key = Key::new(Kind::Approved, language, notification);
+        self.approved.get(&key)
     }
 
     /// The provider's template of a notification in the language of its text, filled in.

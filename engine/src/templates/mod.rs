@@ -198,16 +198,34 @@ impl Templates {
         self.names(Kind::Body)
     }
 
-    /// The languages in which the shop speaks and a notification template has no words.
-    pub fn languages_without(&self, notification: &str) -> BTreeSet<&str> {
-        let languages = |wanted: Option<&str>| -> BTreeSet<&str> {
-            let bodies = self.places.keys().filter(|key| key.kind == Kind::Body);
-            let named = bodies.filter(|key| wanted.is_none_or(|name| key.name == name));
-            named.map(|key| key.language.as_str()).collect()
+    /// Names of all notification templates, in whichever language.
+    pub fn every_notification(&self) -> BTreeSet<&str> {
+        self.bodies().map(|key| key.name.as_str()).collect()
+    }
+
+    /// The languages in which a notification template has words.
+    pub fn languages_of(&self, notification: &str) -> BTreeSet<&str> {
+        let own = self.bodies().filter(|key| key.name == notification);
+        own.map(|key| key.language.as_str()).collect()
+    }
+
+    /// The languages in which a notification template has no words: of `spoken`, or of those in which any has, where
+    /// `spoken` is empty.
+    pub fn languages_without(&self, notification: &str, spoken: &[Language]) -> BTreeSet<String> {
+        let told = self.languages_of(notification);
+        let spoken: Vec<String> = match spoken {
+            [] => self.bodies().map(|key| key.language.clone()).collect(),
+            spoken => spoken.iter().map(Language::to_string).collect(),
         };
-        let spoken = languages(None);
-        let told = languages(Some(notification));
-        spoken.difference(&told).copied().collect()
+        let has_words = |tag: &String| {
+            let primary = tag.split('-').next().unwrap_or_default();
+            told.contains(tag.as_str()) || told.contains(primary)
+        };
+        spoken.into_iter().filter(|tag| !has_words(tag)).collect()
+    }
+
+    fn bodies(&self) -> impl Iterator<Item = &Key> {
+        self.places.keys().filter(|key| key.kind == Kind::Body)
     }
 
     /// The dotted names of all variables that a chat reply tells in any language.

@@ -74,8 +74,8 @@ fn a_notification_brings_the_template_that_its_provider_approved() {
         (form.line, form.header, form.body, form.buttons),
         (4, 1, 2, 0)
     );
-    let unnamed: Vec<_> = templates.without_approved().collect();
-    assert_eq!(unnamed, [("shipped", "en")]);
+    assert_eq!(templates.approved_form("shipped", "pt-BR"), Some(form));
+    assert_eq!(templates.approved_form("shipped", "en"), None);
 }
 
 #[test]

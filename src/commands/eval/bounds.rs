@@ -30,6 +30,15 @@ impl Bound {
         })
     }
 
+    /// A figure at this place (a JSON pointer), under a name of its own; nothing where it was not measured.
+    pub(super) fn at(figures: &Value, place: &str, name: &str, limit: Limit) -> Option<Self> {
+        Some(Self {
+            name: name.to_owned(),
+            measured: figures.pointer(place)?.as_f64()?,
+            limit,
+        })
+    }
+
     /// A figure that is measured by another one of the same run.
     pub(super) fn relative(figures: &Value, name: &str, to: &str, at_most: f64) -> Option<Self> {
         let (measured, measure) = (figures[name].as_f64()?, figures[to].as_f64()?);
@@ -73,7 +82,7 @@ pub(super) fn table(bounds: Option<&Value>) -> Result<(), Failure> {
     for (place, bound) in bounds.enumerate() {
         if place == 0 {
             print(format!(
-                "{:<24} {:>10} {:>10}",
+                "{:<30} {:>10} {:>10}",
                 "bounds", "bound", "measured"
             ))?;
         }
@@ -83,7 +92,7 @@ pub(super) fn table(bounds: Option<&Value>) -> Result<(), Failure> {
             false => "missed",
         };
         print(format!(
-            "  {:<22} {:>10} {:>10}  {verdict}",
+            "  {:<28} {:>10} {:>10}  {verdict}",
             text("figure"),
             text("bound"),
             bound["measured"].to_string(),

@@ -5,7 +5,10 @@ use std::time::Instant;
 use doorstep_engine::eta::{self, Measured, Window};
 use serde_json::{Value, json};
 
-use super::{merge, parcels, round};
+use super::{
+    bounds::{self, Bound, Limit},
+    merge, parcels, round,
+};
 use crate::{
     cli::{Cli, EvalEta},
     commands::{Failure, print},
@@ -21,15 +24,46 @@ pub(in crate::commands) async fn run(cli: &Cli, arguments: &EvalEta) -> Result<(
         .await
         .map_err(Failure::finding)?;
     let took_s = started.elapsed().as_secs_f64();
+    let mut figures = rounded(serde_json::to_value(&measured).map_err(Failure::finding)?);
+    let more = json!({ "skipped": given - measured.n, "took_s": round(took_s) });
+    merge(&mut figures, more);
+    let bounds = held(&figures);
+    merge(&mut figures, bounds);
     match cli.json {
-        true => {
-            let mut figures = rounded(serde_json::to_value(&measured).map_err(Failure::finding)?);
-            let more = json!({ "skipped": given - measured.n, "took_s": round(took_s) });
-            merge(&mut figures, more);
-            print(figures)
+        true => print(figures),
+        false => {
+            table(&measured, given)?;
+            bounds::table(figures.get("bounds"))
         }
-        false => table(&measured, given),
     }
+}
+
+/// The figures against their bounds: windows that hold what they state within two points and are narrower than plain
+/// quantiles, and errors below the promise's and the plain median's.
+fn held(figures: &Value) -> Value {
+    let mut bounds = Vec::new();
+    let windows = figures["windows"].as_array().into_iter().flatten();
+    for (place, window) in windows.enumerate() {
+        let level = window["level"].as_f64().unwrap_or_default();
+        let coverage = format!("/windows/{place}/coverage");
+        let percent = level * 100.0;
+        for limit in [
+            Limit::AtLeast(round(level - 0.02)),
+            Limit::AtMost(round(level + 0.02)),
+        ] {
+            let name = format!("{percent:.0} % window: coverage");
+            bounds.push(Bound::at(figures, &coverage, &name, limit));
+        }
+    }
+    for (ratio, name, at_most) in [
+        ("width_to_last_28_days", "width / 28-day quantiles", 0.72),
+        ("mae_to_promised", "error / promise", 0.27),
+        ("mae_to_last_28_days", "error / 28-day median", 0.9),
+    ] {
+        let place = format!("/ratios/{ratio}");
+        bounds.push(Bound::at(figures, &place, name, Limit::AtMost(at_most)));
+    }
+    bounds::told(bounds.into_iter().flatten())
 }
 
 /// Numbers as they are meant to be read.
