@@ -66,12 +66,26 @@ impl MerchantFiles {
         missing.collect()
     }
 
+    /// What customers will not be told because the shop has written nothing about itself.
+    pub fn unwritten(&self) -> Option<Problem> {
+        let is_page = |path: &String| path.starts_with("knowledge/");
+        (!self.files.files.keys().any(is_page)).then(|| Problem {
+            file: "files_dir".to_owned(),
+            line: 0,
+            field: "knowledge".to_owned(),
+            message: "the shop has no page of its own: who asks about returns, delivery or payment is offered a person"
+                .to_owned(),
+            fix: "write pages like knowledge/en/returns.md; docs/answers.md says how".to_owned(),
+        })
+    }
+
     /// Reads and checks the built-in files, overlaid by `files_dir`.
     ///
     /// # Errors
     /// Every problem in every file.
     pub fn load(config: &Config) -> Result<Self, Vec<Problem>> {
-        let files = assets::merchant_files(config.files_dir.as_deref()).map_err(|error| {
+        let files = assets::merchant_files(config.files_dir.as_deref(), config.shop.kind);
+        let files = files.map_err(|error| {
             vec![Problem {
                 file: config
                     .files_dir

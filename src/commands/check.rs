@@ -71,6 +71,7 @@ fn age(list: &TemplateCheck, now: Timestamp) -> String {
 /// nothing.
 async fn warnings(config: &Config, merchant: &MerchantFiles) -> Result<Vec<Problem>, Failure> {
     let mut warnings = merchant.untranslated();
+    warnings.extend(merchant.unwritten());
     if merchant.flows.own_intents().is_empty() {
         return Ok(warnings);
     }

@@ -26,6 +26,7 @@ mod pages;
 mod phrasing;
 mod platforms;
 mod polling;
+mod real_shop;
 mod rules;
 mod search;
 mod sentences;
