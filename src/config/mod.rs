@@ -93,15 +93,25 @@ impl Config {
         let file = Located {
             name: file_name(sources.file.as_deref()),
             text: &text,
+            sources,
         };
         if let Some(problem) = locate::syntax_error(&file) {
             return Err(vec![problem]);
         }
-        let mut problems = locate::unknown_sections(&file);
-        let figment = secrets::read_files(figment(&text, sources), &file, &mut problems);
+        let figment = figment(&text, environment(sources), sources);
+        Self::read(&figment, &file, locate::unknown_sections(&file))
+    }
+
+    /// Reads all sections; `problems` are those that were found already.
+    fn read(
+        figment: &Figment,
+        file: &Located<'_>,
+        mut problems: Vec<Problem>,
+    ) -> Result<Self, Vec<Problem>> {
+        let figment = secrets::read_files(figment.clone(), file, &mut problems);
         let mut read = Reader {
             figment: &figment,
-            file: &file,
+            file,
             problems: &mut problems,
         };
         let data_dir = read.value::<PathBuf>("data_dir");
@@ -141,7 +151,7 @@ impl Config {
             })
         })();
         if let Some(config) = &config {
-            problems.extend(validate::problems(config, &file));
+            problems.extend(validate::problems(config, file));
         }
         match config {
             Some(config) if problems.is_empty() => Ok(config),
@@ -158,10 +168,11 @@ impl Config {
     }
 }
 
-/// A file's text with the name that problems carry.
+/// A file's text with the name that problems carry, and what is set elsewhere.
 pub(crate) struct Located<'a> {
     pub(crate) name: String,
     pub(crate) text: &'a str,
+    pub(crate) sources: &'a Sources,
 }
 
 fn file_name(file: Option<&Path>) -> String {
@@ -186,12 +197,26 @@ fn read_file(file: Option<&Path>) -> Result<String, Vec<Problem>> {
     })
 }
 
-fn figment(text: &str, sources: &Sources) -> Figment {
+/// Settings of the environment: `DOORSTEP_HTTP__LISTEN` is `http.listen`.
+fn settings() -> Env {
+    Env::prefixed(ENVIRONMENT).ignore(NOT_SETTINGS).split("__")
+}
+
+fn environment(sources: &Sources) -> Option<Env> {
+    sources.environment.then(settings)
+}
+
+/// The section of a dotted key.
+fn section_of(key: &str) -> &str {
+    key.split('.').next().unwrap_or(key)
+}
+
+fn figment(text: &str, environment: Option<Env>, sources: &Sources) -> Figment {
     let mut figment = Figment::new()
         .merge(Toml::string(DEFAULTS))
         .merge(Toml::string(text));
-    if sources.environment {
-        figment = figment.merge(Env::prefixed(ENVIRONMENT).ignore(NOT_SETTINGS).split("__"));
+    if let Some(environment) = environment {
+        figment = figment.merge(environment);
     }
     for (key, value) in &sources.flags {
         figment = figment.merge(Serialized::default(key, value_of(value)));

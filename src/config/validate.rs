@@ -6,7 +6,7 @@ use doorstep_core::{
 };
 use secrecy::ExposeSecret;
 
-use super::{Config, DatabaseKind, Located, NluBackend, SearchKind, ShopKind, locate::line_of_key};
+use super::{Config, DatabaseKind, Located, NluBackend, SearchKind, ShopKind, locate::place};
 
 /// Every problem, in the order of the sections.
 pub(super) fn problems(config: &Config, file: &Located<'_>) -> Vec<Problem> {
@@ -37,9 +37,10 @@ struct Found<'a> {
 impl Found<'_> {
     fn add(&mut self, field: &str, message: impl Into<String>, fix: impl Into<String>) {
         let path: Vec<String> = field.split('.').map(str::to_owned).collect();
+        let (file, line) = place(self.file, &path);
         self.problems.push(Problem {
-            file: self.file.name.clone(),
-            line: line_of_key(self.file.text, &path),
+            file,
+            line,
             field: field.to_owned(),
             message: message.into(),
             fix: fix.into(),

@@ -30,6 +30,7 @@ mod real_shop;
 mod rules;
 mod search;
 mod sentences;
+mod settings;
 mod shopping;
 mod support;
 mod surface;
