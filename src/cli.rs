@@ -31,7 +31,8 @@ pub struct Cli {
 /// What the program does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show everything on a demo shop: one address, nothing to install, gone when it ends.
+    /// Show everything on a demo shop: one address, nothing to install, gone when it ends. Your configuration is neither read
+    /// nor used.
     Demo(Demo),
     /// Run.
     Serve(Serve),
@@ -39,7 +40,8 @@ pub enum Command {
     Migrate,
     /// Check the configuration, flows, rules and templates; every problem with file, line and fix.
     Check,
-    /// Talk with the shop as a customer would: the words given, or lines of standard input.
+    /// Talk with the shop as a customer would: the words given, or lines of standard input. Without a configuration file, with
+    /// the demo shop.
     Say(Say),
     /// Tell what texts mean: the ones given, or lines of standard input; one JSON object each.
     Classify(Classify),

@@ -35,6 +35,21 @@ const NOT_SETTINGS: &[&str] = &[
     "json",
 ];
 
+/// Sections that reach a merchant's own systems, or say which they are. A run apart has its own.
+const MERCHANTS: &[&str] = &[
+    "files_dir",
+    "shop",
+    "database",
+    "search",
+    "phrasing",
+    "attachments",
+    "links",
+    "channels",
+    "commerce",
+];
+/// Of these, what a flag may ask for all the same: it only reads, or is asked for by whoever types it.
+const BY_FLAG: &[&str] = &["files_dir", "phrasing"];
+
 /// Where configuration comes from.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
@@ -100,6 +115,43 @@ impl Config {
         }
         let figment = figment(&text, environment(sources), sources);
         Self::read(&figment, &file, locate::unknown_sections(&file))
+    }
+
+    /// The configuration of a run that needs nothing of a merchant's and touches nothing of it: the demo shop, a database and
+    /// channels of its own, all below `folder`. No file is read, and of the environment only what is about this machine.
+    ///
+    /// # Errors
+    /// As [`Config::load`]; or a flag names what such a run does not have.
+    pub fn apart(flags: &[(String, String)], folder: &Path) -> Result<Self, Vec<Problem>> {
+        let sources = Sources {
+            file: None,
+            flags: flags.to_vec(),
+            environment: true,
+        };
+        let file = Located {
+            name: file_name(None),
+            text: "",
+            sources: &sources,
+        };
+        let mut problems = locate::unknown_sections(&file);
+        let refused = flags
+            .iter()
+            .filter(|(key, _)| is_merchants(key) && !BY_FLAG.contains(&section_of(key)));
+        problems.extend(refused.map(|(key, _)| Problem {
+            file: format!("--set {key}"),
+            line: 0,
+            field: key.clone(),
+            message: "this run is apart from everything that is yours: it has the demo shop and a database and channels of \
+                      its own"
+                .to_owned(),
+            fix: "leave it out, or use your shop with `doorstep serve`, or `doorstep say` with --config".to_owned(),
+        }));
+        let environment = settings().filter(|key| !is_merchants(key.as_str()));
+        let figment = figment("", Some(environment), &sources);
+        let mut config = Self::read(&figment, &file, problems)?;
+        config.data_dir = folder.to_owned();
+        config.http.public_url = String::new();
+        Ok(config)
     }
 
     /// Reads all sections; `problems` are those that were found already.
@@ -204,6 +256,11 @@ fn settings() -> Env {
 
 fn environment(sources: &Sources) -> Option<Env> {
     sources.environment.then(settings)
+}
+
+/// Whether a dotted key, in any case, is in a section of [`MERCHANTS`].
+fn is_merchants(key: &str) -> bool {
+    MERCHANTS.contains(&section_of(&key.to_ascii_lowercase()))
 }
 
 /// The section of a dotted key.

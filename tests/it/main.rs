@@ -8,6 +8,7 @@
 
 mod accessibility;
 mod answers;
+mod apart;
 mod bad_input;
 mod browser;
 mod channels;
