@@ -191,6 +191,7 @@ impl App {
             margin: nlu.metadata().threshold.margin,
             ambient: ambient.clone(),
             facts: forecasts.clone(),
+            tries: Arc::new(store.clone()),
             phrasing: open_phrasing(&config, &store)?,
         }));
         let links = LinkKey::new(config.links.secret.clone());

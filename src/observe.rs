@@ -95,4 +95,8 @@ fn describe() {
         "1 while the embedded index stands in for the search server"
     );
     describe_gauge!("doorstep_documents", "Searchable documents");
+    describe_counter!(
+        "doorstep_second_factor_refused_total",
+        "Second factors that were not looked at, because too many had missed for the order"
+    );
 }

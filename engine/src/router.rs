@@ -23,6 +23,7 @@ use crate::{
     eta::Eta,
     flows::Flows,
     phrasing::Phrasing,
+    second_factor::Tries,
     templates::Templates,
     turn::{Turn, Waiting},
 };
@@ -85,6 +86,8 @@ pub struct RouterParts {
     pub ambient: Ambient,
     /// What events told of parcels.
     pub facts: Arc<dyn ParcelNews>,
+    /// Counts second factors that were tried.
+    pub tries: Arc<dyn Tries>,
     /// Puts answers into words that fit the question, where a language model is configured.
     pub phrasing: Option<Arc<Phrasing>>,
 }

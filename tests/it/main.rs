@@ -33,6 +33,7 @@ mod search;
 mod sentences;
 mod settings;
 mod shopping;
+mod strangers;
 mod support;
 mod surface;
 mod webhooks;

@@ -39,6 +39,7 @@ mod suppression;
 mod telling;
 mod tracking;
 mod transaction;
+mod tries;
 mod turns;
 pub(crate) mod write;
 
