@@ -407,6 +407,9 @@ impl App {
         if let Ok(documents) = self.search.count().await {
             metrics::gauge!("doorstep_documents").set(documents as f64);
         }
+        if let Ok(open) = self.store.count_open_handoffs().await {
+            metrics::gauge!("doorstep_handoffs_open").set(open as f64);
+        }
         metrics::gauge!("doorstep_nlu_queue_depth").set(self.nlu.queue_depth() as f64);
     }
 

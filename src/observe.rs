@@ -95,6 +95,7 @@ fn describe() {
         "1 while the embedded index stands in for the search server"
     );
     describe_gauge!("doorstep_documents", "Searchable documents");
+    describe_gauge!("doorstep_handoffs_open", "Customers who wait for a person");
     describe_counter!(
         "doorstep_second_factor_refused_total",
         "Second factors that were not looked at, because too many had missed for the order"

@@ -9,6 +9,7 @@ use doorstep_core::{
     Ambient, Language, OrderNumber,
     health::PortError,
     mask::mask_card_numbers,
+    message::Address,
     nlu::{Nlu, NluContext},
     order::Order,
     search::SearchIndex,
@@ -63,6 +64,8 @@ pub struct ShopProfile {
     pub time_zone: Tz,
     /// What prices are in.
     pub currency: Currency,
+    /// Where its people are told that one of them is asked for; none: they look for themselves.
+    pub staff: Option<Address>,
 }
 
 /// What a router is made of. Cheap to clone.

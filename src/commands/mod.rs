@@ -8,6 +8,7 @@ mod conversation;
 mod eval;
 mod events;
 mod explain;
+mod handoffs;
 mod jobs;
 mod links;
 mod migrate;
@@ -94,6 +95,7 @@ async fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Simulate(simulate) => simulate::run(cli, simulate).await,
         Command::Links(command) => links::run(cli, command).await,
         Command::Jobs(command) => jobs::run(cli, command).await,
+        Command::Handoffs(command) => handoffs::run(cli, command).await,
         Command::Say(say) => say::run(cli, say).await,
         Command::Classify(classify) => classify::run(cli, classify).await,
         Command::Eval(Eval::Intents(intents)) => eval::intents(cli, intents).await,

@@ -20,6 +20,7 @@ mod eval;
 mod eval_answers;
 mod eval_search;
 mod files;
+mod handoffs;
 mod instances;
 mod intents;
 mod merchant;

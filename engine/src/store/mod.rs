@@ -17,6 +17,7 @@ mod experiments;
 mod explain;
 mod fallbacks;
 mod give_up;
+mod handoffs;
 mod left_behind;
 mod links;
 mod mailbox;
@@ -58,6 +59,7 @@ pub use experiments::{Deeds, HOLDOUT, Outcomes, Trial};
 pub use explain::{Explained, ExplainedDelivery, ExplainedMessage};
 pub use fallbacks::{FallenBack, FallingBack};
 pub use give_up::GivenUp;
+pub use handoffs::{Farewell, Handoff};
 pub use left_behind::ReleasedClaims;
 pub use mailbox::Bus;
 pub use notifications::{

@@ -79,6 +79,7 @@ impl Chat {
                 merchant_language: Language::ENGLISH,
                 time_zone: chrono_tz::Europe::Madrid,
                 currency: Currency::EUR,
+                staff: None,
             },
             margin: 0.15,
             ambient,
@@ -248,6 +249,7 @@ fn summary(turn: &Turn) -> (&str, &str, bool) {
                 reason,
                 summary,
                 urgent,
+                ..
             } => Some((reason.as_str(), summary.as_str(), *urgent)),
             _ => None,
         })
