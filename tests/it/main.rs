@@ -34,6 +34,7 @@ mod search;
 mod sentences;
 mod settings;
 mod shopping;
+mod silence;
 mod strangers;
 mod support;
 mod surface;
