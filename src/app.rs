@@ -191,6 +191,7 @@ impl App {
             margin: nlu.metadata().threshold.margin,
             ambient: ambient.clone(),
             facts: forecasts.clone(),
+            tries: Arc::new(store.clone()),
             phrasing: open_phrasing(&config, &store)?,
         }));
         let links = LinkKey::new(config.links.secret.clone());
@@ -405,6 +406,9 @@ impl App {
     pub async fn refresh_gauges(&self) {
         if let Ok(documents) = self.search.count().await {
             metrics::gauge!("doorstep_documents").set(documents as f64);
+        }
+        if let Ok(open) = self.store.count_open_handoffs().await {
+            metrics::gauge!("doorstep_handoffs_open").set(open as f64);
         }
         metrics::gauge!("doorstep_nlu_queue_depth").set(self.nlu.queue_depth() as f64);
     }

@@ -5,6 +5,8 @@ use std::path::Path;
 use doorstep_core::ConfigFiles;
 use rust_embed::{Embed, EmbeddedFile};
 
+use crate::config::ShopKind;
+
 /// The graph, embedded apart from the rest so that it is never copied: both backends read it in place.
 pub const MODEL: &[u8] = include_bytes!("../models/understanding.onnx");
 /// The model's tokenizer.
@@ -55,19 +57,27 @@ pub fn widget() -> impl Iterator<Item = EmbeddedFile> {
     names.into_iter().filter_map(|name| Web::get(&name))
 }
 
-/// The merchant's files: the embedded ones, overlaid by those under `files_dir`.
+/// What only the demo shop says: its pages, its words for its goods, its own intents.
+const DEMO: &str = "demo/";
+
+/// The merchant's files: the embedded ones, overlaid by those under `files_dir`. Pages, glossaries and own intents of the demo
+/// shop are among them only where `shop` is that one: nobody else's customers are told its terms (G4).
 ///
 /// # Errors
 /// A file under `files_dir` cannot be read or is not UTF-8; the path is in the error.
-pub fn merchant_files(files_dir: Option<&Path>) -> std::io::Result<ConfigFiles> {
+pub fn merchant_files(files_dir: Option<&Path>, shop: ShopKind) -> std::io::Result<ConfigFiles> {
     let mut files = ConfigFiles::new(WORDS);
     for path in Merchant::iter() {
         let Some(file) = Merchant::get(&path) else {
             continue;
         };
         let text = String::from_utf8_lossy(&file.data).into_owned();
-        // The demo shop's knowledge stands where a merchant's would.
-        let path = path.strip_prefix("demo/").unwrap_or(&path).to_owned();
+        let path = match path.strip_prefix(DEMO) {
+            // They stand where a merchant's would.
+            Some(path) if shop == ShopKind::Demo => path.to_owned(),
+            Some(_) => continue,
+            None => path.to_string(),
+        };
         files.files.insert(path, text);
     }
     if let Some(folder) = files_dir {

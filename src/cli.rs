@@ -31,7 +31,8 @@ pub struct Cli {
 /// What the program does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show everything on a demo shop: one address, nothing to install, gone when it ends.
+    /// Show everything on a demo shop: one address, nothing to install, gone when it ends. Your configuration is neither read
+    /// nor used.
     Demo(Demo),
     /// Run.
     Serve(Serve),
@@ -39,7 +40,8 @@ pub enum Command {
     Migrate,
     /// Check the configuration, flows, rules and templates; every problem with file, line and fix.
     Check,
-    /// Talk with the shop as a customer would: the words given, or lines of standard input.
+    /// Talk with the shop as a customer would: the words given, or lines of standard input. Without a configuration file, with
+    /// the demo shop.
     Say(Say),
     /// Tell what texts mean: the ones given, or lines of standard input; one JSON object each.
     Classify(Classify),
@@ -69,6 +71,9 @@ pub enum Command {
     /// Jobs that fail: what could not be done, and what to do about it.
     #[command(subcommand)]
     Jobs(Jobs),
+    /// Customers who wait for a person: who they are, what for, and giving them back to the assistant.
+    #[command(subcommand)]
+    Handoffs(Handoffs),
     /// What was asked about customers' data, and what was done: requests for a copy wait here for a person.
     Privacy,
     /// The catalog.
@@ -233,6 +238,26 @@ pub enum Jobs {
     Discard {
         /// The job, as `doorstep jobs list` names it.
         id: String,
+    },
+}
+
+/// `doorstep handoffs`
+#[derive(Debug, Subcommand)]
+pub enum Handoffs {
+    /// List who waits: what cannot wait first, then whoever waits longest.
+    List,
+    /// Show what a person needs to know of one of them.
+    Show {
+        /// The request, as `doorstep handoffs list` names it.
+        id: doorstep_core::HandoffId,
+    },
+    /// Give the conversation back to the assistant; the customer is told so in their language.
+    Close {
+        /// The request, as `doorstep handoffs list` names it.
+        id: doorstep_core::HandoffId,
+        /// Tell the customer this first, in your own words.
+        #[arg(long, value_name = "WORDS")]
+        say: Option<String>,
     },
 }
 

@@ -1,4 +1,4 @@
-//! How many webhooks a source may send, how often customers' pages are visited, and how often a second factor is tried.
+//! How many webhooks a source may send, and how often customers' pages are visited.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -8,10 +8,6 @@ use std::{
 };
 
 use doorstep_core::Timestamp;
-use doorstep_engine::{
-    page_token::TrackingScope,
-    second_factor::{COOL_DOWN, MAX_WRONG_TRIES},
-};
 use governor::{
     DefaultDirectRateLimiter, Quota, RateLimiter,
     clock::{Clock, DefaultClock},
@@ -53,36 +49,17 @@ impl WebhookLimits {
 
 /// Visits of customers' pages that one address may make in a minute.
 const VISITS_PER_MINUTE: u32 = 240;
-/// How many addresses and orders are remembered; memory stays bounded whatever strangers do.
+/// How many addresses are remembered; memory stays bounded whatever strangers do.
 const MAX_REMEMBERED: usize = 20_000;
 
 /// Suggestions likewise: one for each letter that somebody types.
 const SUGGESTIONS_PER_MINUTE: u32 = 300;
 
-/// How often customers' pages are visited, suggestions asked for and second factors tried, in the memory of this instance.
+/// How often customers' pages are visited and suggestions asked for, in the memory of this instance.
 #[derive(Default)]
 pub(crate) struct PageLimits {
     visits: PerMinute,
     suggestions: PerMinute,
-    tries: Mutex<HashMap<TrackingScope, Tries>>,
-}
-
-/// Second factors tried for one order since the last that fitted.
-#[derive(Clone, Copy)]
-struct Tries {
-    made: u32,
-    at: Timestamp,
-}
-
-/// Whether a second factor may be tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Try {
-    /// And another one after it.
-    Allowed,
-    /// If this one misses, none for a while.
-    Last,
-    /// Not now.
-    Refused,
 }
 
 impl PageLimits {
@@ -94,40 +71,6 @@ impl PageLimits {
     /// Lets an address ask for suggestions; or says after how many seconds it may.
     pub(crate) fn suggest(&self, ip: IpAddr, now: Timestamp) -> Result<(), u64> {
         self.suggestions.take(ip, now, SUGGESTIONS_PER_MINUTE)
-    }
-
-    /// Counts a try of a second factor before it is made.
-    pub(crate) fn begin_try(&self, scope: &TrackingScope, now: Timestamp) -> Try {
-        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
-        if tries.len() >= MAX_REMEMBERED {
-            tries.retain(|_, tries| now < tries.at + COOL_DOWN);
-            if tries.len() >= MAX_REMEMBERED {
-                return Try::Refused;
-            }
-        }
-        let entry = tries
-            .entry(scope.clone())
-            .or_insert(Tries { made: 0, at: now });
-        if entry.made >= MAX_WRONG_TRIES {
-            if now < entry.at + COOL_DOWN {
-                return Try::Refused;
-            }
-            entry.made = 0;
-        }
-        *entry = Tries {
-            made: entry.made + 1,
-            at: now,
-        };
-        match entry.made {
-            MAX_WRONG_TRIES => Try::Last,
-            _ => Try::Allowed,
-        }
-    }
-
-    /// The factor fitted.
-    pub(crate) fn forget_tries(&self, scope: &TrackingScope) {
-        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
-        tries.remove(scope);
     }
 }
 
@@ -168,7 +111,6 @@ fn network(ip: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
-    use doorstep_core::CustomerId;
 
     use super::*;
 
@@ -183,24 +125,5 @@ mod tests {
         assert_eq!(limits.visit(ip, now), Err(50));
         assert_eq!(limits.visit(IpAddr::from([127, 0, 0, 2]), now), Ok(()));
         assert_eq!(limits.visit(ip, now + TimeDelta::seconds(50)), Ok(()));
-    }
-
-    #[test]
-    fn after_three_misses_no_factor_is_tried_for_half_an_hour() {
-        let limits = PageLimits::default();
-        let scope = TrackingScope {
-            customer: CustomerId(Default::default()),
-            order: "10234".into(),
-        };
-        let now = Timestamp::UNIX_EPOCH;
-        let tries = |count: usize, now| -> Vec<Try> {
-            (0..count).map(|_| limits.begin_try(&scope, now)).collect()
-        };
-        let expected = [Try::Allowed, Try::Allowed, Try::Last, Try::Refused];
-        assert_eq!(tries(4, now), expected);
-        assert_eq!(tries(1, now + TimeDelta::minutes(29)), [Try::Refused]);
-        assert_eq!(tries(3, now + COOL_DOWN), expected[..3]);
-        limits.forget_tries(&scope);
-        assert_eq!(tries(1, now + COOL_DOWN), [Try::Allowed]);
     }
 }

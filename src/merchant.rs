@@ -13,7 +13,10 @@ use doorstep_engine::{
 };
 use doorstep_nlu::{Lesson, Utterance};
 
-use crate::{assets, config::Config};
+use crate::{
+    assets,
+    config::{Config, ShopKind},
+};
 
 /// What a merchant writes, checked as a whole: what `doorstep check` and start-up share.
 pub struct MerchantFiles {
@@ -74,7 +77,7 @@ impl MerchantFiles {
 
     /// Prices, days and states that replies, templates and own answers write out, where answers look them up.
     pub fn written_out(&self) -> Vec<Problem> {
-        let built_in = assets::merchant_files(None).ok();
+        let built_in = assets::merchant_files(None, ShopKind::Demo).ok();
         let built_in = built_in.and_then(|files| Templates::load(&files, &Language::ENGLISH).ok());
         let mut found = match &built_in {
             Some(built_in) => self.templates.written_out(built_in),
@@ -87,12 +90,26 @@ impl MerchantFiles {
         found
     }
 
+    /// What customers will not be told because the shop has written nothing about itself.
+    pub fn unwritten(&self) -> Option<Problem> {
+        let is_page = |path: &String| path.starts_with("knowledge/");
+        (!self.files.files.keys().any(is_page)).then(|| Problem {
+            file: "files_dir".to_owned(),
+            line: 0,
+            field: "knowledge".to_owned(),
+            message: "the shop has no page of its own: who asks about returns, delivery or payment is offered a person"
+                .to_owned(),
+            fix: "write pages like knowledge/en/returns.md; docs/answers.md says how".to_owned(),
+        })
+    }
+
     /// Reads and checks the built-in files, overlaid by `files_dir`.
     ///
     /// # Errors
     /// Every problem in every file.
     pub fn load(config: &Config) -> Result<Self, Vec<Problem>> {
-        let files = assets::merchant_files(config.files_dir.as_deref()).map_err(|error| {
+        let files = assets::merchant_files(config.files_dir.as_deref(), config.shop.kind);
+        let files = files.map_err(|error| {
             vec![Problem {
                 file: config
                     .files_dir

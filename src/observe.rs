@@ -134,4 +134,9 @@ fn describe() {
         "doorstep_nlu_intent_drift",
         "How far the last 1000 messages' likeliest intents are from those of the model's held-out messages: population stability index; watch whether it moves"
     );
+    describe_gauge!("doorstep_handoffs_open", "Customers who wait for a person");
+    describe_counter!(
+        "doorstep_second_factor_refused_total",
+        "Second factors that were not looked at, because too many had missed for the order"
+    );
 }

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use doorstep_commerce::{SourceConfig, lookup, registry::ShopSettings};
 use doorstep_core::{
     Ambient, ChannelName, Language, SourceName,
+    message::Address,
     search::SearchIndex,
     shop::{EventSource, Shop},
 };
@@ -315,7 +316,15 @@ pub(crate) fn shop_profile(config: &Config) -> ShopProfile {
         merchant_language: config.shop.default_language.clone(),
         time_zone: config.shop.time_zone,
         currency: config.shop.currency,
+        staff: staff(config),
     }
+}
+
+/// Where the shop's people are told that a customer waits for one of them.
+fn staff(config: &Config) -> Option<Address> {
+    let channel = email_channel(config)?;
+    let mail = config.shop.handoff_mail.trim().to_lowercase();
+    (!mail.is_empty()).then(|| Address::new(channel, mail))
 }
 
 pub(crate) fn notify_config(config: &Config) -> NotifyConfig {

@@ -9,6 +9,7 @@ use doorstep_core::{
     Ambient, Language, OrderNumber,
     health::PortError,
     mask::mask_card_numbers,
+    message::Address,
     nlu::{Nlu, NluContext},
     order::Order,
     search::SearchIndex,
@@ -23,6 +24,7 @@ use crate::{
     eta::Eta,
     flows::Flows,
     phrasing::Phrasing,
+    second_factor::Tries,
     templates::Templates,
     turn::{Turn, Waiting},
 };
@@ -62,6 +64,8 @@ pub struct ShopProfile {
     pub time_zone: Tz,
     /// What prices are in.
     pub currency: Currency,
+    /// Where its people are told that one of them is asked for; none: they look for themselves.
+    pub staff: Option<Address>,
 }
 
 /// What a router is made of. Cheap to clone.
@@ -85,6 +89,8 @@ pub struct RouterParts {
     pub ambient: Ambient,
     /// What events told of parcels.
     pub facts: Arc<dyn ParcelNews>,
+    /// Counts second factors that were tried.
+    pub tries: Arc<dyn Tries>,
     /// Puts answers into words that fit the question, where a language model is configured.
     pub phrasing: Option<Arc<Phrasing>>,
 }

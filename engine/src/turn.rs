@@ -1,7 +1,7 @@
 //! What the router is given and what it gives back: one message in, one turn out.
 
 use doorstep_core::{
-    ConversationId, InboundMessageId, Language, OrderNumber, Timestamp,
+    ConversationId, HandoffId, InboundMessageId, Language, OrderNumber, Timestamp,
     customer::{Customer, Proof},
     message::{Address, Content},
     notification::Topic,
@@ -75,17 +75,32 @@ pub struct Turn {
     pub effects: Vec<Effect>,
 }
 
+/// A mail to the shop's people. It holds nothing of the customer: what was said stays where it can be erased.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StaffMail {
+    /// To whom.
+    pub to: Address,
+    /// Subject and text.
+    pub content: Content,
+    /// The merchant's language.
+    pub language: Language,
+}
+
 /// A change besides the answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// A person is asked to take over.
     HandOff {
+        /// Our identifier.
+        id: HandoffId,
         /// Why: an intent or `urgent`.
         reason: String,
         /// What a person needs to know, in the merchant's language.
         summary: String,
         /// Whether it cannot wait.
         urgent: bool,
+        /// Tells the shop's people, where they have an address.
+        mail: Option<Box<StaffMail>>,
     },
     /// The address was proven to be the order's customer, by order number and second factor.
     Prove {

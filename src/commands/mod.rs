@@ -8,6 +8,7 @@ mod conversation;
 mod eval;
 mod events;
 mod explain;
+mod handoffs;
 mod jobs;
 mod links;
 mod migrate;
@@ -94,6 +95,7 @@ async fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Simulate(simulate) => simulate::run(cli, simulate).await,
         Command::Links(command) => links::run(cli, command).await,
         Command::Jobs(command) => jobs::run(cli, command).await,
+        Command::Handoffs(command) => handoffs::run(cli, command).await,
         Command::Say(say) => say::run(cli, say).await,
         Command::Classify(classify) => classify::run(cli, classify).await,
         Command::Eval(Eval::Intents(intents)) => eval::intents(cli, intents).await,
@@ -151,6 +153,23 @@ fn config_or_temporary(cli: &Cli) -> Result<(Config, Option<tempfile::TempDir>),
     let folder = tempfile::tempdir().map_err(Failure::finding)?;
     config.data_dir = folder.path().to_owned();
     Ok((config, Some(folder)))
+}
+
+/// The configuration, or without a file that of the demo shop over a folder that is gone when the command ends: whatever the
+/// environment holds, nothing of a merchant's is used or changed.
+fn config_or_demo(cli: &Cli) -> Result<(Config, Option<tempfile::TempDir>), Failure> {
+    if cli.config.is_some() {
+        return Ok((load_config(cli)?, None));
+    }
+    let (config, folder) = config_of_demo(cli)?;
+    Ok((config, Some(folder)))
+}
+
+/// The demo shop over a folder that is gone when it is dropped.
+fn config_of_demo(cli: &Cli) -> Result<(Config, tempfile::TempDir), Failure> {
+    let folder = tempfile::tempdir().map_err(Failure::finding)?;
+    let config = Config::apart(&cli.set, folder.path()).map_err(Failure::Problems)?;
+    Ok((config, folder))
 }
 
 /// Writes a line to stdout; a reader that went away ends the program quietly.

@@ -3,7 +3,7 @@
 use doorstep_core::message::OutboundMessage;
 use serde_json::json;
 
-use super::{Failure, config_or_temporary, conversation::Conversation, print, texts};
+use super::{Failure, config_or_demo, conversation::Conversation, print, texts};
 use crate::{
     ambient,
     app::App,
@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub(super) async fn run(cli: &Cli, arguments: &Say) -> Result<(), Failure> {
-    let (mut config, _folder) = config_or_temporary(cli)?;
+    let (mut config, _folder) = config_or_demo(cli)?;
     config.log.filter = "error".to_owned();
     crate::observe::start_logging(&config.log);
     let app = App::start(config, ambient::system(), Role::Web, false).await?;

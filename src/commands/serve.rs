@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, load_config, print};
+use super::{Failure, config_of_demo, load_config, print};
 use crate::{
     ambient,
     app::App,
@@ -28,9 +28,7 @@ pub(super) async fn serve(cli: &Cli, arguments: &Serve) -> Result<(), Failure> {
 }
 
 pub(super) async fn demo(cli: &Cli, arguments: &Demo) -> Result<(), Failure> {
-    let folder = tempfile::tempdir().map_err(Failure::finding)?;
-    let mut config = load_config(cli)?;
-    config.data_dir = folder.path().to_owned();
+    let (mut config, _folder) = config_of_demo(cli)?;
     config.http.listen = SocketAddr::from(([127, 0, 0, 1], arguments.port));
     if config.log.format == LogFormat::Auto {
         config.log.filter = "warn".to_owned();

@@ -4,7 +4,7 @@ use doorstep_core::Problem;
 use figment::error::{Actual, Kind};
 use toml::de::{DeTable, DeValue};
 
-use super::{DEFAULTS, Located};
+use super::{DEFAULTS, Located, section_of, settings};
 
 /// A TOML syntax error as a problem.
 pub(super) fn syntax_error(file: &Located<'_>) -> Option<Problem> {
@@ -22,28 +22,74 @@ pub(super) fn syntax_error(file: &Located<'_>) -> Option<Problem> {
     })
 }
 
-/// Top-level keys that nothing reads.
+/// Top-level keys that nothing reads: of the file, of flags, and of the environment.
 pub(super) fn unknown_sections(file: &Located<'_>) -> Vec<Problem> {
     let (Ok(found), Ok(defaults)) = (DeTable::parse(file.text), DeTable::parse(DEFAULTS)) else {
         return Vec::new();
     };
-    let known: Vec<&str> = defaults
-        .get_ref()
-        .keys()
-        .map(|key| &**key.get_ref())
-        .collect();
-    found
-        .get_ref()
-        .keys()
-        .filter(|key| !known.contains(&&**key.get_ref()))
-        .map(|key| Problem {
-            file: file.name.clone(),
-            line: line_of(file.text, key.span().start),
-            field: key.get_ref().to_string(),
-            message: "there is no such key".to_owned(),
-            fix: suggest(key.get_ref(), &known),
-        })
-        .collect()
+    let defaults = defaults.get_ref();
+    let known: Vec<&str> = defaults.keys().map(|key| &**key.get_ref()).collect();
+    let unknown = |place: (String, usize), field: &str| Problem {
+        file: place.0,
+        line: place.1,
+        field: field.to_owned(),
+        message: "there is no such key".to_owned(),
+        fix: suggest(section_of(field), &known),
+    };
+    let mut problems = Vec::new();
+    for key in found.get_ref().keys() {
+        if !known.contains(&&**key.get_ref()) {
+            let line = line_of(file.text, key.span().start);
+            problems.push(unknown((file.name.clone(), line), key.get_ref()));
+        }
+    }
+    for (key, _) in &file.sources.flags {
+        if !known.contains(&section_of(key)) {
+            problems.push(unknown((format!("--set {key}"), 0), key));
+        }
+    }
+    if file.sources.environment {
+        for (key, _) in settings().iter() {
+            let key = key.as_str();
+            let variable = variable_of(key);
+            if known.contains(&section_of(key)) {
+                continue;
+            }
+            if key.contains('.') {
+                problems.push(unknown((variable, 0), key));
+            } else if let Some(meant) = joined(key, defaults) {
+                problems.push(Problem {
+                    file: variable,
+                    line: 0,
+                    field: key.to_owned(),
+                    message: "there is no such key".to_owned(),
+                    fix: format!("two underscores stand between section and key: {meant}"),
+                });
+            }
+        }
+    }
+    problems
+}
+
+/// The variable that a name with one underscore too few was meant to be, `http_listen`. All else without two underscores is
+/// left alone: others name variables like this program too (Kubernetes does, after a service).
+fn joined(name: &str, defaults: &DeTable<'_>) -> Option<String> {
+    defaults.iter().find_map(|(section, value)| {
+        let section = section.get_ref();
+        let key = name.strip_prefix(&**section)?.strip_prefix('_')?;
+        let DeValue::Table(keys) = value.get_ref() else {
+            return None;
+        };
+        keys.iter()
+            .any(|(known, _)| known.get_ref() == key)
+            .then(|| format!("DOORSTEP_{section}__{key}").to_uppercase())
+    })
+}
+
+/// How problems name the environment variable of a dotted key.
+fn variable_of(key: &str) -> String {
+    let name = key.replace('.', "__").to_uppercase();
+    format!("environment variable DOORSTEP_{name}")
 }
 
 /// A figment error below `section` as a problem.
@@ -113,11 +159,18 @@ fn shown(found: &Actual) -> String {
     }
 }
 
-/// The file (or the environment variable) and the line of a path.
-fn place(file: &Located<'_>, path: &[String]) -> (String, usize) {
-    let variable = format!("DOORSTEP_{}", path.join("__").to_uppercase());
-    if std::env::var_os(&variable).is_some() {
-        return (format!("environment variable {variable}"), 0);
+/// Where a value was set: the flag, the environment variable, or the file and the line.
+pub(super) fn place(file: &Located<'_>, path: &[String]) -> (String, usize) {
+    let path_of_key = |key: &str| key.split('.').map(str::to_owned).collect::<Vec<_>>();
+    let mut flags = file.sources.flags.iter().rev();
+    // What a flag sets may be a table.
+    if let Some((key, _)) = flags.find(|(key, _)| path.starts_with(&path_of_key(key))) {
+        return (format!("--set {key}"), 0);
+    }
+    let key = path.join(".");
+    let is_set = || settings().iter().any(|(name, _)| name.as_str() == key);
+    if file.sources.environment && is_set() {
+        return (variable_of(&key), 0);
     }
     (file.name.clone(), line_of_key(file.text, path))
 }

@@ -35,6 +35,21 @@ const NOT_SETTINGS: &[&str] = &[
     "json",
 ];
 
+/// Sections that reach a merchant's own systems, or say which they are. A run apart has its own.
+const MERCHANTS: &[&str] = &[
+    "files_dir",
+    "shop",
+    "database",
+    "search",
+    "phrasing",
+    "attachments",
+    "links",
+    "channels",
+    "commerce",
+];
+/// Of these, what a flag may ask for all the same: it only reads, or is asked for by whoever types it.
+const BY_FLAG: &[&str] = &["files_dir", "phrasing"];
+
 /// Where configuration comes from.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
@@ -93,15 +108,62 @@ impl Config {
         let file = Located {
             name: file_name(sources.file.as_deref()),
             text: &text,
+            sources,
         };
         if let Some(problem) = locate::syntax_error(&file) {
             return Err(vec![problem]);
         }
+        let figment = figment(&text, environment(sources), sources);
+        Self::read(&figment, &file, locate::unknown_sections(&file))
+    }
+
+    /// The configuration of a run that needs nothing of a merchant's and touches nothing of it: the demo shop, a database and
+    /// channels of its own, all below `folder`. No file is read, and of the environment only what is about this machine.
+    ///
+    /// # Errors
+    /// As [`Config::load`]; or a flag names what such a run does not have.
+    pub fn apart(flags: &[(String, String)], folder: &Path) -> Result<Self, Vec<Problem>> {
+        let sources = Sources {
+            file: None,
+            flags: flags.to_vec(),
+            environment: true,
+        };
+        let file = Located {
+            name: file_name(None),
+            text: "",
+            sources: &sources,
+        };
         let mut problems = locate::unknown_sections(&file);
-        let figment = secrets::read_files(figment(&text, sources), &file, &mut problems);
+        let refused = flags
+            .iter()
+            .filter(|(key, _)| is_merchants(key) && !BY_FLAG.contains(&section_of(key)));
+        problems.extend(refused.map(|(key, _)| Problem {
+            file: format!("--set {key}"),
+            line: 0,
+            field: key.clone(),
+            message: "this run is apart from everything that is yours: it has the demo shop and a database and channels of \
+                      its own"
+                .to_owned(),
+            fix: "leave it out, or use your shop with `doorstep serve`, or `doorstep say` with --config".to_owned(),
+        }));
+        let environment = settings().filter(|key| !is_merchants(key.as_str()));
+        let figment = figment("", Some(environment), &sources);
+        let mut config = Self::read(&figment, &file, problems)?;
+        config.data_dir = folder.to_owned();
+        config.http.public_url = String::new();
+        Ok(config)
+    }
+
+    /// Reads all sections; `problems` are those that were found already.
+    fn read(
+        figment: &Figment,
+        file: &Located<'_>,
+        mut problems: Vec<Problem>,
+    ) -> Result<Self, Vec<Problem>> {
+        let figment = secrets::read_files(figment.clone(), file, &mut problems);
         let mut read = Reader {
             figment: &figment,
-            file: &file,
+            file,
             problems: &mut problems,
         };
         let data_dir = read.value::<PathBuf>("data_dir");
@@ -141,7 +203,7 @@ impl Config {
             })
         })();
         if let Some(config) = &config {
-            problems.extend(validate::problems(config, &file));
+            problems.extend(validate::problems(config, file));
         }
         match config {
             Some(config) if problems.is_empty() => Ok(config),
@@ -158,10 +220,11 @@ impl Config {
     }
 }
 
-/// A file's text with the name that problems carry.
+/// A file's text with the name that problems carry, and what is set elsewhere.
 pub(crate) struct Located<'a> {
     pub(crate) name: String,
     pub(crate) text: &'a str,
+    pub(crate) sources: &'a Sources,
 }
 
 fn file_name(file: Option<&Path>) -> String {
@@ -186,12 +249,31 @@ fn read_file(file: Option<&Path>) -> Result<String, Vec<Problem>> {
     })
 }
 
-fn figment(text: &str, sources: &Sources) -> Figment {
+/// Settings of the environment: `DOORSTEP_HTTP__LISTEN` is `http.listen`.
+fn settings() -> Env {
+    Env::prefixed(ENVIRONMENT).ignore(NOT_SETTINGS).split("__")
+}
+
+fn environment(sources: &Sources) -> Option<Env> {
+    sources.environment.then(settings)
+}
+
+/// Whether a dotted key, in any case, is in a section of [`MERCHANTS`].
+fn is_merchants(key: &str) -> bool {
+    MERCHANTS.contains(&section_of(&key.to_ascii_lowercase()))
+}
+
+/// The section of a dotted key.
+fn section_of(key: &str) -> &str {
+    key.split('.').next().unwrap_or(key)
+}
+
+fn figment(text: &str, environment: Option<Env>, sources: &Sources) -> Figment {
     let mut figment = Figment::new()
         .merge(Toml::string(DEFAULTS))
         .merge(Toml::string(text));
-    if sources.environment {
-        figment = figment.merge(Env::prefixed(ENVIRONMENT).ignore(NOT_SETTINGS).split("__"));
+    if let Some(environment) = environment {
+        figment = figment.merge(environment);
     }
     for (key, value) in &sources.flags {
         figment = figment.merge(Serialized::default(key, value_of(value)));

@@ -13,7 +13,7 @@ use figment::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Located, locate::line_of_key};
+use super::{Located, locate::place};
 
 /// Finds secrets; makes and keeps those that nobody configured.
 pub struct SecretStore<'a> {
@@ -120,9 +120,10 @@ fn replace_files(
             }
             Err(error) => {
                 path.push(key);
+                let (set_in, line) = place(file, path);
                 problems.push(Problem {
-                    file: file.name.clone(),
-                    line: line_of_key(file.text, path),
+                    file: set_in,
+                    line,
                     field: path.join("."),
                     message: format!("the file `{named}` cannot be read: {error}"),
                     fix: "correct the path, or make the file readable for this program".to_owned(),

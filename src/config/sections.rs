@@ -28,6 +28,7 @@ pub struct ShopConfig {
     pub time_zone: Tz,
     pub currency: iso_currency::Currency,
     pub accent: String,
+    pub handoff_mail: String,
 }
 
 impl ShopConfig {

@@ -6,7 +6,7 @@ use doorstep_core::{
 };
 use secrecy::ExposeSecret;
 
-use super::{Config, DatabaseKind, Located, NluBackend, SearchKind, ShopKind, locate::line_of_key};
+use super::{Config, DatabaseKind, Located, NluBackend, SearchKind, ShopKind, locate::place};
 
 /// Every problem, in the order of the sections.
 pub(super) fn problems(config: &Config, file: &Located<'_>) -> Vec<Problem> {
@@ -37,9 +37,10 @@ struct Found<'a> {
 impl Found<'_> {
     fn add(&mut self, field: &str, message: impl Into<String>, fix: impl Into<String>) {
         let path: Vec<String> = field.split('.').map(str::to_owned).collect();
+        let (file, line) = place(self.file, &path);
         self.problems.push(Problem {
-            file: self.file.name.clone(),
-            line: line_of_key(self.file.text, &path),
+            file,
+            line,
             field: field.to_owned(),
             message: message.into(),
             fix: fix.into(),
@@ -151,9 +152,34 @@ fn accent(chosen: &str, found: &mut Found<'_>) {
     }
 }
 
+/// Where the shop's people are mailed, if anywhere.
+fn handoff_mail(config: &Config, found: &mut Found<'_>) {
+    let mail = config.shop.handoff_mail.trim();
+    if mail.is_empty() {
+        return;
+    }
+    let is_address = mail
+        .split_once('@')
+        .is_some_and(|(name, domain)| !name.is_empty() && domain.contains('.'));
+    if !is_address || mail.contains(|c: char| c.is_whitespace() || c == ',') {
+        found.add(
+            "shop.handoff_mail",
+            format!("`{mail}` is not one e-mail address"),
+            "write one like \"desk@shop.example\", or leave it empty",
+        );
+    } else if config.channels.email.is_none() {
+        found.add(
+            "shop.handoff_mail",
+            "mail cannot be sent without the section [channels.email]",
+            "add the section, or leave this empty",
+        );
+    }
+}
+
 fn shop(config: &Config, found: &mut Found<'_>) {
     let shop = &config.shop;
     accent(&shop.accent, found);
+    handoff_mail(config, found);
     match shop.kind {
         ShopKind::Demo => {}
         ShopKind::Shopify => match &shop.shopify {

@@ -22,8 +22,12 @@ use doorstep_channels::webchat::{
 use doorstep_core::Language;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{ApiError, Shared};
+use super::{
+    ApiError, Shared,
+    pulse::{Beat, Pulse},
+};
 
 /// Buffers of a socket: small, because most sockets are idle most of the time. A frame larger than this takes several
 /// reads.
@@ -178,6 +182,7 @@ pub(super) async fn socket(
                 .or(caller.language),
         })
         .await?;
+    let pulse = Pulse::new(chat.ping_every(), Instant::now());
     // A little more than a frame may have passes, so that its sender gets a sentence.
     let limit = chat.max_frame_bytes().saturating_mul(4);
     let stop = app.stop.clone();
@@ -188,33 +193,61 @@ pub(super) async fn socket(
         .max_frame_size(limit)
         .on_upgrade(move |socket| async move {
             tokio::select! {
-                () = converse(socket, session, limit) => {}
+                () = converse(socket, session, pulse, limit) => {}
                 () = stop.cancelled() => {}
             }
         }))
 }
 
-/// Alternates between the client's frames and ours until one side ends.
-async fn converse(mut socket: WebSocket, mut session: Session, limit: usize) {
+/// Alternates between the client's frames and ours until one side ends or the client is gone.
+async fn converse(mut socket: WebSocket, mut session: Session, mut pulse: Pulse, limit: usize) {
     loop {
+        let due = pulse.due();
         tokio::select! {
-            received = socket.recv() => match received {
-                Some(Ok(Message::Text(text))) => session.receive(Incoming::Text(&text)).await,
-                Some(Ok(Message::Binary(_))) => session.receive(Incoming::Binary).await,
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Close(_))) | None => return,
-                Some(Err(error)) => return refuse_broken_frame(&mut socket, &error, limit).await,
-            },
+            received = socket.recv() => {
+                pulse.heard(Instant::now());
+                match received {
+                    Some(Ok(Message::Text(text))) => session.receive(Incoming::Text(&text)).await,
+                    Some(Ok(Message::Binary(_))) => session.receive(Incoming::Binary).await,
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(Message::Close(_))) | None => return,
+                    Some(Err(error)) => return refuse_broken_frame(&mut socket, &error, limit).await,
+                }
+            }
             frame = session.next() => match frame {
                 Some(frame) => {
-                    if socket.send(Message::Text(frame.into())).await.is_err() {
+                    if !taken(&mut socket, Message::Text(frame.into()), &pulse).await {
                         return;
                     }
                 }
                 None => return close(&mut socket, close_code::POLICY, "too many wrong frames").await,
             },
+            () = sleep_until(due) => match pulse.beat(Instant::now()) {
+                Beat::Wait => {}
+                Beat::Ping => {
+                    if !taken(&mut socket, Message::Ping(Bytes::new()), &pulse).await {
+                        return;
+                    }
+                }
+                Beat::Gone => return count_gone(),
+            },
         }
     }
+}
+
+/// Whether a client took a frame; one that is gone takes none once the network's buffers are full.
+async fn taken(socket: &mut WebSocket, frame: Message, pulse: &Pulse) -> bool {
+    match timeout(pulse.patience(), socket.send(frame)).await {
+        Ok(sent) => sent.is_ok(),
+        Err(_) => {
+            count_gone();
+            false
+        }
+    }
+}
+
+fn count_gone() {
+    metrics::counter!("doorstep_webchat_gone_total").increment(1);
 }
 
 /// A frame that the transport could not take ends the socket, with a sentence where there is one to say.

@@ -9,6 +9,7 @@ mod html;
 mod openapi;
 mod pages;
 mod preferences;
+mod pulse;
 mod status;
 mod suggest;
 mod track;

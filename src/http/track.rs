@@ -10,7 +10,7 @@ use doorstep_core::{
 };
 use doorstep_engine::{
     page_token::TrackingScope,
-    second_factor,
+    second_factor::{self, Try},
     store::{OrderRecord, ParcelHistory},
     templates::format,
 };
@@ -22,7 +22,6 @@ use super::{
     html::{Page, Speech, fill},
     visit::Visit,
 };
-use crate::limit::Try;
 
 /// A longer factor is none.
 const MAX_FACTOR: usize = 200;
@@ -118,24 +117,26 @@ pub(super) async fn show_contents(visit: Visit, body: Bytes) -> Result<Response,
         .map(|(_, value)| value.into_owned())
         .filter(|value| value.len() <= MAX_FACTOR)
         .unwrap_or_default();
-    let contents = try_factor(&visit.app, &opened, &factor);
+    let contents = try_factor(&visit.app, &opened, &factor).await?;
     page(&visit, &opened, contents).await
 }
 
 /// Counts the try before it is looked at, so that tries at once count as tries one after the other.
-fn try_factor(app: &Shared, opened: &Opened, factor: &str) -> Contents {
-    let allowed = app.page_limits.begin_try(&opened.scope, app.ambient.now());
+/// The count is the order's, shared with the chat.
+async fn try_factor(app: &Shared, opened: &Opened, factor: &str) -> Result<Contents, ApiError> {
+    let order = opened.scope.order.as_str();
+    let allowed = app.store.begin_try(order).await?;
     if allowed == Try::Refused {
-        return Contents::Refused { locked: true };
+        return Ok(Contents::Refused { locked: true });
     }
     if second_factor::opens(Some(&opened.record.order), factor) {
-        app.page_limits.forget_tries(&opened.scope);
-        return Contents::Open;
+        app.store.forget_tries(order).await?;
+        return Ok(Contents::Open);
     }
     metrics::counter!("doorstep_second_factor_misses_total").increment(1);
-    Contents::Refused {
+    Ok(Contents::Refused {
         locked: allowed == Try::Last,
-    }
+    })
 }
 
 /// The order of a token, if it is (still) that customer's.

@@ -29,6 +29,8 @@ pub struct Config {
     pub max_frame_bytes: usize,
     /// Longest message, in characters.
     pub max_text_chars: usize,
+    /// After how long a silent socket is pinged, in seconds; one that answers neither that nor a second ping is closed.
+    pub ping_s: u64,
     /// How long a visitor is recognised after their last visit, in days.
     pub session_days: u32,
     /// How long a signed-in visitor stays signed in after the shop last said so, in hours.
@@ -63,6 +65,7 @@ impl Default for Config {
             },
             max_frame_bytes: 16 * 1024,
             max_text_chars: 4000,
+            ping_s: 30,
             session_days: 180,
             proof_hours: 12,
             suggestions: true,
@@ -104,6 +107,7 @@ impl Config {
         check_rate("messages", self.messages)?;
         check_rate("sessions_per_ip", self.sessions_per_ip)?;
         check_positive("max_text_chars", self.max_text_chars)?;
+        check_positive("ping_s", usize::try_from(self.ping_s).unwrap_or(usize::MAX))?;
         check_positive("session_days", self.session_days as usize)?;
         check_positive("proof_hours", self.proof_hours as usize)?;
         if self.max_frame_bytes < self.max_text_chars {

@@ -151,6 +151,10 @@ impl WebChat {
             "doorstep_webchat_rejected_total",
             "Web chat requests and frames that were refused, by reason"
         );
+        metrics::describe_counter!(
+            "doorstep_webchat_gone_total",
+            "Web chat sockets whose client fell silent"
+        );
         Ok(Self(Arc::new(Shared {
             name: NAME.into(),
             capabilities: Capabilities {
@@ -183,6 +187,11 @@ impl WebChat {
     /// Whether products are suggested while a visitor types.
     pub fn suggests(&self) -> bool {
         self.0.config.suggestions
+    }
+
+    /// After how long a silent socket is asked whether its client is still there.
+    pub fn ping_every(&self) -> Duration {
+        Duration::from_secs(self.0.config.ping_s)
     }
 
     /// Whether pages of `origin` may use the chat; a request without `Origin` comes from no page and may. Also the

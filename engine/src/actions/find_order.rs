@@ -3,7 +3,8 @@
 //!
 //! A stranger learns nothing. Without a second factor no look-up happens at all. With one, exactly one look-up and the
 //! same comparisons happen whether or not the order exists, and the answer to everything that does not fit is the same.
-//! After three misses nothing is looked up for half an hour and a person takes over.
+//! After three misses nothing is looked up for half an hour and a person takes over. An order has its own count of misses, of
+//! all conversations on all channels: once it is used up, every second factor misses, the right one too, and is answered so.
 
 use async_trait::async_trait;
 use doorstep_core::{
@@ -23,7 +24,7 @@ use crate::{
     dialogue::press::Press,
     eta::Eta,
     flows::SlotKind,
-    second_factor::{self, COOL_DOWN, MAX_WRONG_TRIES},
+    second_factor::{self, COOL_DOWN, MAX_WRONG_TRIES, Try},
     store::ChatNews,
     turn::Effect,
 };
@@ -193,9 +194,19 @@ async fn open_by_second_factor(
         return Ok(Outcome::of("needs_second_factor"));
     };
     let order = call.scene.parts.shop.find_order(lookup).await?;
-    let fits = second_factor::opens(order.as_ref(), &factor);
+    let tries = call.scene.parts.tries.clone();
+    // However a stranger names an order, it is one order.
+    let counted = match &order {
+        Some(order) => order.number.as_str(),
+        None => as_written(lookup),
+    };
+    let may_fit = tries.begin_try(counted).await? != Try::Refused;
+    let fits = second_factor::opens(order.as_ref(), &factor) & may_fit;
     match order.filter(|_| fits) {
         Some(order) => {
+            if let Err(error) = tries.forget_tries(order.number.as_str()).await {
+                tracing::warn!(%error, "an order was opened, and its tries still count");
+            }
             call.memory.wrong_tries = 0;
             call.memory.opened.push(order.number.clone());
             let proof = proof_of(call, &order);
@@ -204,6 +215,14 @@ async fn open_by_second_factor(
             Ok(outcome)
         }
         None => Ok(missed(call)),
+    }
+}
+
+fn as_written(lookup: &OrderLookup) -> &str {
+    match lookup {
+        OrderLookup::Number(number) => number.as_str(),
+        OrderLookup::TrackingNumber(number) => number.as_str(),
+        OrderLookup::ShopId(id) => id.as_str(),
     }
 }
 

@@ -1,5 +1,9 @@
 //! What a person is told who takes over a conversation: who, which order, what for, what was said, in which language.
 
+use doorstep_core::{
+    HandoffId, Language, Timestamp,
+    message::{Address, Content},
+};
 use serde_json::json;
 
 use super::{
@@ -7,7 +11,12 @@ use super::{
     memory::{Memory, Wish},
     replies,
 };
-use crate::{templates::Facts, turn::Effect};
+use crate::{
+    router::ShopProfile,
+    store::Handoff,
+    templates::{Facts, TemplateError, Templates},
+    turn::{Effect, StaffMail},
+};
 
 /// Why and about what a person is asked.
 pub(crate) struct Request<'a> {
@@ -28,11 +37,41 @@ pub(crate) fn effect(scene: &Scene<'_>, memory: &Memory, request: &Request<'_>) 
     } else {
         request.reason
     };
+    let ambient = &scene.parts.ambient;
+    let id = HandoffId::new(&*ambient.clock, &*ambient.entropy);
+    let wish = wish(scene, request);
+    let staff = scene.parts.shop_profile.staff.as_ref();
     Effect::HandOff {
+        id,
         reason: reason.to_owned(),
-        summary: summary(scene, memory, request),
+        mail: staff.and_then(|to| mail(scene, to, id, wish.as_deref())),
+        summary: summary(scene, memory, request, wish),
         urgent: scene.is_urgent(),
     }
+}
+
+/// What the customer is told when a person gives the conversation back; `said` are that person's own words.
+///
+/// # Errors
+/// The reply could not be made.
+pub fn handed_back(
+    templates: &Templates,
+    profile: &ShopProfile,
+    handoff: &Handoff,
+    said: Option<&str>,
+    now: Timestamp,
+) -> Result<(Content, Language), TemplateError> {
+    let language = handoff.language.as_ref();
+    let language = language.unwrap_or(&profile.default_language).clone();
+    let facts = Facts::new(now, profile.time_zone)
+        .with("shop", json!({"name": profile.name}))
+        .with("customer", json!({"name": handoff.name}));
+    let told = templates.reply(replies::HANDED_BACK, &language, &facts)?;
+    let text = match said {
+        Some(said) => format!("{said}\n\n{told}"),
+        None => told,
+    };
+    Ok((Content::text(text), language))
 }
 
 /// Two wishes of one message can lead to a person each; one person is asked.
@@ -46,7 +85,66 @@ pub(super) fn keep_one(effects: &mut Vec<Effect>) {
     });
 }
 
-fn summary(scene: &Scene<'_>, memory: &Memory, request: &Request<'_>) -> String {
+/// Tells the shop's people that somebody waits, and where to read what for. Not those who wrote it themselves.
+fn mail(
+    scene: &Scene<'_>,
+    to: &Address,
+    id: HandoffId,
+    wish: Option<&str>,
+) -> Option<Box<StaffMail>> {
+    let address = &scene.waiting.conversation.address;
+    if address == to {
+        return None;
+    }
+    let parts = scene.parts;
+    let language = &parts.shop_profile.merchant_language;
+    let facts = scene
+        .session_facts()
+        .with("urgent", scene.is_urgent())
+        .with("channel", address.channel.as_str())
+        .with("wish", wish)
+        .with("handoff", id.to_string());
+    let reply = |name| parts.templates.reply(name, language, &facts);
+    let written = reply(replies::MAIL_SUBJECT).and_then(|subject| {
+        Ok(Content {
+            subject: Some(subject),
+            ..Content::text(reply(replies::MAIL)?)
+        })
+    });
+    match written {
+        Ok(content) => Some(Box::new(StaffMail {
+            to: to.clone(),
+            content,
+            language: language.clone(),
+        })),
+        Err(error) => {
+            tracing::error!(%error, "a mail about a hand-over could not be written");
+            None
+        }
+    }
+}
+
+/// What the customer wants, by the labels of the flows.
+fn wish(scene: &Scene<'_>, request: &Request<'_>) -> Option<String> {
+    let parts = scene.parts;
+    let language = &parts.shop_profile.merchant_language;
+    let facts = scene.session_facts();
+    let labels: Vec<String> = request
+        .flow
+        .into_iter()
+        .chain(request.next.iter().map(|wish| wish.flow.as_str()))
+        .filter_map(|flow| parts.flows.get(flow))
+        .filter_map(|flow| parts.templates.reply(&flow.label, language, &facts).ok())
+        .collect();
+    (!labels.is_empty()).then(|| labels.join("; "))
+}
+
+fn summary(
+    scene: &Scene<'_>,
+    memory: &Memory,
+    request: &Request<'_>,
+    wish: Option<String>,
+) -> String {
     let parts = scene.parts;
     let language = &parts.shop_profile.merchant_language;
     let customer = scene.waiting.conversation.customer.as_ref();
@@ -58,19 +156,6 @@ fn summary(scene: &Scene<'_>, memory: &Memory, request: &Request<'_>) -> String 
     let order_number = order
         .and_then(|order| order["number"].as_str().map(str::to_owned))
         .or_else(|| memory.order.as_ref().map(ToString::to_string));
-    let labels: Vec<String> = request
-        .flow
-        .into_iter()
-        .chain(request.next.iter().map(|wish| wish.flow.as_str()))
-        .filter_map(|flow| parts.flows.get(flow))
-        .filter_map(|flow| {
-            parts
-                .templates
-                .reply(&flow.label, language, &scene.session_facts())
-                .ok()
-        })
-        .collect();
-    let wish = (!labels.is_empty()).then(|| labels.join("; "));
     let facts = scene
         .session_facts()
         .with("urgent", scene.is_urgent())

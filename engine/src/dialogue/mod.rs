@@ -36,6 +36,7 @@ use doorstep_core::{
 };
 use serde_json::json;
 
+pub use self::handover::handed_back;
 use self::{memory::Memory, press::Press, slots::Reading};
 use crate::{
     router::RouterParts,

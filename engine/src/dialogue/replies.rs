@@ -28,6 +28,12 @@ pub(crate) const HANDED_OVER: &str = "handed_over";
 pub(crate) const HANDED_OVER_URGENT: &str = "handed_over_urgent";
 /// A message reached the person who has the conversation.
 pub(crate) const ACKNOWLEDGED: &str = "acknowledged_for_person";
+/// The person has given the conversation back.
+pub(crate) const HANDED_BACK: &str = "handed_back";
+/// Subject and text of the mail that tells the shop's people that one of them is asked for. Facts: `urgent`, `channel`, `wish`,
+/// and `handoff`, its identifier.
+pub(crate) const MAIL_SUBJECT: &str = "handover_mail_subject";
+pub(crate) const MAIL: &str = "handover_mail";
 /// What that person reads. In the merchant's language.
 pub(crate) const SUMMARY: &str = "handover_summary";
 /// What the shop has written about a question that no flow is for. Fact: `passage`.
@@ -59,6 +65,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Vec<FactMap>)> {
         HANDED_OVER,
         HANDED_OVER_URGENT,
         ACKNOWLEDGED,
+        HANDED_BACK,
         DECLINED,
         GO_ON,
         EXPIRED,
@@ -89,10 +96,28 @@ pub(crate) fn samples() -> Vec<(&'static str, Vec<FactMap>)> {
     let counts = [1, 3].map(|count| facts([("count", json!(count))]));
     samples.push((FILES, counts.into()));
     samples.push((SUMMARY, summary_samples()));
+    for name in [MAIL_SUBJECT, MAIL] {
+        samples.push((name, mail_samples()));
+    }
     for name in ["card_in_stock", "card_few_left", "card_sold_out"] {
         samples.push((name, vec![facts([("count", json!(2))])]));
     }
     samples
+}
+
+fn mail_samples() -> Vec<FactMap> {
+    let sample = |urgent: bool, wish: Value| {
+        facts([
+            ("urgent", json!(urgent)),
+            ("channel", json!("webchat")),
+            ("wish", wish),
+            ("handoff", json!("019ab7c0-0000-7000-8000-000000000000")),
+        ])
+    };
+    vec![
+        sample(true, json!(null)),
+        sample(false, json!("Something broken")),
+    ]
 }
 
 fn summary_samples() -> Vec<FactMap> {

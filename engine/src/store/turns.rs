@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use chrono::SubsecRound;
 use doorstep_core::{
-    Ambient, ConversationId, DeliveryId, HandoffId, InboundMessageId, OutboundMessageId, Timestamp,
+    Ambient, ChannelName, ConversationId, DeliveryId, InboundMessageId, OutboundMessageId,
+    Timestamp,
     channel::Subscription,
     message::{Address, Content, MailboxEntry, MailboxMessage, OutboundMessage, Thread},
     notification::Topic,
@@ -12,7 +13,7 @@ use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, Transaction, execute,
+    Store, StoreError, Transaction, execute, handoffs,
     mailbox::announce,
     outbound::NewOutbound,
     people, query_one,
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     queue::{Job, JobQueue, QueueName},
-    turn::{Conversation, Effect, Turn, Waiting},
+    turn::{Conversation, Effect, StaffMail, Turn, Waiting},
 };
 
 /// What the customer's message waits for, joined with its conversation and its customer.
@@ -124,6 +125,11 @@ impl Store {
         } else {
             Vec::new()
         };
+        let mailed: Vec<ChannelName> = turn
+            .effects
+            .iter()
+            .filter_map(|effect| Some(staff_mail(effect)?.to.channel.clone()))
+            .collect();
         let write = CommitTurn {
             message: waiting.id,
             ordinal: waiting.ordinal,
@@ -145,6 +151,10 @@ impl Store {
         } else {
             let answers = placed(answers, committed.position);
             self.bus().hand_out(address, answers);
+        }
+        for channel in &mailed {
+            let news = false;
+            self.queue().wake_one(QueueName::Deliver { channel, news });
         }
         if !committed.deliveries.is_empty() {
             self.queue().wake_one(QueueName::Deliver {
@@ -242,8 +252,12 @@ impl Write for CommitTurn {
             ],
         )
         .await?;
+        let mut jobs = Vec::new();
         for effect in &self.turn.effects {
             self.apply(transaction, effect, now).await?;
+            if let Some(mail) = staff_mail(effect) {
+                jobs.push(handoffs::mail_staff(transaction, &self.ambient, mail, now).await?);
+            }
         }
         let first = last - self.replies.len() as i64;
         let mut deliveries = Vec::new();
@@ -267,16 +281,13 @@ impl Write for CommitTurn {
                 deliveries.push(*delivery);
             }
         }
-        let jobs: Vec<Job> = deliveries
-            .iter()
-            .map(|&delivery| Job::Deliver {
-                delivery,
-                channel: self.address.channel.clone(),
-                news: false,
-                attempt: 0,
-                not_before: now,
-            })
-            .collect();
+        jobs.extend(deliveries.iter().map(|&delivery| Job::Deliver {
+            delivery,
+            channel: self.address.channel.clone(),
+            news: false,
+            attempt: 0,
+            not_before: now,
+        }));
         if !jobs.is_empty() {
             self.queue.enqueue(transaction, &jobs).await?;
         }
@@ -321,11 +332,12 @@ impl CommitTurn {
     ) -> Result<(), DbErr> {
         match effect {
             Effect::HandOff {
+                id,
                 reason,
                 summary,
                 urgent,
+                mail: _,
             } => {
-                let id = HandoffId::new(&*self.ambient.clock, &*self.ambient.entropy);
                 execute(
                     transaction,
                     "INSERT INTO handoffs (id, conversation_id, reason, summary, urgent, requested_at)
@@ -389,6 +401,13 @@ impl CommitTurn {
             &format!("said on {}", self.address.channel),
         )
         .await
+    }
+}
+
+fn staff_mail(effect: &Effect) -> Option<&StaffMail> {
+    match effect {
+        Effect::HandOff { mail, .. } => mail.as_deref(),
+        Effect::Prove { .. } | Effect::SetPreference { .. } => None,
     }
 }
 

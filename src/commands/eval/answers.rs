@@ -15,7 +15,7 @@ use crate::{
     app::App,
     catalog,
     cli::{Cli, EvalAnswers, Role},
-    commands::{Failure, config_or_temporary, conversation::Conversation, print},
+    commands::{Failure, config_or_demo, conversation::Conversation, print},
     merchant::MerchantFiles,
 };
 
@@ -80,7 +80,7 @@ impl Answered<'_> {
 /// `doorstep eval answers`
 pub(in crate::commands) async fn run(cli: &Cli, arguments: &EvalAnswers) -> Result<(), Failure> {
     let questions = read(&arguments.questions)?;
-    let (mut config, _folder) = config_or_temporary(cli)?;
+    let (mut config, _folder) = config_or_demo(cli)?;
     config.log.filter = "error".to_owned();
     crate::observe::start_logging(&config.log);
     let files = MerchantFiles::load(&config)

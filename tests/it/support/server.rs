@@ -109,6 +109,8 @@ fn common_settings(data_dir: &Path) -> Vec<(String, String)> {
         ("log.format", "json"),
         ("channels.webchat.signing_secret", SIGNING_SECRET),
         ("channels.webchat.identity_secret", IDENTITY_SECRET),
+        // All visitors of the tests come from one address.
+        ("channels.webchat.sessions_per_ip.burst", "100000"),
         ("commerce.generic.secret", GENERIC_SECRET),
         ("commerce.easypost.secret", EASYPOST_SECRET),
     ]
@@ -346,7 +348,6 @@ fn start_shared() -> Shared {
             flags.extend(
                 [
                     ("channels.webchat.messages.burst", "100000"),
-                    ("channels.webchat.sessions_per_ip.burst", "100000"),
                     ("sweep.every_s", "1"),
                 ]
                 .map(|(key, value)| (key.to_owned(), value.to_owned())),

@@ -17,7 +17,7 @@ use chrono::TimeDelta;
 use doorstep::{
     app::App,
     cli::Role,
-    config::{Config, Sources},
+    config::{Config, ShopKind, Sources},
 };
 use doorstep_core::{
     Ambient, ChannelName, Clock, CommerceEventId, Entropy, Health, Language, OrderNumber,
@@ -523,7 +523,7 @@ fn notify_config() -> NotifyConfig {
 
 /// The words we ship, and these rules.
 fn words(rules: &str) -> (Rules, Arc<Templates>) {
-    let mut files = doorstep::assets::merchant_files(None).unwrap();
+    let mut files = doorstep::assets::merchant_files(None, ShopKind::Demo).unwrap();
     files
         .files
         .insert("rules/default.yaml".to_owned(), rules.to_owned());

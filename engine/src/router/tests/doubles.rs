@@ -33,6 +33,7 @@ use regex::Regex;
 use crate::{
     eta::{self, Eta, EtaConfig},
     router::ParcelNews,
+    second_factor::{COOL_DOWN, MAX_WRONG_TRIES, Tries, Try},
     store::OrderRecord,
 };
 
@@ -507,4 +508,44 @@ pub(super) struct Ports {
     pub(super) shop: Arc<FakeShop>,
     pub(super) index: Arc<FakeIndex>,
     pub(super) news: Arc<FakeNews>,
+    pub(super) tries: Arc<FakeTries>,
+}
+
+/// Counts second factors in memory.
+pub(super) struct FakeTries {
+    clock: Arc<FakeClock>,
+    /// How many were tried for an order, and when first.
+    made: Mutex<HashMap<String, (u32, Timestamp)>>,
+}
+
+impl FakeTries {
+    pub(super) fn new(clock: Arc<FakeClock>) -> Self {
+        Self {
+            clock,
+            made: Mutex::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl Tries for FakeTries {
+    async fn begin_try(&self, order: &str) -> Result<Try, PortError> {
+        let now = self.clock.now();
+        let mut made = self.made.lock().unwrap();
+        let entry = made.entry(order.to_owned()).or_insert((0, now));
+        if now >= entry.1 + COOL_DOWN {
+            *entry = (0, now);
+        }
+        entry.0 += 1;
+        Ok(match entry.0.cmp(&MAX_WRONG_TRIES) {
+            std::cmp::Ordering::Less => Try::Allowed,
+            std::cmp::Ordering::Equal => Try::Last,
+            std::cmp::Ordering::Greater => Try::Refused,
+        })
+    }
+
+    async fn forget_tries(&self, order: &str) -> Result<(), PortError> {
+        self.made.lock().unwrap().remove(order);
+        Ok(())
+    }
 }

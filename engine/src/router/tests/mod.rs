@@ -17,7 +17,9 @@ use doorstep_core::{
 };
 use iso_currency::Currency;
 
-use self::doubles::{FakeClock, FakeIndex, FakeNews, FakeNlu, FakeShop, NoEntropy, Ports, Taught};
+use self::doubles::{
+    FakeClock, FakeIndex, FakeNews, FakeNlu, FakeShop, FakeTries, NoEntropy, Ports, Taught,
+};
 use super::{Renewal, Router, RouterParts, ShopProfile};
 use crate::{
     flows::{self, Flows},
@@ -47,7 +49,8 @@ impl Chat {
             nlu: Arc::new(FakeNlu::default()),
             shop: Arc::new(FakeShop::new()),
             index: Arc::new(FakeIndex::default()),
-            news: Arc::new(FakeNews::new(clock)),
+            news: Arc::new(FakeNews::new(clock.clone())),
+            tries: Arc::new(FakeTries::new(clock)),
         };
         let (templates, flows) = words(more);
         let ambient = Ambient {
@@ -76,10 +79,12 @@ impl Chat {
                 merchant_language: Language::ENGLISH,
                 time_zone: chrono_tz::Europe::Madrid,
                 currency: Currency::EUR,
+                staff: None,
             },
             margin: 0.15,
             ambient,
             facts: ports.news.clone(),
+            tries: ports.tries.clone(),
             phrasing: None,
         });
         Self {
@@ -89,6 +94,20 @@ impl Chat {
             proof: None,
             ordinal: 0,
         }
+    }
+
+    /// From here on somebody else writes, whom nobody knows.
+    fn another_visitor(&mut self, id: &str) {
+        self.conversation = Conversation {
+            address: Address::new("webchat", id),
+            customer: None,
+            language: None,
+            state: None,
+            state_at: None,
+            handled_count: 0,
+            handed_over: false,
+            ..self.conversation.clone()
+        };
     }
 
     /// Has the router answer by other files.
@@ -230,6 +249,7 @@ fn summary(turn: &Turn) -> (&str, &str, bool) {
                 reason,
                 summary,
                 urgent,
+                ..
             } => Some((reason.as_str(), summary.as_str(), *urgent)),
             _ => None,
         })

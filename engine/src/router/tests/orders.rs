@@ -137,6 +137,46 @@ async fn after_three_misses_even_the_right_factor_opens_nothing_for_half_an_hour
 }
 
 #[tokio::test]
+async fn visitors_who_guess_one_orders_postcode_have_its_three_tries_together() {
+    let mut chat = Chat::new();
+    let mut guesses = Vec::new();
+    for (number, right) in [("10234", "28012"), ("19999", "28012")] {
+        let mut answers = Vec::new();
+        for (visitor, factor) in ["11111", "22222", "33333", right].into_iter().enumerate() {
+            chat.another_visitor(&format!("{number}-{visitor}"));
+            let question = format!("where is my order {number}");
+            chat.asks("en", &question, "order_status").await;
+            answers.push(chat.says(factor).await);
+        }
+        guesses.push(answers);
+    }
+    // Neither the tries that are left nor whether there is such an order shows.
+    let refused = guesses[0][0].clone();
+    assert!(
+        refused.contains("I cannot find an order that fits"),
+        "{refused}"
+    );
+    assert!(
+        guesses.iter().flatten().all(|said| *said == refused),
+        "{guesses:?}"
+    );
+
+    // Whose identity is proven needs none of them.
+    chat.another_visitor("marta");
+    chat.sign_in("C-1004");
+    let text = chat
+        .asks("en", "where is my order 10234", "order_status")
+        .await;
+    assert!(text.contains("Correos"), "{text}");
+    chat.another_visitor("later");
+    chat.ports.clock.advance(TimeDelta::minutes(31));
+    let text = chat
+        .asks("en", "where is 10234, my postcode is 28012", "order_status")
+        .await;
+    assert!(text.contains("Correos"), "{text}");
+}
+
+#[tokio::test]
 async fn an_order_of_somebody_else_is_as_unknown_to_a_signed_in_customer_as_none() {
     let mut answers = Vec::new();
     for number in ["10235", "19999"] {

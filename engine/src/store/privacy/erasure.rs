@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        Transaction, attachments, execute, query,
+        Transaction, attachments, execute, handoffs, query,
         row::{at, json},
     },
     news,
@@ -182,12 +182,7 @@ async fn blank_conversation(
         [json(&Content::default())?, id.into()],
     )
     .await?;
-    execute(
-        transaction,
-        "UPDATE handoffs SET summary = '' WHERE conversation_id = $1",
-        [id.into()],
-    )
-    .await?;
+    handoffs::forget(transaction, id, now).await?;
     execute(
         transaction,
         "UPDATE conversations SET address = $1, state = NULL, state_at = NULL, closed_reason = NULL WHERE id = $2",

@@ -33,6 +33,7 @@ use crate::{
     assets,
     cli::{Cli, EvalSearch, SearchBackend, SearchMode},
     commands::{Failure, load_config, print},
+    config::ShopKind,
 };
 
 /// So many products are read and written at once.
@@ -82,7 +83,8 @@ async fn measure(
         merge(&mut figures, asked);
     }
     if let Some(questions) = questions {
-        let dictionary = Dictionary::load(&assets::merchant_files(None).map_err(Failure::finding)?);
+        let files = assets::merchant_files(None, ShopKind::Demo).map_err(Failure::finding)?;
+        let dictionary = Dictionary::load(&files);
         let asker = Asker {
             mode: arguments.mode,
             index,
