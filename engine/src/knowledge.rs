@@ -375,6 +375,7 @@ mod tests {
                 size: None,
                 colour: None,
             }],
+            updated_at: None,
         };
         let level = StockLevel {
             sku: "T".into(),

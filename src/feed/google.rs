@@ -71,6 +71,7 @@ fn part(row: &Row, id: String, currency: Currency) -> Result<Part, Refused> {
                 size: row.get("size").map(str::to_owned),
                 colour: row.get("color").map(str::to_owned),
             }],
+            updated_at: None,
         },
         price,
         in_stock,

@@ -228,7 +228,7 @@ impl GraphqlError {
 const PRODUCTS: &str = "query Products($query: String!, $first: Int!) {
   products(first: $first, sortKey: ID, query: $query) {
     nodes {
-      legacyResourceId title description vendor productType onlineStoreUrl
+      legacyResourceId title description vendor productType onlineStoreUrl updatedAt
       featuredMedia { preview { image { url } } }
       variants(first: 100) { nodes { legacyResourceId sku selectedOptions { name value } } }
     }
@@ -277,6 +277,7 @@ struct ProductBody {
     product_type: Option<String>,
     online_store_url: Option<String>,
     featured_media: Option<Media>,
+    updated_at: Option<String>,
     variants: Nodes<VariantBody>,
 }
 
@@ -336,7 +337,10 @@ impl ProductBody {
         let image = self
             .featured_media
             .and_then(|media| media.preview?.image?.url);
+        // Shopify counts inventory among what changes a product; an instant that cannot be read is none.
+        let updated_at = self.updated_at.and_then(|text| text.parse().ok());
         Product {
+            updated_at,
             id: self.legacy_resource_id,
             title: self.title,
             description: self.description.unwrap_or_default(),

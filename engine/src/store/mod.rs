@@ -17,6 +17,7 @@ mod experiments;
 mod explain;
 mod fallbacks;
 mod give_up;
+mod imports;
 mod left_behind;
 mod links;
 mod mailbox;
@@ -57,6 +58,7 @@ pub use experiments::{Deeds, HOLDOUT, Outcomes, Trial};
 pub use explain::{Explained, ExplainedDelivery, ExplainedMessage};
 pub use fallbacks::{FallenBack, FallingBack};
 pub use give_up::GivenUp;
+pub use imports::{Import, Imported, ImportedProduct, ImportedUnit, Kept};
 pub use left_behind::ReleasedClaims;
 pub use mailbox::Bus;
 pub use notifications::{
