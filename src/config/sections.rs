@@ -130,6 +130,7 @@ pub struct SearchSection {
     pub url: String,
     pub key: SecretString,
     pub index: String,
+    pub sweep_every_h: u32,
 }
 
 /// What searches.
