@@ -24,6 +24,7 @@ use doorstep_engine::{
     delivery::Delivery,
     enrich::Enricher,
     eta::Forecasts,
+    imported::WithImported,
     inbound::Inbound,
     link::LinkKey,
     notify::Notifier,
@@ -34,7 +35,7 @@ use doorstep_engine::{
 use doorstep_jobs::{Parts, Queue, Workers, learn_eta};
 use doorstep_nlu::LocalNlu;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use crate::opening::{open_database, start_nlu, start_nlu_with};
 use crate::{
@@ -91,6 +92,8 @@ pub struct App {
     pub(crate) page_limits: PageLimits,
     inbound: Inbound,
     workers: Option<Workers>,
+    /// What keeps the index in step.
+    pub(crate) indexing: TaskTracker,
     /// Ask carriers for parcels, where workers run.
     pollers: Vec<Arc<Poller>>,
     limits: WebhookLimits,
@@ -169,6 +172,7 @@ impl App {
         let OpenedIndex { search, engines } = open_index(&config, &nlu).await?;
         engines.use_synonyms(merchant.synonyms.clone());
         let (shop, demo_shop) = open_shop(&config, &ambient)?;
+        let shop: Arc<dyn Shop> = Arc::new(WithImported::new(shop, store.clone()));
 
         let knowledge = Knowledge::new(
             search.clone(),
@@ -291,7 +295,7 @@ impl App {
             ambient: ambient.clone(),
         };
         let files = reloader.start(lesson, seen, stop.child_token());
-        let (progress, indexed) = watch::channel(Progress::Reading);
+        let (progress, indexed) = watch::channel(Progress::Listing { products: 0 });
         let app = Arc::new(Self {
             indexed,
             files,
@@ -315,6 +319,7 @@ impl App {
             inbox,
             inbound,
             workers,
+            indexing: TaskTracker::new(),
             pollers,
             stop,
         });
@@ -351,6 +356,8 @@ impl App {
     pub async fn shut_down(&self) {
         self.stop.cancel();
         self.inbound.shut_down().await;
+        self.indexing.close();
+        self.indexing.wait().await;
         if let Some(workers) = &self.workers {
             workers.finished().await;
         }
@@ -373,6 +380,7 @@ impl App {
         ));
         parts.push(("nlu".to_owned(), self.nlu_health()));
         parts.push(("files".to_owned(), self.files.borrow().health()));
+        parts.push(("catalog".to_owned(), self.indexed.borrow().health()));
         for (name, channel) in &self.channels.all {
             parts.push((format!("channel:{name}"), channel.healthcheck().await));
         }

@@ -513,8 +513,8 @@ pub struct SendEvent {
 /// `doorstep catalog`
 #[derive(Debug, Subcommand)]
 pub enum Catalog {
-    /// Import the products of a feed into the search index. Rows that cannot be read are named and left out; products that
-    /// an earlier import brought and that the file no longer names are removed.
+    /// Import the products of a feed, also while the program runs, which takes them up within seconds. Rows that cannot be
+    /// read are named and left out; products that an earlier import brought and that the file no longer names are removed.
     Import {
         /// The file.
         file: PathBuf,

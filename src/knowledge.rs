@@ -93,13 +93,14 @@ impl Knowledge {
     ) -> Result<(), IndexError> {
         let passages = knowledge::passages(files, now).map_err(IndexError::Problems)?;
         let mut in_effect = self.in_effect.lock().await;
-        let known: BTreeMap<&str, String> = in_effect
+        let known: BTreeMap<&str, &SearchDocument> = in_effect
             .iter()
-            .map(|passage| (passage.id.as_str(), passage.content_hash()))
+            .map(|passage| (passage.id.as_str(), passage))
             .collect();
-        let changed = passages
-            .iter()
-            .filter(|passage| known.get(passage.id.as_str()) != Some(&passage.content_hash()));
+        let changed = passages.iter().filter(|passage| {
+            let before = known.get(passage.id.as_str());
+            before.is_none_or(|before| !says_the_same(before, passage))
+        });
         let read = read_all(&self.nlu, changed.cloned().collect()).await?;
         if !read.is_empty() {
             self.search.upsert(read).await?;
@@ -119,6 +120,16 @@ impl Knowledge {
             false => Ok(self.search.delete(&ids).await?),
         }
     }
+}
+
+/// Whether two passages differ in nothing but when they were read.
+fn says_the_same(one: &SearchDocument, other: &SearchDocument) -> bool {
+    let as_of = other.as_of;
+    let one = SearchDocument {
+        as_of,
+        ..one.clone()
+    };
+    one == *other
 }
 
 fn ids_of(passages: &[SearchDocument]) -> BTreeSet<String> {

@@ -55,6 +55,9 @@ pub struct Product {
     pub image: Option<String>,
     /// Its buyable variants; at least one.
     pub variants: Vec<Variant>,
+    /// When the shop last changed anything about it, price and stock included; `None` where it does not say so reliably.
+    #[serde(default)]
+    pub updated_at: Option<Timestamp>,
 }
 
 /// A buyable variant.

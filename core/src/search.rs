@@ -43,7 +43,7 @@ pub trait SearchIndex: Send + Sync {
         Ok(Vec::new())
     }
 
-    /// Adds or replaces documents by id.
+    /// Adds or replaces documents by id. One that cannot be taken is named in the log and holds up no other.
     ///
     /// # Errors
     /// None of them was taken.
@@ -251,34 +251,12 @@ impl SearchDocument {
         parts.join(". ")
     }
 
-    /// A SHA-256 in hex over what is read for meaning: language, title, text, brand and attributes, and of a passage its
-    /// card. Price, stock and `as_of` are left out, so that a price change does not cost a run of the model.
+    /// A SHA-256 in hex over what the model reads: the card. What is not on it (price, stock, `as_of`, a brand, the end of a
+    /// text) may change without a run of the model, and is written all the same.
     pub fn content_hash(&self) -> String {
-        let mut hasher = Sha256::new();
-        let language = self.language.to_string();
-        let brand = self.brand.as_deref().unwrap_or_default();
-        for text in [&language, &self.title, &self.body, brand] {
-            feed(&mut hasher, text);
-        }
-        for (name, values) in &self.attributes {
-            feed(&mut hasher, name);
-            hasher.update((values.len() as u64).to_le_bytes());
-            for value in values {
-                feed(&mut hasher, value);
-            }
-        }
-        if self.kind == DocumentKind::Passage {
-            feed(&mut hasher, &self.card());
-        }
-        let digest = hasher.finalize();
+        let digest = Sha256::digest(self.card());
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
-}
-
-/// Hashes the length first, so that `ab` + `c` is not `a` + `bc`.
-fn feed(hasher: &mut Sha256, text: &str) {
-    hasher.update((text.len() as u64).to_le_bytes());
-    hasher.update(text.as_bytes());
 }
 
 /// The kinds of documents.

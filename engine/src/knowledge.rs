@@ -382,6 +382,7 @@ mod tests {
             colour: Some(colour.to_owned()),
         };
         let mut product = Product {
+            updated_at: None,
             id: "1".into(),
             title: "Tee".into(),
             description: String::new(),
@@ -423,6 +424,7 @@ mod tests {
                 size: None,
                 colour: None,
             }],
+            updated_at: None,
         };
         let level = StockLevel {
             sku: "T".into(),

@@ -7,6 +7,7 @@
 //! | [`router`], [`dialogue`] | what a message means for the conversation and what is answered |
 //! | [`flows`], `actions` | what is done about an intent, as merchants write it |
 //! | [`intents`] | merchants' own intents and answers |
+//! | [`imported`] | what is answered of products that a feed brought |
 //! | [`knowledge`], [`synonyms`] | what the search index holds of a shop, and which words mean one thing |
 //! | [`notify`], [`eta`] | which news a customer hears, where, in which language, when |
 //! | [`phrasing`] | whether a language model's wording of an answer may be seen |
@@ -25,6 +26,7 @@ pub mod dialogue;
 pub mod enrich;
 pub mod eta;
 pub mod flows;
+pub mod imported;
 pub mod inbound;
 pub mod intents;
 pub mod knowledge;

@@ -17,6 +17,7 @@ mod m0008_model_usage;
 mod m0009_experiments;
 mod m0010_told_window;
 mod m0011_polls;
+mod m0012_imports;
 mod m0013_news;
 
 /// All migrations, oldest first.
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_experiments::Migration),
             Box::new(m0010_told_window::Migration),
             Box::new(m0011_polls::Migration),
+            Box::new(m0012_imports::Migration),
             Box::new(m0013_news::Migration),
         ]
     }

@@ -132,6 +132,7 @@ pub struct SearchSection {
     pub url: String,
     pub key: SecretString,
     pub index: String,
+    pub sweep_every_h: u32,
 }
 
 /// What searches.

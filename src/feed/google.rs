@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use doorstep_core::product::{Product, Variant};
+use doorstep_core::{
+    Sku,
+    product::{Product, Variant},
+};
 use iso_currency::Currency;
 use quick_xml::{Reader, events::Event};
 
 use super::{
-    Feed, FeedError, Refused,
+    Feed, FeedError, Refused, UNCOUNTED, Unit,
     row::{Part, Row, Rows, grouped, plain},
 };
 
@@ -53,7 +56,14 @@ fn part(row: &Row, id: String, currency: Currency) -> Result<Part, Refused> {
             attributes.insert(called.to_owned(), vec![value.to_owned()]);
         }
     }
+    let sku: Sku = row.required("id")?.into();
+    let unit = Unit {
+        sku: sku.clone(),
+        price,
+        quantity: if in_stock { UNCOUNTED } else { 0 },
+    };
     Ok(Part {
+        unit: Some(unit),
         product: Product {
             id,
             title: row.required("title")?.to_owned(),
@@ -67,13 +77,12 @@ fn part(row: &Row, id: String, currency: Currency) -> Result<Part, Refused> {
             url: row.get("link").map(str::to_owned),
             image: row.get("image_link").map(str::to_owned),
             variants: vec![Variant {
-                sku: row.required("id")?.into(),
+                sku,
                 size: row.get("size").map(str::to_owned),
                 colour: row.get("color").map(str::to_owned),
             }],
+            updated_at: None,
         },
-        price,
-        in_stock,
     })
 }
 

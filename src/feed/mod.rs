@@ -2,6 +2,7 @@
 //! the product that it belongs to is left out as a whole.
 
 mod google;
+mod json_lines;
 mod row;
 mod shopify;
 #[cfg(test)]
@@ -9,7 +10,8 @@ mod tests;
 
 use std::fmt;
 
-use doorstep_core::product::Product;
+use doorstep_core::{Money, Sku, product::Product};
+use doorstep_engine::store::{ImportedProduct, ImportedUnit};
 use iso_currency::Currency;
 
 pub use row::Row;
@@ -27,15 +29,48 @@ pub enum Format {
     GoogleTsv,
 }
 
-/// A product of a feed. Price and stock narrow searches down; customers are told what the shop says when they ask.
+/// What can be bought of a unit that there is and that nobody counts.
+const UNCOUNTED: u32 = 999;
+
+/// A product of a feed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed {
     /// The product.
     pub product: Product,
-    /// Its lowest price in minor units, where the feed says one.
+    /// What the feed tells of its variants.
+    pub units: Vec<Unit>,
+}
+
+/// Price and stock of a variant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// Which variant.
+    pub sku: Sku,
+    /// Its price in minor units, where the feed says one.
     pub price: Option<i64>,
-    /// Whether any variant can be bought, where the feed says so.
-    pub in_stock: bool,
+    /// How many can be bought.
+    pub quantity: u32,
+}
+
+impl Listed {
+    /// The product as it is imported: what has no price is told of by nobody.
+    pub fn imported(&self, currency: Currency) -> ImportedProduct {
+        let unit = |unit: &Unit| {
+            Some(ImportedUnit {
+                sku: unit.sku.clone(),
+                price: Money::new(unit.price?, currency),
+                quantity: unit.quantity,
+            })
+        };
+        ImportedProduct {
+            product: Product {
+                // Whatever it says, price and stock are of the import.
+                updated_at: None,
+                ..self.product.clone()
+            },
+            units: self.units.iter().filter_map(unit).collect(),
+        }
+    }
 }
 
 /// A row that was left out.
@@ -81,7 +116,7 @@ pub struct FeedError(String);
 pub fn read(text: &str, format: Format, currency: Currency) -> Result<Feed, FeedError> {
     let text = text.trim_start_matches('\u{feff}');
     match format {
-        Format::Jsonl => Ok(json_lines(text)),
+        Format::Jsonl => Ok(json_lines::products(text, currency)),
         Format::ShopifyCsv => {
             let rows = row::separated(text, b',', &["Handle", "Title"])?;
             Ok(shopify::products(rows, currency))
@@ -92,33 +127,4 @@ pub fn read(text: &str, format: Format, currency: Currency) -> Result<Feed, Feed
         }
         Format::GoogleXml => Ok(google::products(google::items(text)?, currency)),
     }
-}
-
-fn json_lines(text: &str) -> Feed {
-    let mut feed = Feed::default();
-    let lines = (1..).zip(text.lines());
-    for (line, text) in lines.filter(|(_, text)| !text.trim().is_empty()) {
-        let refused = |column: &str, reason: String| Refused {
-            line,
-            column: column.to_owned(),
-            reason,
-            product: None,
-        };
-        match serde_json::from_str::<Product>(text) {
-            Ok(product) if product.variants.is_empty() => {
-                let reason = "there is none; a product has at least one".to_owned();
-                feed.refused.push(refused("variants", reason));
-            }
-            Ok(product) => feed.products.push(Listed {
-                product,
-                price: None,
-                in_stock: false,
-            }),
-            Err(error) => {
-                let reason = format!("{error}; one product is one JSON object a line");
-                feed.refused.push(refused("", reason));
-            }
-        }
-    }
-    feed
 }

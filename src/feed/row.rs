@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use doorstep_core::product::{Product, Variant};
 use iso_currency::Currency;
 
-use super::{Feed, FeedError, Listed, Refused};
+use super::{Feed, FeedError, Listed, Refused, Unit};
 
 /// A row.
 #[derive(Debug, Default)]
@@ -47,20 +47,21 @@ impl Row {
         let Some(text) = self.get(column) else {
             return Ok(None);
         };
-        let number = text
-            .trim_end_matches(currency.code())
-            .trim_start_matches(currency.code());
-        let price = minor(number.trim(), usize::from(currency.exponent().unwrap_or(2)));
-        price.map(Some).ok_or_else(|| {
-            let code = currency.code();
-            self.refused(
-                column,
-                format!(
-                    "`{text}` is not a price in {code}; write it like `12.95` or `12.95 {code}`"
-                ),
-            )
-        })
+        let price = price(text, currency);
+        price
+            .map(Some)
+            .map_err(|reason| self.refused(column, reason))
     }
+}
+
+/// A price in minor units, as [`Row::price`] takes it; or what is wrong with it.
+pub(super) fn price(text: &str, currency: Currency) -> Result<i64, String> {
+    let code = currency.code();
+    let number = text.trim_end_matches(code).trim_start_matches(code);
+    let price = minor(number.trim(), usize::from(currency.exponent().unwrap_or(2)));
+    price.ok_or_else(|| {
+        format!("`{text}` is not a price in {code}; write it like `12.95` or `12.95 {code}`")
+    })
 }
 
 /// A decimal in minor units; the last of `.` and `,` with at most `decimals` digits behind it parts the cents.
@@ -139,8 +140,8 @@ pub(super) fn separated(text: &str, delimiter: u8, needed: &[&str]) -> Result<Ro
 pub(super) struct Part {
     /// The product; of several rows the first one's counts. Its variants are of this row.
     pub(super) product: Product,
-    pub(super) price: Option<i64>,
-    pub(super) in_stock: bool,
+    /// What it tells of its variant, where it is one.
+    pub(super) unit: Option<Unit>,
 }
 
 /// Puts the rows of each product together. A product with a refused row is left out.
@@ -182,8 +183,7 @@ pub(super) fn grouped(
                     places.insert(own, feed.products.len());
                     feed.products.push(Listed {
                         product: part.product,
-                        price: part.price,
-                        in_stock: part.in_stock,
+                        units: part.unit.into_iter().collect(),
                     });
                 }
             },
@@ -205,8 +205,9 @@ pub(super) fn grouped(
 }
 
 fn join(listed: &mut Listed, part: Part) {
-    listed.in_stock |= part.in_stock;
-    listed.price = listed.price.into_iter().chain(part.price).min();
+    let is_told = |unit: &Unit| listed.units.iter().any(|own| own.sku == unit.sku);
+    let unit = part.unit.filter(|unit| !is_told(unit));
+    listed.units.extend(unit);
     for (name, values) in part.product.attributes {
         let own = listed.product.attributes.entry(name).or_default();
         own.extend(values);

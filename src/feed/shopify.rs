@@ -6,7 +6,7 @@ use doorstep_core::product::{Product, Variant};
 use iso_currency::Currency;
 
 use super::{
-    Feed, Refused,
+    Feed, Refused, UNCOUNTED, Unit,
     row::{Part, Row, Rows, grouped, plain},
 };
 
@@ -65,6 +65,18 @@ fn part(row: &Row, before: Option<&Product>, currency: Currency) -> Result<Part,
     let sku = row
         .get("Variant SKU")
         .map_or_else(|| format!("{handle}-{place}"), str::to_owned);
+    // Who does not count what is there sells it.
+    let is_counted = row.get("Variant Inventory Tracker").is_some();
+    let is_offered = !matches!(row.get("Status"), Some("draft" | "archived"));
+    let unit = is_variant.then(|| Unit {
+        sku: sku.as_str().into(),
+        price,
+        quantity: match quantity.filter(|_| is_counted) {
+            _ if !is_offered => 0,
+            None => UNCOUNTED,
+            Some(left) => u32::try_from(left.max(0)).unwrap_or(u32::MAX),
+        },
+    });
     let variant = is_variant.then(|| Variant {
         sku: sku.as_str().into(),
         size: option(&["size"]),
@@ -77,9 +89,6 @@ fn part(row: &Row, before: Option<&Product>, currency: Currency) -> Result<Part,
     if before.is_none() {
         attributes.insert(OPTIONS.to_owned(), named.clone());
     }
-    // Who does not count what is there sells it.
-    let is_counted = row.get("Variant Inventory Tracker").is_some();
-    let is_offered = !matches!(row.get("Status"), Some("draft" | "archived"));
     Ok(Part {
         product: Product {
             id: handle.to_owned(),
@@ -94,9 +103,9 @@ fn part(row: &Row, before: Option<&Product>, currency: Currency) -> Result<Part,
             url: None,
             image: row.get("Image Src").map(str::to_owned),
             variants: variant.into_iter().collect(),
+            updated_at: None,
         },
-        price,
-        in_stock: is_variant && is_offered && (!is_counted || quantity.is_none_or(|left| left > 0)),
+        unit,
     })
 }
 

@@ -39,8 +39,18 @@ fn a_shopify_export_with_three_broken_rows_gives_the_rest_and_names_the_three() 
         .collect();
     assert_eq!(ids, ["jacket", "mug"]);
     let jacket = &feed.products[0];
-    assert_eq!(jacket.price, Some(11_900));
-    assert!(jacket.in_stock);
+    let units = |listed: &Listed| -> Vec<(String, Option<i64>, u32)> {
+        let told = listed.units.iter();
+        told.map(|unit| (unit.sku.as_str().to_owned(), unit.price, unit.quantity))
+            .collect()
+    };
+    assert_eq!(
+        units(jacket),
+        [
+            ("J-M".to_owned(), Some(12_990), 0),
+            ("J-L".to_owned(), Some(11_900), 3)
+        ]
+    );
     assert_eq!(
         jacket.product.description,
         "Keeps rain out & warmth in. Hood."
@@ -56,7 +66,8 @@ fn a_shopify_export_with_three_broken_rows_gives_the_rest_and_names_the_three() 
         .collect();
     assert_eq!(sizes, [Some("M"), Some("L")]);
     let mug = &feed.products[1];
-    assert_eq!((mug.price, mug.product.attributes.len()), (Some(1200), 0));
+    assert_eq!(units(mug), [("MUG".to_owned(), Some(1200), UNCOUNTED)]);
+    assert_eq!(mug.product.attributes.len(), 0);
 }
 
 #[test]
@@ -87,7 +98,11 @@ fn a_google_feed_reads_the_same_in_both_forms() {
     assert_eq!(jacket.product.title, "Rain \"jacket\"");
     assert_eq!(jacket.product.description, "Dry & light");
     assert_eq!(jacket.product.attributes["colour"], ["Red", "Blue"]);
-    assert_eq!((jacket.price, jacket.in_stock), (Some(9900), true));
+    let units = jacket.units.iter().map(|unit| (unit.price, unit.quantity));
+    assert_eq!(
+        units.collect::<Vec<_>>(),
+        [(Some(12_990), UNCOUNTED), (Some(9900), 0)]
+    );
     let lines = |feed: &Feed| feed.refused.iter().map(|row| row.line).collect::<Vec<_>>();
     assert_eq!(lines(&tabs), [4, 5]);
     assert_eq!(lines(&xml), [7, 8]);
@@ -101,4 +116,46 @@ fn a_file_of_another_form_is_told() {
     assert!(wrong("<html></html>", Format::GoogleXml).contains("neither `rss` nor `feed`"));
     assert!(wrong("<rss><item></rss>", Format::GoogleXml).starts_with("line 1: "));
     assert!(wrong("", Format::GoogleTsv).contains("no column `id`"));
+}
+
+#[test]
+fn json_lines_tell_price_and_stock_and_a_broken_one_names_its_product_and_field() {
+    let lines = r#"{"id": "mug", "title": "Mug", "description": "", "price": 12.5, "stock": true, "variants": [{"sku": "M-S"}, {"sku": "M-L", "price": "14,00 EUR", "stock": 2}]}
+{"id": "lamp", "title": "Lamp", "description": "", "variants": [{"sku": "LAMP"}]}
+
+{"id": "kite", "title": "Kite", "description": "" "variants": []}
+{"id": "swing", "title": 7, "description": "", "variants": [{"sku": "SWING"}]}
+{"id": "tent", "title": "Tent", "description": "", "variants": [{"size": "M"}]}
+{"id": "stove", "title": "Stove", "description": "", "price": "twelve", "variants": [{"sku": "STOVE"}]}
+{"id": "cup", "title": "Cup", "description": "", "variants": [{"sku": "CUP", "stock": 1.5}]}
+[]
+"#;
+    let feed = euros(lines, Format::Jsonl);
+    let units: Vec<_> = feed.products[0]
+        .units
+        .iter()
+        .map(|unit| (unit.sku.as_str(), unit.price, unit.quantity))
+        .collect();
+    assert_eq!(
+        units,
+        [("M-S", Some(1250), UNCOUNTED), ("M-L", Some(1400), 2)]
+    );
+    assert_eq!(feed.products[1].units, [], "nothing is told of the lamp");
+    let places: Vec<_> = feed
+        .refused
+        .iter()
+        .map(|row| (row.line, row.column.as_str(), row.product.as_deref()))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            (4, "character 51", Some("kite")),
+            (5, "title", Some("swing")),
+            (6, "variants[0]", Some("tent")),
+            (7, "price", Some("stove")),
+            (8, "variants[0].stock", Some("cup")),
+            (9, "character 2", None),
+        ]
+    );
+    assert!(told(&feed)[2].contains("missing field `sku`"));
 }

@@ -1,9 +1,9 @@
 //! Search as customers and merchants meet it: a server that goes away and comes back, and a feed with mistakes.
 
-use std::process::Stdio;
+use std::{net::SocketAddr, process::Stdio};
 
 use doorstep_search::stand_in::{KEY, StandIn};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{
     chat::{Reply, Visitor, http},
@@ -114,14 +114,82 @@ async fn a_feed_with_three_broken_rows_imports_the_rest_and_names_the_three() {
 
     // The rest is found, and nothing of the broken rows is.
     let process = Launch::serve(&place).start().await;
-    let url = format!("http://{}/search/suggest?q=zephyr", process.address());
-    let found: Value = http().get(url).send().await.unwrap().json().await.unwrap();
-    let found = found["suggestions"].as_array().unwrap();
-    let titles: Vec<&str> = found
-        .iter()
-        .map(|suggestion| suggestion["title"].as_str().unwrap())
-        .collect();
+    let titles = suggested(process.address(), "zephyr").await;
     assert_eq!(titles, ["Zephyr Hammock"]);
+}
+
+/// The titles that are suggested once there are any.
+async fn suggested(address: SocketAddr, begun: &str) -> Vec<String> {
+    let url = format!("http://{address}/search/suggest?q={begun}");
+    eventually("something is suggested", async || {
+        let found: Value = http().get(&url).send().await.ok()?.json().await.ok()?;
+        let found = found["suggestions"].as_array()?;
+        let titles = found.iter().filter_map(|one| one["title"].as_str());
+        let titles: Vec<String> = titles.map(str::to_owned).collect();
+        (!titles.is_empty()).then_some(titles)
+    })
+    .await
+}
+
+/// One line of a feed.
+fn goods(id: &str, title: &str, price: &str) -> String {
+    json!({
+        "id": id, "title": title, "description": "", "price": price, "stock": 2,
+        "variants": [{ "sku": format!("{id}-1") }],
+    })
+    .to_string()
+}
+
+#[tokio::test]
+async fn a_feed_imported_while_the_program_runs_is_found_answered_from_and_gone_with_the_next() {
+    let shop = Shop::open().await;
+    shop.indexed().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("products.jsonl");
+    let import = async |lines: &[String]| -> Value {
+        std::fs::write(&file, lines.join("\n")).unwrap();
+        let path = file.to_str().unwrap();
+        let told = shop.run(&["catalog", "import", "--json", path]).await;
+        serde_json::from_str(&told).unwrap()
+    };
+    let hammock = goods("hammock", "Zephyr Hammock", "49.90");
+    let told = import(&[hammock, goods("swing", "Zephyr Swing", "19.00")]).await;
+    assert_eq!(
+        (&told["imported"], &told["deleted"]),
+        (&json!(2), &json!(0))
+    );
+    let address = shop.process.address();
+    let mut titles = suggested(address, "zephyr").await;
+    titles.sort();
+    assert_eq!(titles, ["Zephyr Hammock", "Zephyr Swing"]);
+    let reply = ask(&shop, "Do you have the Zephyr Hammock in stock?").await;
+    let cards = reply.cards();
+    let card = cards
+        .iter()
+        .find(|card| card["title"] == "Zephyr Hammock")
+        .unwrap_or_else(|| panic!("it is not shown: {cards:?}"));
+    assert!(card["price"].as_str().unwrap().contains("49.90"), "{card}");
+    assert!(card["stock"].as_str().unwrap().contains('2'), "{card}");
+
+    let told = import(&[goods("swing", "Zephyr Swing", "17.00")]).await;
+    assert_eq!(
+        (&told["imported"], &told["deleted"]),
+        (&json!(1), &json!(1))
+    );
+    eventually("the other is gone", async || {
+        (suggested(address, "zephyr").await == ["Zephyr Swing"]).then_some(())
+    })
+    .await;
+    let reply = ask(&shop, "How much is the Zephyr Swing?").await;
+    let cards = reply.cards();
+    assert!(
+        cards[0]["price"].as_str().unwrap().contains("17.00"),
+        "{cards:?}"
+    );
+    eventually("all is read", async || {
+        (shop.part("catalog").await["status"] == "ok").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

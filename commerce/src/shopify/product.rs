@@ -12,7 +12,7 @@ use super::shop::Nodes;
 
 /// What is asked of a product, to be appended to a query.
 pub(super) const PRODUCT_FIELDS: &str = "fragment ProductFields on Product {
-  legacyResourceId status title description vendor productType onlineStoreUrl
+  legacyResourceId status title description vendor productType onlineStoreUrl updatedAt
   featuredMedia { preview { image { url } } }
   variants(first: 100) { nodes { legacyResourceId sku selectedOptions { name value } } }
 }";
@@ -28,6 +28,7 @@ pub(super) struct ProductBody {
     product_type: Option<String>,
     online_store_url: Option<String>,
     featured_media: Option<Media>,
+    updated_at: Option<String>,
     variants: Nodes<VariantBody>,
 }
 
@@ -77,7 +78,10 @@ impl ProductBody {
         let image = self
             .featured_media
             .and_then(|media| media.preview?.image?.url);
+        // Shopify counts inventory among what changes a product; an instant that cannot be read is none.
+        let updated_at = self.updated_at.and_then(|text| text.parse().ok());
         Product {
+            updated_at,
             id: self.legacy_resource_id,
             title: self.title,
             description: self.description.unwrap_or_default(),

@@ -103,6 +103,7 @@ async fn one_order(
 fn product(id: u64) -> Value {
     json!({"legacyResourceId": id.to_string(), "status": "ACTIVE", "title": format!("Boots {id}"),
         "description": "Warm.", "vendor": "Frostholm", "productType": "boots", "onlineStoreUrl": null,
+        "updatedAt": "2026-11-20T10:00:00Z",
         "featuredMedia": {"preview": {"image": {"url": "https://cdn.example/1.jpg"}}},
         "variants": {"nodes": [{"legacyResourceId": "801", "sku": "B-1",
             "selectedOptions": [{"name": "Größe", "value": "38"}, {"name": "Color", "value": "cherry"}]},
@@ -255,6 +256,8 @@ async fn the_catalog_is_walked_through_page_by_page() {
     assert_eq!(variant.size.as_deref(), Some("38"));
     assert_eq!(variant.colour.as_deref(), Some("cherry"));
     assert_eq!(seen[0].image.as_deref(), Some("https://cdn.example/1.jpg"));
+    let updated_at = seen[0].updated_at.map(|at| at.to_rfc3339());
+    assert_eq!(updated_at.as_deref(), Some("2026-11-20T10:00:00+00:00"));
     let attributes = &seen[0].attributes;
     assert_eq!(attributes["size"], ["38", "39"]);
     assert_eq!(attributes["colour"], ["cherry"]);

@@ -351,6 +351,8 @@ impl ProductBody {
             url: self.permalink,
             image: self.images.into_iter().next().map(|image| image.src),
             variants,
+            // `date_modified` says nothing of what a variation's stock does.
+            updated_at: None,
         }
     }
 }

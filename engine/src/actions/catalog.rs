@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use doorstep_core::{
     Money, Sku,
     health::PortError,
-    message::{Button, Card},
+    message::{Button, Card, FactSource},
     product::{Product, StockLevel, Variant},
     search::SearchHit,
     understanding::EntityKind,
@@ -297,6 +297,17 @@ fn named(offers: &[Offer], text: &str) -> Option<usize> {
         .map(|(place, _)| place)
 }
 
+/// The source of what offers say. It is as old as the oldest look-up: what a feed told is of the time of its import.
+pub(super) fn source(call: &Call<'_>, offers: &[Offer]) -> FactSource {
+    let source = call.shop_source();
+    let levels = offers.iter().flat_map(|offer| offer.levels.values());
+    let oldest = levels.map(|level| level.as_of).min();
+    FactSource {
+        as_of: oldest.map_or(source.as_of, |oldest| oldest.min(source.as_of)),
+        ..source
+    }
+}
+
 /// The outcome `choose`: each with what it costs now, and a button to choose it by.
 pub(super) fn choose(call: &mut Call<'_>, offers: &[Offer]) -> Outcome {
     let id = |offer: &Offer| offer.product.id.clone();
@@ -309,7 +320,7 @@ pub(super) fn choose(call: &mut Call<'_>, offers: &[Offer]) -> Outcome {
     Outcome {
         cards: offers.iter().map(|offer| card(call, offer, None)).collect(),
         buttons: choices(call, offers),
-        sources: vec![call.shop_source()],
+        sources: vec![source(call, offers)],
         ..Outcome::of("choose")
     }
 }

@@ -97,7 +97,7 @@ fn tell(call: &mut Call<'_>, offer: &Offer) -> Outcome {
     catalog::speak_of(call, offer);
     Outcome {
         cards: vec![catalog::card(call, offer, shown_size)],
-        sources: vec![call.shop_source()],
+        sources: vec![catalog::source(call, std::slice::from_ref(offer))],
         ..Outcome::of(name)
             .with("product", offer.facts(shown_size))
             .with("size", size)

@@ -45,7 +45,7 @@ impl Action for DescribeProduct {
                 catalog::speak_of(call, &offer);
                 Outcome {
                     cards: vec![catalog::card(call, &offer, None)],
-                    sources: vec![call.shop_source()],
+                    sources: vec![catalog::source(call, std::slice::from_ref(&*offer))],
                     ..Outcome::of("described").with("product", offer.facts(None))
                 }
             }

@@ -446,7 +446,7 @@ fn tell(call: &mut Call<'_>, found: Found) -> Outcome {
     let outcome = Outcome {
         cards,
         buttons,
-        sources: vec![call.shop_source()],
+        sources: vec![catalog::source(call, &offers)],
         ..Outcome::of(name)
             .with(
                 "max_price",

@@ -183,8 +183,19 @@ impl Inner {
             }
         }
         let mut changes = Vec::with_capacity(documents.len());
+        let mut refused = None;
         for document in documents {
-            changes.push(contents.put(document)?);
+            match contents.put(document) {
+                Ok(change) => changes.push(change),
+                Err(error @ StorageError::Refused { .. }) => {
+                    tracing::warn!(%error, "the others are taken");
+                    refused = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(error) = refused.filter(|_| changes.is_empty()) {
+            return Err(error);
         }
         if gone.is_empty() && changes.is_empty() {
             return Ok(());

@@ -125,25 +125,32 @@ async fn a_known_document_keeps_its_vector_when_only_its_price_changes() {
     query.filters.max_price = Some(1);
     assert_eq!(ids(&index, query).await, ["jacket"]);
 
+    // Nor when a word behind its card does, which is found all the same.
+    document.brand = Some("Nordwetter".to_owned());
+    index.upsert(vec![document.clone()]).await.unwrap();
+    assert_eq!(ids(&index, ask("nordwetter")).await, ["jacket"]);
+    assert_eq!(ids(&index, by_vector(&RAIN)).await[0], "jacket");
+
     document.body = "Another text".to_owned();
     index.upsert(vec![document.clone()]).await.unwrap();
     assert!(index.known(&[document.id]).await.unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn a_vector_of_another_length_is_refused_and_nothing_of_its_batch_taken() {
+async fn a_document_that_is_refused_holds_up_no_other() {
     let index = EmbeddedIndex::in_memory().unwrap();
     index.upsert(shop()).await.unwrap();
     let odd = SearchDocument {
         vector: Some(vec![1.0; 3]),
         ..product("odd", "Odd", "")
     };
-    let error = index
-        .upsert(vec![product("fine", "Fine", ""), odd])
-        .await
-        .unwrap_err();
+    let nameless = product("", "Nameless", "");
+    let error = index.upsert(vec![odd.clone()]).await.unwrap_err();
     assert!(error.reason.contains("`odd`"), "{error}");
-    assert_eq!(index.count().await.unwrap(), 5);
+    let batch = vec![nameless, product("fine", "Fine", ""), odd];
+    index.upsert(batch).await.unwrap();
+    assert_eq!(index.count().await.unwrap(), 6);
+    assert_eq!(ids(&index, ask("fine")).await, ["fine"]);
     let query = SearchQuery {
         text: "stove".to_owned(),
         ..by_vector(&[1.0; 3])

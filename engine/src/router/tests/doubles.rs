@@ -352,6 +352,7 @@ fn products() -> Vec<Product> {
         url: Some(format!("/#{id}")),
         image: None,
         variants,
+        updated_at: None,
     };
     vec![
         product(

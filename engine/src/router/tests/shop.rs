@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, sync::atomic::Ordering};
 
+use chrono::TimeDelta;
 use doorstep_core::{
-    Language,
+    Language, Timestamp,
     search::{Facet, FacetValue, Facets, SearchHit, SearchSort},
 };
 
-use super::{Chat, first, said};
+use super::{Chat, doubles::NOW, first, said};
 
 #[tokio::test]
 async fn a_product_question_shows_cards_with_live_price_and_stock() {
@@ -38,6 +39,23 @@ async fn a_product_question_shows_cards_with_live_price_and_stock() {
         Some("129,90\u{a0}€")
     );
     assert_eq!(first(&turn).cards[0].stock.as_deref(), Some("Disponible"));
+}
+
+#[tokio::test]
+async fn a_source_is_as_old_as_what_was_looked_up() {
+    let mut chat = Chat::new();
+    // The shop's stock stays that of noon: as a feed's is that of its import.
+    chat.ports.clock.advance(TimeDelta::hours(3));
+    for (text, intent) in [
+        ("do you have rain jackets?", "product_search"),
+        ("is the kolmar rain jacket waterproof?", "product_question"),
+        ("is the kolmar rain jacket in stock?", "stock_check"),
+    ] {
+        chat.teach("en", text, &[(intent, 0.9)]);
+        let turn = chat.turn(text, None).await;
+        let source = &first(&turn).sources[0];
+        assert_eq!(source.as_of, NOW.parse::<Timestamp>().unwrap(), "{text}");
+    }
 }
 
 #[tokio::test]
