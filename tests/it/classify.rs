@@ -61,7 +61,7 @@ fn products_attributes_and_telephones_are_told_and_a_line_that_is_no_text_is_nam
     assert_eq!(entities[0], [pair("product", "JKT-105")]);
     assert_eq!(entities[1], [pair("phone", "+493022345678")]);
     for expected in [
-        pair("attribute", "material=recycled polyester"),
+        pair("attribute", "fill=recycled polyester"),
         pair("attribute", "season=winter"),
         pair("size", "XL"),
     ] {

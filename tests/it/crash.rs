@@ -28,15 +28,17 @@ const SEED: u64 = 0x00D0_0257_E900_0002;
 /// Transactions that this traffic does not have: its channels have no provider, its visitors send no files, follow no links
 /// and open no pages, no carrier is asked (`polling.rs` kills that), nobody's data is erased or learnt from, nobody gives a
 /// job up, the rules hold nothing back and have no second channel, and a rehearsal's store is thrown away.
-const NOT_ON_THE_ROADS: [&str; 19] = [
+const NOT_ON_THE_ROADS: [&str; 21] = [
     "claim_learning",
     "claim_polls",
     "close_address",
+    "close_handoff",
     "commit_due",
     "commit_fallback",
     "commit_privacy",
     "forget_attachment",
     "give_up",
+    "import_products",
     "keep_eta_model",
     "keep_link",
     "note_followed",

@@ -72,8 +72,12 @@ async fn live(shop: &Shop, first: u32) {
     hear(shop, &cleo, &[(van, &parcels[0]), (van, &parcels[1])]).await;
 }
 
-/// A text as it is compared: the first paragraph, without what is secret in its links.
+/// How the footer of every mail begins.
+const MAIL_FOOTER: &str = "Unsubscribe or choose messages:";
+
+/// A text as it is compared: the first paragraph, without what is secret in its links and without what stands below mails.
 fn words(text: &str) -> String {
+    let text = text.split(MAIL_FOOTER).next().unwrap_or_default();
     let paragraph = text.trim().split("\n\n").next().unwrap_or_default();
     let words = paragraph.split_whitespace();
     let words: Vec<&str> = words

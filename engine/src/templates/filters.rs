@@ -130,6 +130,11 @@ fn reserved<T: std::str::FromStr>(state: &State<'_, '_>, name: &str) -> Result<T
 
 fn read<T: serde::de::DeserializeOwned>(value: &Value, what: &str) -> Result<T, Error> {
     T::deserialize(value.clone()).map_err(|_| {
+        // As it is written in templates.
+        let value = match value.is_none() {
+            true => "none".to_owned(),
+            false => value.to_string(),
+        };
         Error::new(
             ErrorKind::InvalidOperation,
             format!("this filter needs {what}, not `{value}`"),
