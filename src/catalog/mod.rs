@@ -3,8 +3,8 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`indexer`] | one walk through the catalog |
-//! | [`lists`] | what was indexed, for the next walk |
+//! | `indexer` | one walk through the catalog |
+//! | `lists` | what was indexed, for the next walk |
 //!
 //! What changed is made findable by its words at once and by its meaning as soon as the model has read it; what did not
 //! change is not read again. A shop that is away is asked again later. Every instance has an index of its own (the embedded

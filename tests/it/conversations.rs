@@ -9,7 +9,8 @@ use crate::support::{
     server::{Shared, shared},
 };
 
-/// Order 10234 is Marta Ruiz's: on its way to Madrid, postcode 28012.
+/// Order 10234 is Marta Ruiz's: on its way to Madrid, postcode 28012. Tests that try wrong second factors have an order each:
+/// the tries for an order are counted over all conversations.
 const ORDER: &str = "10234";
 /// What nobody may hear of it without proof.
 const PRIVATE: [&str; 5] = ["Correos", "PQ573186429ES", "Marta", "28012", "Madrid"];
@@ -172,17 +173,16 @@ async fn who_has_no_order_number_is_not_left_alone() {
 #[tokio::test]
 async fn an_order_is_told_after_the_second_factor_and_not_before() {
     let (_, mut conversation) = talk("en").await;
-    let asked = conversation
-        .ask(&format!("Where is my order {ORDER}?"))
-        .await;
+    let private = ["Japan Post", "EM905331865JP", "田中", "150-0001"];
+    let asked = conversation.ask("Where is my order 10219?").await;
     asked.assert_says(&["e-mail", "email"]);
     asked.assert_says(&["postcode", "postal code", "zip"]);
-    asked.assert_hides(&PRIVATE);
+    asked.assert_hides(&private);
     let wrong = conversation.ask("99999").await;
-    wrong.assert_hides(&PRIVATE);
+    wrong.assert_hides(&private);
     assert_is_no_status(&wrong);
-    let right = conversation.ask("28012").await;
-    right.assert_says(&["Correos"]);
+    let right = conversation.ask("150-0001").await;
+    right.assert_says(&["Japan Post"]);
     right.assert_says(&["on its way", "on the way", "in transit", "under way"]);
     assert!(
         has_a_date(&right.text()),
@@ -210,14 +210,15 @@ async fn the_same_conversation_is_held_in_spanish() {
     assert!(!search.cards().is_empty(), "{}", search.text());
     let asked = conversation.ask("¿Dónde está mi pedido?").await;
     asked.assert_says(&["número", "pedido"]);
-    let asked = conversation.ask(ORDER).await;
+    let private = ["Correios", "NX286339045BR", "Beatriz", "05422-010"];
+    let asked = conversation.ask("10230").await;
     asked.assert_says(&["código postal"]);
-    asked.assert_hides(&PRIVATE);
+    asked.assert_hides(&private);
     let wrong = conversation.ask("99999").await;
-    wrong.assert_hides(&PRIVATE);
+    wrong.assert_hides(&private);
     assert_is_no_status(&wrong);
-    let right = conversation.ask("28012").await;
-    right.assert_says(&["Correos"]);
+    let right = conversation.ask("05422-010").await;
+    right.assert_says(&["Correios"]);
     right.assert_says(&["camino", "reparto", "tránsito"]);
     assert!(
         has_a_date(&right.text()),
@@ -499,7 +500,7 @@ async fn a_signed_in_customer_needs_no_second_factor_for_their_own_order() {
 #[tokio::test]
 async fn whether_an_order_exists_cannot_be_told_from_the_answers() {
     let mut transcripts = Vec::new();
-    for number in [ORDER, NO_ORDER] {
+    for number in ["10228", NO_ORDER] {
         let (_, mut conversation) = talk("en").await;
         let mut transcript = Vec::new();
         for text in [
@@ -508,7 +509,7 @@ async fn whether_an_order_exists_cannot_be_told_from_the_answers() {
             "nobody@example.com".to_owned(),
         ] {
             let reply = conversation.ask(&text).await;
-            reply.assert_hides(&PRIVATE);
+            reply.assert_hides(&["Poste Italiane", "RR740265915IT", "Giulia", "40124"]);
             transcript.push(comparable(&reply, number));
         }
         transcripts.push(transcript);
