@@ -41,7 +41,7 @@ pub use crate::opening::{open_database, start_nlu, start_nlu_with};
 use crate::{
     catalog::Progress,
     cli::Role,
-    config::{Config, NluBackend, SearchKind},
+    config::{Config, NluBackend, SearchKind, ShopKind},
     demo::{Demo, Watched},
     http::{ApiError, Html},
     knowledge::Knowledge,
@@ -50,7 +50,7 @@ use crate::{
     opening::{
         OpenedIndex, delivery_config, email_channel, eta_config, notify_config, open_index,
         open_phrasing, open_pollers, open_shop, open_sources, page_key, page_links, shop_profile,
-        with_kept_secrets, workers_config,
+        told_shop, with_kept_secrets, workers_config,
     },
     reload::{Files, Reloader, Seen},
 };
@@ -171,7 +171,10 @@ impl App {
         let nlu = nlu.await.map_err(part("nlu"))?.map_err(part("nlu"))?;
         let OpenedIndex { search, engines } = open_index(&config, &nlu).await?;
         engines.use_synonyms(merchant.synonyms.clone());
-        let (shop, demo_shop) = open_shop(&config, &ambient)?;
+        let (shop, demo_shop) = match config.shop.kind {
+            ShopKind::Webhooks => (told_shop(&store), None),
+            _ => open_shop(&config, &ambient)?,
+        };
         let shop: Arc<dyn Shop> = Arc::new(WithImported::new(shop, store.clone()));
 
         let knowledge = Knowledge::new(

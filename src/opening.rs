@@ -21,6 +21,7 @@ use doorstep_engine::{
     poll::Poller,
     router::ShopProfile,
     store::{Database, DatabaseConfig},
+    told::ToldShop,
 };
 use doorstep_jobs::WorkersConfig;
 use doorstep_nlu::{
@@ -142,6 +143,13 @@ pub(crate) type OpenedShop = (
     Option<Arc<doorstep_commerce::demo::DemoShop>>,
 );
 
+/// A shop that is known by what it told the store.
+pub(crate) fn told_shop(store: &Store) -> Arc<dyn Shop> {
+    let name = ShopKind::Webhooks.as_str().into();
+    Arc::new(ToldShop::new(name, store.clone()))
+}
+
+/// A shop that is asked itself.
 pub(crate) fn open_shop(config: &Config, ambient: &Ambient) -> Result<OpenedShop, StartError> {
     let kind = config.shop.kind.as_str();
     if config.shop.kind == ShopKind::Demo {

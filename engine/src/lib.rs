@@ -43,6 +43,7 @@ pub mod synonyms;
 pub mod templates;
 #[cfg(test)]
 mod testing;
+pub mod told;
 pub mod turn;
 mod yaml;
 

@@ -18,7 +18,7 @@ use crate::{
     app::{StartError, part, start_nlu},
     catalog,
     cli::{Classify, Cli},
-    config::Config,
+    config::{Config, ShopKind},
     merchant::MerchantFiles,
     opening::open_shop,
 };
@@ -123,6 +123,10 @@ async fn understand(nlu: &LocalNlu, text: &str, context: &NluContext) -> Result<
 
 /// Teaches what the shop calls its products and their attributes, as the server does when it starts.
 async fn learn_catalog(config: &Config, nlu: &LocalNlu) -> Result<(), StartError> {
+    // What was imported is the server's to know.
+    if config.shop.kind == ShopKind::Webhooks {
+        return Ok(());
+    }
     // Before anything speaks TLS; a second call finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (shop, _) = open_shop(config, &ambient::system())?;

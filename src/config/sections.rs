@@ -45,6 +45,8 @@ impl ShopConfig {
 pub enum ShopKind {
     /// The built-in demo shop.
     Demo,
+    /// One that cannot be asked: what its webhooks and feeds told is what is known.
+    Webhooks,
     /// A Shopify shop: `[shop.shopify]`.
     Shopify,
     /// A WooCommerce shop: `[shop.woocommerce]`.
@@ -57,6 +59,7 @@ impl ShopKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Demo => "demo",
+            Self::Webhooks => "webhooks",
             Self::Shopify => "shopify",
             Self::WooCommerce => "woocommerce",
         }

@@ -181,7 +181,7 @@ fn shop(config: &Config, found: &mut Found<'_>) {
     accent(&shop.accent, found);
     handoff_mail(config, found);
     match shop.kind {
-        ShopKind::Demo => {}
+        ShopKind::Demo | ShopKind::Webhooks => {}
         ShopKind::Shopify => match &shop.shopify {
             None => missing_section(found, "shop.shopify", "shop and access_token"),
             Some(section) => {

@@ -1,9 +1,10 @@
-//! A shop that is not the demo shop: what it has not written, nobody is told in its name.
+//! A shop that is not the demo shop: what it has not written, nobody is told in its name, and what it told, its customers are.
 
 use serde_json::json;
 
 use crate::support::{
     chat::{Conversation, Visitor},
+    hooks::{Hook, order_placed},
     merchant::Shop,
     wait::eventually,
 };
@@ -75,4 +76,25 @@ async fn a_shop_that_has_written_nothing_claims_nothing_and_offers_a_person() {
         checked.contains("the shop has no page of its own"),
         "{checked}"
     );
+}
+
+#[tokio::test]
+async fn a_shop_known_by_its_webhooks_answers_of_what_it_told_and_sells_nobody_elses_goods() {
+    let shop = Shop::with(&[("shop.name", "Alder & Ash"), ("shop.kind", "webhooks")]).await;
+    let order = order_placed("73011", "W-1", "robin@alder.example", "PT7301");
+    Hook::generic("told-7301", &order)
+        .deliver(shop.process.address())
+        .await;
+    shop.told_everything().await;
+
+    let mut customer = talk(&shop).await;
+    let asked = customer.ask("Where is my order 73011?").await;
+    asked.assert_says(&["e-mail", "email"]);
+    asked.assert_hides(&["Correos", "Kolmar"]);
+    let told = customer.ask("robin@alder.example").await;
+    told.assert_says(&["73011"]);
+    told.assert_says(&["Kolmar Rain Jacket"]);
+
+    let searched = talk(&shop).await.ask("Do you have tents?").await;
+    assert!(searched.cards().is_empty(), "{}", searched.text());
 }

@@ -81,6 +81,24 @@ impl Store {
         Ok(rows.first().map(read_order).transpose()?)
     }
 
+    /// The newest orders of a shop's customer, newest first, as last told.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn orders_of(
+        &self,
+        customer: &ShopCustomerId,
+        limit: usize,
+    ) -> Result<Vec<Order>, StoreError> {
+        let sql = "SELECT o.body FROM orders o JOIN customers c ON c.id = o.customer_id WHERE c.shop_id = $1";
+        let rows = self.query(sql, [customer.0.as_str().into()]).await?;
+        let orders = rows.iter().map(|row| row.json("body"));
+        let mut orders: Vec<Order> = orders.collect::<Result<_, _>>()?;
+        orders.sort_by_key(|order| std::cmp::Reverse(order.placed_at));
+        orders.truncate(limit);
+        Ok(orders)
+    }
+
     /// Whether a customer placed another order before this one, as far as we were told.
     ///
     /// # Errors
