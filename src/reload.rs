@@ -131,6 +131,7 @@ impl Reloader {
     async fn run(&self, lesson: Lesson, seen: Seen, tell: &watch::Sender<Files>) {
         if !lesson.own.is_empty() {
             tell.send_replace(self.learn(&lesson).await);
+            crate::memory::give_back();
         }
         let Some(folder) = &self.config.files_dir else {
             return;
@@ -149,6 +150,7 @@ impl Reloader {
             }
             taken = last.clone();
             let outcome = self.renew().await;
+            crate::memory::give_back();
             tell.send_replace(report(&outcome));
         }
     }

@@ -193,7 +193,7 @@ impl LocalNlu {
                 ..whole.clone()
             };
             let margin = inner.metadata.threshold.margin;
-            own.take_part(clause, &output, margin, &mut alone);
+            own.take_part(clause, &own.score(&output), margin, &mut alone);
             likeliest.extend(alone.intents.into_iter().next());
         }
         likeliest
@@ -348,7 +348,8 @@ impl Nlu for LocalNlu {
             language,
         };
         if let Some(own) = &self.own {
-            let clauses = if own.may_be_asked_for(&output) {
+            let scored = own.score(&output);
+            let clauses = if own.may_be_asked_for(&scored) {
                 self.read_clauses(own, text, &understanding).await
             } else {
                 Vec::new()
@@ -356,7 +357,7 @@ impl Nlu for LocalNlu {
             let heard = |name: &str| is_heard(&inner.metadata, &output, name);
             if !own.join(clauses, heard, &mut understanding) {
                 let margin = inner.metadata.threshold.margin;
-                own.take_part(text, &output, margin, &mut understanding);
+                own.take_part(text, &scored, margin, &mut understanding);
             }
         }
         metrics::histogram!("doorstep_nlu_seconds").record(started.elapsed().as_secs_f64());

@@ -245,6 +245,12 @@ pub(super) async fn meant(call: &Call<'_>) -> Result<Meant, PortError> {
         return Ok(Meant::One(Box::new(offer)));
     }
     let text = slot.as_deref().unwrap_or(&call.scene.waiting.text);
+    if text.trim() == call.scene.waiting.text.trim()
+        && let Some(id) = only_named(call)
+        && let Some(offer) = offers(call, &[id]).await?.pop()
+    {
+        return Ok(Meant::One(Box::new(offer)));
+    }
     let words = searching::words_of_message(call, text).await;
     let wanted = Wanted {
         limit: CANDIDATES,
@@ -269,6 +275,16 @@ pub(super) async fn meant(call: &Call<'_>) -> Result<Meant, PortError> {
             .map_or(Meant::None, |offer| Meant::One(Box::new(offer))),
         _ => Meant::Several(found),
     })
+}
+
+/// The product that the message names by its title, if that is one: nothing has to be searched for then.
+fn only_named(call: &Call<'_>) -> Option<String> {
+    let entities = call.scene.understanding.entities.iter();
+    let mut named = entities
+        .filter(|entity| entity.kind == EntityKind::Product)
+        .map(|entity| &entity.value);
+    let first = named.next()?;
+    named.all(|other| other == first).then(|| first.clone())
 }
 
 /// The product whose title the text names best, if it names one at all.

@@ -167,6 +167,16 @@ fn entities(text: &str) -> Vec<Entity> {
             }
         }
     }
+    for product in products() {
+        if let Some(start) = text.find(&product.title) {
+            found.push(Entity {
+                kind: EntityKind::Product,
+                value: product.id,
+                start,
+                end: start + product.title.len(),
+            });
+        }
+    }
     // Five digits alone are an order's number and a postcode, as the real rules have it.
     if let [only] = found.as_slice()
         && only.kind == EntityKind::OrderNumber

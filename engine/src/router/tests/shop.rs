@@ -41,6 +41,39 @@ async fn a_product_question_shows_cards_with_live_price_and_stock() {
     assert_eq!(first(&turn).cards[0].stock.as_deref(), Some("Disponible"));
 }
 
+/// Reading the message once more in the catalog's language, and searching, took longer than all else of such an answer.
+#[tokio::test]
+async fn a_product_named_by_its_title_is_answered_about_without_a_search() {
+    let mut chat = Chat::new();
+    chat.ports.index.down.store(true, Ordering::Relaxed);
+    for (language, text, intent) in [
+        (
+            "de",
+            "ist die Kolmar Rain Jacket wasserdicht?",
+            "product_question",
+        ),
+        (
+            "es",
+            "¿hay Kolmar Rain Jacket en la talla M?",
+            "stock_check",
+        ),
+    ] {
+        chat.teach(language, text, &[(intent, 0.9)]);
+        let turn = chat.turn(text, None).await;
+        let cards = &first(&turn).cards;
+        assert_eq!(cards.len(), 1, "{text}: {}", said(&turn));
+        assert_eq!(cards[0].title, "Kolmar Rain Jacket", "{text}");
+        assert!(cards[0].price.is_some(), "{text}");
+    }
+    let text = "is the Kolmar Rain Jacket lighter than the Lumen Tent?";
+    chat.teach("en", text, &[("product_question", 0.9)]);
+    let turn = chat.turn(text, None).await;
+    assert!(
+        first(&turn).cards.is_empty(),
+        "two are named, and the index is down"
+    );
+}
+
 #[tokio::test]
 async fn a_source_is_as_old_as_what_was_looked_up() {
     let mut chat = Chat::new();
