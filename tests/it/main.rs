@@ -26,6 +26,7 @@ mod injection;
 mod instances;
 mod intents;
 mod merchant;
+mod origins;
 mod pages;
 mod phrasing;
 mod platforms;
