@@ -8,6 +8,7 @@ const OUTSIDE = {
   fetch: (url, options) => fetch(url, options),
   setTimeout: (action, ms) => setTimeout(action, ms),
   clearTimeout: (timer) => clearTimeout(timer),
+  now: () => Date.now(),
 };
 const OPTIONS = ["data-shop-name", "data-locale", "data-identity", "data-theme", "data-open"];
 
