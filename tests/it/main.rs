@@ -42,5 +42,6 @@ mod strangers;
 mod support;
 mod surface;
 mod templates;
+mod time_zones;
 mod webhooks;
 mod week;

@@ -228,6 +228,7 @@ function world({ answers, saved = null, sockets = true } = {}) {
     clearTimeout: (timer) => here.timers.delete(timer),
     random: () => 1,
     now: () => here.now,
+    timeZone: () => here.timeZone,
     load: () => here.saved,
     save: (value) => (here.saved = value),
   };
@@ -293,6 +294,26 @@ test("a page that stays open for days is renewed when it connects again", async 
   here.socket().drop();
   await here.pass(1);
   assert.equal(here.requests.length, 1, "not again on the same day");
+});
+
+test("messages say the visitor's time zone, and nothing else does", async () => {
+  const here = world({ saved: { session: "s1" } });
+  here.connection.start();
+  await here.settle();
+  here.socket().open();
+  here.timeZone = "America/Los_Angeles";
+  here.thread.compose("Tomorrow?", "a", AT);
+  here.connection.flush();
+  here.connection.read(1);
+  // As of a browser that knows none.
+  here.timeZone = undefined;
+  here.thread.compose("Or later?", "b", AT);
+  here.connection.flush();
+  assert.deepEqual(here.socket().sent, [
+    { text: "Tomorrow?", id: "a", time_zone: "America/Los_Angeles" },
+    { type: "read", position: 1 },
+    { text: "Or later?", id: "b" },
+  ]);
 });
 
 test("what was not acknowledged is sent again under the same id after a reconnect", async () => {

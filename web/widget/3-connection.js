@@ -95,6 +95,8 @@ class Connection {
   }
 
   #transmit(frame) {
+    // Answers count days from where the visitor is; frames with a type are no messages.
+    if (!frame.type) frame = { ...frame, time_zone: this.outside.timeZone() };
     if (this.socket) {
       this.socket.send(JSON.stringify(frame));
       if (frame.id) this.#expectReceipt(frame.id);

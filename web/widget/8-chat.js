@@ -9,6 +9,7 @@ const OUTSIDE = {
   setTimeout: (action, ms) => setTimeout(action, ms),
   clearTimeout: (timer) => clearTimeout(timer),
   now: () => Date.now(),
+  timeZone: () => Intl.DateTimeFormat().resolvedOptions().timeZone,
 };
 const OPTIONS = ["data-shop-name", "data-locale", "data-identity", "data-theme", "data-open"];
 

@@ -453,7 +453,12 @@ impl Shared {
 
     /// Admits what a visitor wrote.
     async fn write(&self, visitor: &Visitor, written: Written) -> Result<Admitted, Refusal> {
-        let Written { id, text, button } = written;
+        let Written {
+            id,
+            text,
+            button,
+            time_zone,
+        } = written;
         let refuse = |error: WebChatError| Refusal {
             id: id.clone(),
             error,
@@ -468,6 +473,8 @@ impl Shared {
         let admission = self.inbox.admit(InboundMessage {
             button,
             language_hint: visitor.language.clone(),
+            // A name that is none of IANA's tells nothing.
+            time_zone: time_zone.and_then(|name| name.parse().ok()),
             proof: proof.cloned(),
             ..InboundMessage::text(visitor.address.clone(), external_id, text, now)
         });

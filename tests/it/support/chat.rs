@@ -237,6 +237,12 @@ impl Conversation {
         self.send(json!({ "text": text })).await
     }
 
+    /// As [`Self::ask`], on a device that says it is in this time zone.
+    pub(crate) async fn ask_from(&mut self, time_zone: &str, text: &str) -> Reply {
+        self.send(json!({ "text": text, "time_zone": time_zone }))
+            .await
+    }
+
     /// Presses a button.
     pub(crate) async fn press(&mut self, button: &Value) -> Reply {
         let frame = json!({ "text": button["label"], "button": button["value"] });

@@ -80,7 +80,7 @@ proptest! {
     #[test]
     fn no_frame_brings_it_down(
         frame in any::<Index>(),
-        values in prop::collection::vec(("type|id|text|button|position", odd()), 0..3),
+        values in prop::collection::vec(("type|id|text|button|position|time_zone", odd()), 0..3),
         changes in changes(),
     ) {
         let frame: &&str = frame.get(&FRAMES);
