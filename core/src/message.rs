@@ -1,5 +1,6 @@
 //! What customers write and what we answer.
 
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -42,6 +43,9 @@ pub struct InboundMessage {
     pub sent_at: Timestamp,
     /// The language the channel knows of (browser, profile); the text decides first.
     pub language_hint: Option<Language>,
+    /// Where the sender's device is by the clock, on channels that tell it.
+    #[serde(default)]
+    pub time_zone: Option<Tz>,
     /// Who the sender was proven to be, by the channel's own means.
     #[serde(default)]
     pub proof: Option<Proof>,
@@ -80,6 +84,7 @@ impl InboundMessage {
             button: None,
             sent_at,
             language_hint: None,
+            time_zone: None,
             proof: None,
             subject: None,
             attachments: Vec::new(),

@@ -96,11 +96,13 @@ pub struct RouterParts {
 }
 
 impl RouterParts {
-    /// Where the customer is, as far as we know.
+    /// Where the customer is, as far as we know: as the shop says, else as their device does.
     pub(crate) fn time_zone_of(&self, waiting: &Waiting) -> Tz {
-        let customer = waiting.conversation.customer.as_ref();
+        let conversation = &waiting.conversation;
+        let customer = conversation.customer.as_ref();
         customer
             .and_then(|customer| customer.time_zone)
+            .or(conversation.time_zone)
             .unwrap_or(self.shop_profile.time_zone)
     }
 }

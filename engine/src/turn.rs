@@ -1,5 +1,6 @@
 //! What the router is given and what it gives back: one message in, one turn out.
 
+use chrono_tz::Tz;
 use doorstep_core::{
     ConversationId, HandoffId, InboundMessageId, Language, OrderNumber, Timestamp,
     customer::{Customer, Proof},
@@ -19,6 +20,8 @@ pub struct Conversation {
     pub customer: Option<Customer>,
     /// The language of the last turn.
     pub language: Option<Language>,
+    /// Where the customer's device was by the clock when they last wrote, where their channel tells it.
+    pub time_zone: Option<Tz>,
     /// The dialogue's memory, as the last turn left it: JSON of [`crate::dialogue`]'s own making.
     pub state: Option<serde_json::Value>,
     /// When `state` was written; older than 30 minutes is forgotten.

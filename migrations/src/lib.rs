@@ -19,6 +19,7 @@ mod m0010_told_window;
 mod m0011_polls;
 mod m0012_imports;
 mod m0013_news;
+mod m0014_visitor_zone;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_polls::Migration),
             Box::new(m0012_imports::Migration),
             Box::new(m0013_news::Migration),
+            Box::new(m0014_visitor_zone::Migration),
         ]
     }
 }

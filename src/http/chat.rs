@@ -10,8 +10,8 @@ use axum::{
     body::Bytes,
     extract::{
         ConnectInfo, FromRequestParts, Query, State, WebSocketUpgrade,
-        rejection::{BytesRejection, JsonRejection},
-        ws::{CloseFrame, Message, WebSocket, close_code},
+        rejection::{BytesRejection, JsonRejection, QueryRejection},
+        ws::{CloseFrame, Message, WebSocket, close_code, rejection::WebSocketUpgradeRejection},
     },
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
@@ -80,26 +80,7 @@ pub(super) fn web_chat(app: &Shared) -> Result<&WebChat, ApiError> {
         .ok_or_else(|| ApiError::not_found("the web chat is off: [channels.webchat] is missing"))
 }
 
-/// The answer with the headers that let a page of an allowed origin read it.
-pub(super) fn shared_with_page(caller: &Caller, answer: impl IntoResponse) -> Response {
-    let mut response = answer.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = caller
-        .origin
-        .as_deref()
-        .and_then(|origin| HeaderValue::from_str(origin).ok())
-    {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(
-            header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("retry-after"),
-        );
-    }
-    response
-}
-
-/// CORS preflight of the HTTP transport.
+/// CORS preflight of the HTTP transport; who may read the answer is said by [`super::cors`].
 pub(super) async fn preflight(
     State(app): State<Shared>,
     caller: Caller,
@@ -113,7 +94,7 @@ pub(super) async fn preflight(
         ),
         (header::ACCESS_CONTROL_MAX_AGE, "600"),
     ];
-    Ok(shared_with_page(&caller, (StatusCode::NO_CONTENT, allowed)))
+    Ok((StatusCode::NO_CONTENT, allowed).into_response())
 }
 
 /// Body of `POST /chat/session`.
@@ -150,7 +131,7 @@ pub(super) async fn session(
             ip: caller.ip,
         })
         .await?;
-    Ok(shared_with_page(&caller, Json(created)))
+    Ok(Json(created).into_response())
 }
 
 /// Query of `GET /chat/ws`.
@@ -165,10 +146,15 @@ pub(super) struct SocketQuery {
 pub(super) async fn socket(
     State(app): State<Shared>,
     caller: Caller,
-    Query(query): Query<SocketQuery>,
-    upgrade: WebSocketUpgrade,
+    query: Result<Query<SocketQuery>, QueryRejection>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let chat = web_chat(&app)?;
+    let Query(query) = query.map_err(wrong_query)?;
+    let upgrade = upgrade.map_err(|rejection| {
+        let message = format!("{}; open it as a WebSocket", rejection.body_text());
+        ApiError::new(rejection.status(), "invalid", message)
+    })?;
     let session = chat
         .open(OpenSocket {
             session: query.session,
@@ -254,12 +240,12 @@ fn count_gone() {
 async fn refuse_broken_frame(socket: &mut WebSocket, error: &axum::Error, allowed: usize) {
     let reason = error.to_string();
     if reason.contains("too long") || reason.contains("too big") || reason.contains("Space limit") {
-        metrics::counter!("doorstep_webchat_rejected_total", "reason" => "too_large").increment(1);
         let refusal = WebChatError::TooLarge {
             found: allowed + 1,
             allowed,
             unit: "bytes",
-        };
+        }
+        .counted();
         // The connection is lost either way.
         let _ = socket.send(Message::Text(refusal.frame().into())).await;
         close(socket, close_code::SIZE, "the message is too long").await;
@@ -293,6 +279,37 @@ fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
         })
 }
 
+/// A query that is not understood, counted.
+fn wrong_query(rejection: QueryRejection) -> ApiError {
+    let reason = rejection.body_text();
+    WebChatError::Invalid { reason }.counted().into()
+}
+
+/// A body that was not read to its end, counted: it is longer than we read, or broke off.
+fn unreadable(
+    app: &Shared,
+    chat: &WebChat,
+    headers: &HeaderMap,
+    rejection: &BytesRejection,
+) -> ApiError {
+    let refusal = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        // Its sender says how long it is; else it is at least longer than what we read.
+        let told = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse().ok());
+        WebChatError::TooLarge {
+            found: told.unwrap_or(app.config.http.max_body_bytes.saturating_add(1)),
+            allowed: chat.max_frame_bytes(),
+            unit: "bytes",
+        }
+    } else {
+        WebChatError::Invalid {
+            reason: "The body broke off before its end. Send it again.".to_owned(),
+        }
+    };
+    refusal.counted().into()
+}
+
 /// `POST /chat/messages`
 pub(super) async fn post_message(
     State(app): State<Shared>,
@@ -302,14 +319,9 @@ pub(super) async fn post_message(
 ) -> Result<Response, ApiError> {
     let chat = web_chat(&app)?;
     chat.check_origin(caller.origin.as_deref(), caller.host.as_deref())?;
-    let body = body.map_err(|rejection| {
-        ApiError::new(rejection.status(), "too_large", rejection.body_text())
-    })?;
+    let body = body.map_err(|rejection| unreadable(&app, chat, &headers, &rejection))?;
     let frame = chat.post_message(bearer(&headers)?, &body).await?;
-    Ok(shared_with_page(
-        &caller,
-        ([(header::CONTENT_TYPE, "application/json")], frame),
-    ))
+    Ok(([(header::CONTENT_TYPE, "application/json")], frame).into_response())
 }
 
 /// `POST /chat/links`: where the visitor can go on with this conversation.
@@ -326,7 +338,7 @@ pub(super) async fn links(
         .into_iter()
         .map(|(channel, url)| json!({ "channel": channel, "url": url }))
         .collect();
-    Ok(shared_with_page(&caller, Json(json!({ "links": links }))))
+    Ok(Json(json!({ "links": links })).into_response())
 }
 
 /// Query of `GET /chat/messages`.
@@ -342,18 +354,16 @@ pub(super) async fn poll(
     State(app): State<Shared>,
     caller: Caller,
     headers: HeaderMap,
-    Query(query): Query<PollQuery>,
+    query: Result<Query<PollQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let chat = web_chat(&app)?;
     chat.check_origin(caller.origin.as_deref(), caller.host.as_deref())?;
+    let Query(query) = query.map_err(wrong_query)?;
     let wait = Duration::from_secs(query.wait);
     let session = bearer(&headers)?;
     let answer = tokio::select! {
         answer = chat.poll(session, query.after, wait) => answer?,
         () = app.stop.cancelled() => chat.poll(session, query.after, Duration::ZERO).await?,
     };
-    Ok(shared_with_page(
-        &caller,
-        ([(header::CONTENT_TYPE, "application/json")], answer),
-    ))
+    Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
 }

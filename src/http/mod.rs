@@ -2,6 +2,7 @@
 //! mapped to a status in `error`, and nowhere else.
 
 mod chat;
+mod cors;
 mod demo;
 mod error;
 mod headers;
@@ -21,6 +22,7 @@ use std::{future::IntoFuture, net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    middleware,
     routing::{get, post},
     serve::ListenerExt,
 };
@@ -78,7 +80,8 @@ pub fn router(app: Shared) -> Router {
     let router = router
         .fallback(error::no_such_page)
         .method_not_allowed_fallback(error::wrong_method)
-        .layer(DefaultBodyLimit::max(limit));
+        .layer(DefaultBodyLimit::max(limit))
+        .layer(middleware::from_fn_with_state(app.clone(), cors::share));
     headers::wrap(router, &app).with_state(app)
 }
 

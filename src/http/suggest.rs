@@ -3,14 +3,14 @@
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
     ApiError, Shared,
-    chat::{Caller, shared_with_page, web_chat},
+    chat::{Caller, web_chat},
 };
 
 /// How many are suggested unless the caller says.
@@ -43,8 +43,5 @@ pub(super) async fn suggest(
     let limit = query.limit.unwrap_or(SUGGESTED).min(MOST);
     let found = app.search.suggest(&query.q, limit).await;
     let found = found.map_err(|error| ApiError::internal("the catalog did not answer", &error))?;
-    Ok(shared_with_page(
-        &caller,
-        Json(json!({ "suggestions": found })),
-    ))
+    Ok(Json(json!({ "suggestions": found })).into_response())
 }

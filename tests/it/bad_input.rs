@@ -2,24 +2,29 @@
 
 use std::collections::HashSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{
     support::{
-        chat::Visitor,
+        chat::{Visitor, http},
         server::{Kind, Launch, Place, doorstep_command, shared},
         wait::within,
     },
     webhooks::metric,
 };
 
+const TOO_LARGE: &str = r#"doorstep_webchat_rejected_total{reason="too_large"}"#;
+
 #[tokio::test]
 async fn a_chat_message_of_ten_megabytes_is_told_the_limit_and_not_stored() {
     let server = shared().await;
     let visitor = Visitor::anonymous(server.address, "en").await;
     let mut socket = visitor.connect(server.address, 0).await;
-    let counter = r#"doorstep_webchat_rejected_total{reason="too_large"}"#;
-    let before = metric(server.address, counter).await;
+    let before = metric(server.address, TOO_LARGE).await;
     // The server may close while the rest is still on its way.
     let _ = socket
         .send(&json!({ "id": "big", "text": "a".repeat(10_000_000) }))
@@ -33,7 +38,7 @@ async fn a_chat_message_of_ten_megabytes_is_told_the_limit_and_not_stored() {
         );
     }
     assert!(
-        metric(server.address, counter).await > before,
+        metric(server.address, TOO_LARGE).await > before,
         "it was not counted"
     );
     assert!(
@@ -50,14 +55,134 @@ async fn a_chat_message_of_ten_megabytes_over_http_is_refused() {
     let server = shared().await;
     let visitor = Visitor::anonymous(server.address, "en").await;
     let frame = json!({ "id": "big", "text": "a".repeat(10_000_000) });
+    let before = metric(server.address, TOO_LARGE).await;
     // The server may close while the rest is still on its way; an answer, if there is one, is a refusal.
     if let Ok((status, answer)) = visitor.post(server.address, &frame).await {
         assert_eq!(status, 413, "{answer}");
     }
     assert!(
+        metric(server.address, TOO_LARGE).await > before,
+        "it was not counted"
+    );
+    assert!(
         visitor.history(server.address, 0).await.is_empty(),
         "it was stored"
     );
+}
+
+#[tokio::test]
+async fn a_body_longer_than_the_server_reads_is_told_how_long_it_is_and_may_be() {
+    let server = shared().await;
+    let visitor = Visitor::anonymous(server.address, "en").await;
+    // One byte more than it reads, and the rest never comes.
+    let head = request_head(&visitor, 300_000);
+    let request = [head.as_bytes(), &[b'a'; 262_145]].concat();
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let told = answer_to(&mut stream, &request).await;
+    assert!(told.starts_with("HTTP/1.1 413 "), "{told}");
+    assert!(told.contains(r#""code":"too_large""#), "{told}");
+    assert!(
+        told.contains("300000 bytes, 16384 are allowed"),
+        "the limit is missing: {told}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_breaks_off_is_counted_as_what_it_is() {
+    let place = Place::new(Kind::Sqlite).await.unwrap();
+    let server = Launch::serve(&place).start().await;
+    let visitor = Visitor::anonymous(server.address(), "en").await;
+    let head = request_head(&visitor, 100);
+    let request = [head.as_bytes(), b"{\"text\": \"Hel"].concat();
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    stream.write_all(&request).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let told = answer_to(&mut stream, b"").await;
+    // Whoever hangs up may not hear it any more.
+    assert!(
+        told.is_empty() || told.starts_with("HTTP/1.1 400 "),
+        "{told}"
+    );
+    let invalid = r#"doorstep_webchat_rejected_total{reason="invalid"}"#;
+    crate::support::wait::eventually("the refusal to be counted", async || {
+        (metric(server.address(), invalid).await == 1.0).then_some(())
+    })
+    .await;
+    assert_eq!(metric(server.address(), TOO_LARGE).await, 0.0);
+    assert!(visitor.history(server.address(), 0).await.is_empty());
+}
+
+/// The head of a message over HTTP whose body is said to have so many bytes.
+fn request_head(visitor: &Visitor, bytes: usize) -> String {
+    format!(
+        "POST /chat/messages HTTP/1.1\r\nhost: doorstep\r\nauthorization: Bearer {}\r\n\
+         content-length: {bytes}\r\nconnection: close\r\n\r\n",
+        visitor.session
+    )
+}
+
+/// What is answered to these bytes, until the server closes.
+async fn answer_to(stream: &mut TcpStream, request: &[u8]) -> String {
+    // The server may close before it has read everything, and may have said why.
+    let _ = stream.write_all(request).await;
+    let mut told = Vec::new();
+    let _ = within("the answer", stream.read_to_end(&mut told)).await;
+    String::from_utf8_lossy(&told).into_owned()
+}
+
+#[tokio::test]
+async fn a_query_that_is_not_understood_is_told_so_and_counted() {
+    let server = shared().await;
+    let visitor = Visitor::anonymous(server.address, "en").await;
+    let counter = r#"doorstep_webchat_rejected_total{reason="invalid"}"#;
+    for path in ["/chat/ws?after=yesterday", "/chat/messages?wait=long"] {
+        let before = metric(server.address, counter).await;
+        let request = http().get(format!("{}{path}", server.url()));
+        let answer = request.bearer_auth(&visitor.session).send().await.unwrap();
+        assert_eq!(answer.status(), 400, "{path}");
+        let told: Value = answer.json().await.unwrap();
+        assert_eq!(told["error"]["code"], "invalid", "{told}");
+        let message = told["error"]["message"].as_str().unwrap();
+        assert!(message.contains("invalid digit"), "{message}");
+        assert!(metric(server.address, counter).await > before, "{path}");
+    }
+    let plain = http().get(format!("{}/chat/ws", server.url()));
+    let told: Value = plain.send().await.unwrap().json().await.unwrap();
+    assert!(
+        told["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("WebSocket"),
+        "{told}"
+    );
+}
+
+/// Half of a surrogate pair (JSON `\ud83d` without its second half) is no character: it cannot be stored as text.
+#[tokio::test]
+async fn half_a_character_is_refused_and_its_sender_goes_on() {
+    let server = shared().await;
+    let visitor = Visitor::anonymous(server.address, "en").await;
+    let halves = [
+        r#"{"id": "half", "text": "\ud83d"}"#,
+        r#"{"id": "half", "text": "Hello \ude00 there"}"#,
+        r#"{"id": "\ud83d", "text": "Hello"}"#,
+    ];
+    let mut socket = visitor.connect(server.address, 0).await;
+    for half in halves {
+        socket.send_text(half).await.unwrap();
+        let error = socket.next_of("error").await;
+        assert_eq!(error["code"], "invalid", "{half}: {error}");
+
+        let (status, told) = visitor.post_text(server.address, half).await.unwrap();
+        assert_eq!(status, 400, "{half}: {told}");
+        assert_eq!(told["error"]["code"], "invalid", "{half}: {told}");
+    }
+    assert!(visitor.history(server.address, 0).await.is_empty());
+    socket
+        .send(&json!({ "id": "whole", "text": "Hello \u{1f600}" }))
+        .await
+        .unwrap();
+    assert_eq!(socket.next_of("receipt").await["id"], "whole");
 }
 
 #[tokio::test]

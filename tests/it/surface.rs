@@ -107,6 +107,19 @@ async fn the_description_of_the_surface_lists_every_page() {
     ] {
         assert!(document["paths"][path].is_object(), "{path} is missing");
     }
+    for (path, method, refusals) in [
+        ("/chat/ws", "get", "400 401 403 429"),
+        ("/chat/messages", "post", "400 401 413 429"),
+        ("/chat/messages", "get", "400 401"),
+        ("/webhooks/channels/{name}", "post", "401 413 429"),
+        ("/webhooks/channels/{name}", "get", "404 429"),
+        ("/webhooks/commerce/{name}", "post", "401 413 429"),
+    ] {
+        let told = &document["paths"][path][method]["responses"];
+        for status in refusals.split(' ') {
+            assert!(told[status].is_object(), "{method} {path} hides {status}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -197,9 +197,12 @@ class FakeSocket {
   }
 }
 
-/** A world with a clock that only moves when told, and a server made of `answers`. */
+const NOW = Date.parse(AT);
+const HOUR = 3_600_000;
+
+/** A world with a clock that only moves when told, and a server made of `answers`. What was saved was renewed just now. */
 function world({ answers, saved = null, sockets = true } = {}) {
-  const here = { sockets: [], requests: [], timers: new Map(), saved, states: [], languages: [] };
+  const here = { sockets: [], requests: [], timers: new Map(), saved: saved && { renewed: NOW, ...saved }, states: [], languages: [], now: NOW };
   let next = 0;
   const session = { status: 200, body: { session: "s1", visitor: "v1", language: "es" } };
   const outside = {
@@ -224,6 +227,8 @@ function world({ answers, saved = null, sockets = true } = {}) {
     },
     clearTimeout: (timer) => here.timers.delete(timer),
     random: () => 1,
+    now: () => here.now,
+    timeZone: () => here.timeZone,
     load: () => here.saved,
     save: (value) => (here.saved = value),
   };
@@ -250,7 +255,7 @@ test("a visitor gets a session once and keeps it", async () => {
   const here = world();
   here.connection.start();
   await here.settle();
-  assert.deepEqual(here.saved, { session: "s1", visitor: "v1", linked: false });
+  assert.deepEqual(here.saved, { session: "s1", visitor: "v1", linked: false, renewed: NOW });
   assert.equal(here.socket().url, "wss://bot.example/chat/ws?session=s1&after=0");
   assert.deepEqual(here.languages, ["es"]);
 
@@ -258,6 +263,57 @@ test("a visitor gets a session once and keeps it", async () => {
   again.connection.start();
   await again.settle();
   assert.deepEqual(again.requests, []);
+});
+
+test("a visitor who comes back is renewed once a day, and stays the same", async () => {
+  // The last one is of a widget that did not say when.
+  for (const [renewed, asked] of [[NOW - 23 * HOUR, 0], [NOW - 24 * HOUR, 1], [NOW + HOUR, 1], [undefined, 1]]) {
+    const here = world({ saved: { session: "old", visitor: "v1", renewed } });
+    here.thread.accept(frame(1));
+    here.connection.start();
+    await here.settle();
+    assert.deepEqual(here.requests.map(({ path, body }) => [path, body.session]), Array(asked).fill(["/chat/session", "old"]));
+    assert.equal(here.saved.session, asked ? "s1" : "old");
+    assert.equal(here.saved.renewed, asked ? NOW : renewed);
+    assert.match(here.socket().url, asked ? /session=s1&after=1$/ : /session=old&after=1$/);
+    assert.deepEqual(texts(here.thread), ["text 1"]);
+  }
+});
+
+test("a page that stays open for days is renewed when it connects again", async () => {
+  const here = world({ saved: { session: "old", visitor: "v1" } });
+  here.connection.start();
+  await here.settle();
+  here.socket().open();
+  here.now += 25 * HOUR;
+  here.socket().drop();
+  await here.pass(1);
+  await here.settle();
+  assert.deepEqual(here.requests.map(({ path }) => path), ["/chat/session"]);
+  assert.match(here.socket().url, /session=s1/);
+  here.socket().drop();
+  await here.pass(1);
+  assert.equal(here.requests.length, 1, "not again on the same day");
+});
+
+test("messages say the visitor's time zone, and nothing else does", async () => {
+  const here = world({ saved: { session: "s1" } });
+  here.connection.start();
+  await here.settle();
+  here.socket().open();
+  here.timeZone = "America/Los_Angeles";
+  here.thread.compose("Tomorrow?", "a", AT);
+  here.connection.flush();
+  here.connection.read(1);
+  // As of a browser that knows none.
+  here.timeZone = undefined;
+  here.thread.compose("Or later?", "b", AT);
+  here.connection.flush();
+  assert.deepEqual(here.socket().sent, [
+    { text: "Tomorrow?", id: "a", time_zone: "America/Los_Angeles" },
+    { type: "read", position: 1 },
+    { text: "Or later?", id: "b" },
+  ]);
 });
 
 test("what was not acknowledged is sent again under the same id after a reconnect", async () => {
@@ -323,7 +379,7 @@ test("a refused session is dropped and asked anew", async () => {
   here.connection.identify("token");
   await here.settle();
   assert.deepEqual(here.requests.map(({ body }) => [body.identity, body.session]), [["token", "old"], ["token", undefined]]);
-  assert.deepEqual(here.saved, { session: "s1", visitor: "v1", linked: true });
+  assert.deepEqual(here.saved, { session: "s1", visitor: "v1", linked: true, renewed: NOW });
 });
 
 test("a stale identity does not cost a guest the conversation, nor open a customer's", async () => {

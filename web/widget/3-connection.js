@@ -6,6 +6,7 @@ const RETRY_SOCKET_AFTER = 60;
 const RECEIPT_WITHIN = 15;
 const WAIT = 25;
 const ANSWER_WITHIN = WAIT + 15;
+const RENEW_AFTER = 24 * 60 * 60;
 const BACK_OFF = { first: 0.5, most: 30 };
 
 /** Seconds before reconnect number `attempt`: doubles, capped, half of it random. */
@@ -16,8 +17,8 @@ function backOff(attempt, random) {
 
 /**
  * Keeps one session alive: WebSocket first, long polling when that fails twice.
- * `outside` holds what it touches: fetch, WebSocket, setTimeout, clearTimeout, random,
- * load(), save({session, visitor, linked}). `on` hears: change(), state(name), typing(on), session(language), notice(text).
+ * `outside` holds what it touches: fetch, WebSocket, setTimeout, clearTimeout, random, now() in milliseconds,
+ * timeZone() (an IANA name), load(), save({session, visitor, linked, renewed}). `on` hears: change(), state(name), typing(on), session(language), notice(text).
  */
 class Connection {
   constructor(base, thread, outside, on) {
@@ -28,6 +29,8 @@ class Connection {
     this.visitor = saved.visitor || null;
     /** The session belongs to a customer who was signed in, now or before a reload. */
     this.linked = Boolean(saved.linked);
+    /** When the token was last given, in milliseconds: the server forgets a visitor so many days after that. */
+    this.renewed = Number(saved.renewed) || 0;
     this.locale = "";
     this.identity = null;
     this.mustLink = false;
@@ -92,6 +95,8 @@ class Connection {
   }
 
   #transmit(frame) {
+    // Answers count days from where the visitor is; frames with a type are no messages.
+    if (!frame.type) frame = { ...frame, time_zone: this.outside.timeZone() };
     if (this.socket) {
       this.socket.send(JSON.stringify(frame));
       if (frame.id) this.#expectReceipt(frame.id);
@@ -133,7 +138,7 @@ class Connection {
     const turn = this.#stop();
     this.#set("connecting");
     try {
-      if (!this.session || this.mustLink) await this.#openSession(turn);
+      if (!this.session || this.mustLink || this.#isToBeRenewed()) await this.#openSession(turn);
       if (turn !== this.turn) return;
       if (this.outside.WebSocket && this.socketFailures < SOCKET_FAILURES_BEFORE_POLLING) this.#listen(turn);
       else await this.#poll(turn);
@@ -142,6 +147,12 @@ class Connection {
       if (error.status === 401) this.#unauthorized();
       else this.#later(error.retryAfter);
     }
+  }
+
+  /** Whether the last visit that the server knows of is a day ago (or lies ahead: the clock was set back). */
+  #isToBeRenewed() {
+    const age = (this.outside.now() - this.renewed) / 1000;
+    return age < 0 || age >= RENEW_AFTER;
   }
 
   async #openSession(turn) {
@@ -168,7 +179,8 @@ class Connection {
     this.session = answer.session;
     this.visitor = visitor;
     this.linked = Boolean(tokens.identity) || (this.linked && same);
-    this.outside.save({ session: this.session, visitor, linked: this.linked });
+    this.renewed = this.outside.now();
+    this.outside.save({ session: this.session, visitor, linked: this.linked, renewed: this.renewed });
     if (!same) {
       this.thread.reset();
       this.on.change();

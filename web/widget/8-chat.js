@@ -8,6 +8,8 @@ const OUTSIDE = {
   fetch: (url, options) => fetch(url, options),
   setTimeout: (action, ms) => setTimeout(action, ms),
   clearTimeout: (timer) => clearTimeout(timer),
+  now: () => Date.now(),
+  timeZone: () => Intl.DateTimeFormat().resolvedOptions().timeZone,
 };
 const OPTIONS = ["data-shop-name", "data-locale", "data-identity", "data-theme", "data-open"];
 

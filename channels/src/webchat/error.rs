@@ -87,6 +87,12 @@ impl WebChatError {
         }
     }
 
+    /// Counts the refusal in `doorstep_webchat_rejected_total` on its way out.
+    pub fn counted(self) -> Self {
+        metrics::counter!("doorstep_webchat_rejected_total", "reason" => self.label()).increment(1);
+        self
+    }
+
     /// Seconds after which trying again makes sense (header `Retry-After`).
     pub fn retry_after(&self) -> Option<u64> {
         match self {

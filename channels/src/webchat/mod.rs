@@ -205,13 +205,19 @@ impl WebChat {
         host: Option<&str>,
     ) -> Result<(), WebChatError> {
         match origin {
-            Some(origin) if !origin::allows(&self.0.config.allowed_origins, origin, host) => {
-                Err(counted(WebChatError::ForeignOrigin {
+            Some(origin) if !self.allows_origin(origin, host) => {
+                Err(WebChatError::ForeignOrigin {
                     origin: origin.chars().take(100).collect(),
-                }))
+                }
+                .counted())
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether pages of `origin` may use the chat and read its answers; `host` is the request's own.
+    pub fn allows_origin(&self, origin: &str, host: Option<&str>) -> bool {
+        origin::allows(&self.0.config.allowed_origins, origin, host)
     }
 
     /// Gives a visitor a session: the one they had, if it is still valid and belongs to the same customer, else a new
@@ -232,11 +238,11 @@ impl WebChat {
             .as_deref()
             .map(|token| self.prove_identity(token))
             .transpose()
-            .map_err(counted)?;
+            .map_err(WebChatError::counted)?;
         let known = request
             .session
             .as_deref()
-            .and_then(|token| self.0.tokens.verify(token, now).map_err(counted).ok())
+            .and_then(|token| self.0.tokens.verify(token, now).map_err(WebChatError::counted).ok())
             // Another customer at the same browser must not see the first one's conversation.
             .filter(|claims| claims.may_belong_to(proof.as_ref().map(|dated| &dated.proof)));
 
@@ -308,7 +314,7 @@ impl WebChat {
             Ok(ClientFrame::Typing) => Ok(ServerFrame::Typing { on: false }.render()),
             Err(refusal) => Err(refusal),
         };
-        receipt.map_err(|refusal| counted(refusal.error))
+        receipt.map_err(|refusal| refusal.error.counted())
     }
 
     /// The address of a session's visitor, for a link to another channel. Counts as a message, so that nobody makes
@@ -318,7 +324,7 @@ impl WebChat {
     /// A session that is not ours any more, or too many messages.
     pub fn address_to_link(&self, session: &str) -> Result<Address, WebChatError> {
         let visitor = self.0.visitor_of(session, None)?;
-        self.0.take_message_token(&visitor).map_err(counted)?;
+        self.0.take_message_token(&visitor).map_err(WebChatError::counted)?;
         Ok(visitor.address)
     }
 
@@ -364,16 +370,17 @@ impl WebChat {
             .inbox
             .prove(&address, proof, claims.language.as_ref())
             .await
-            .map_err(|error| counted(error.into()))
+            .map_err(|error| WebChatError::from(error).counted())
     }
 
     fn take_session_token(&self, ip: IpAddr) -> Result<(), WebChatError> {
         self.0.sessions.take(network_of(ip)).map_err(|wait| {
-            counted(WebChatError::RateLimited {
+            WebChatError::RateLimited {
                 what: "new sessions from your network",
                 limit: self.0.config.sessions_per_ip,
                 retry_after: wait,
-            })
+            }
+            .counted()
         })
     }
 
@@ -389,12 +396,6 @@ async fn newer_than(position: i64, subscription: &mut Subscription) {
             return;
         }
     }
-}
-
-/// Counts a refusal on its way out.
-fn counted(error: WebChatError) -> WebChatError {
-    metrics::counter!("doorstep_webchat_rejected_total", "reason" => error.label()).increment(1);
-    error
 }
 
 impl Shared {
@@ -424,13 +425,13 @@ impl Shared {
         let claims = self
             .tokens
             .verify(session, self.ambient.now())
-            .map_err(counted)?;
+            .map_err(WebChatError::counted)?;
         Ok(self.visitor(claims.visitor, claims.proof, language.or(claims.language)))
     }
 
     async fn newest_position(&self, address: &Address) -> Result<i64, WebChatError> {
         let newest = self.mailbox.newest_position(address).await;
-        newest.map_err(|error| counted(error.into()))
+        newest.map_err(|error| WebChatError::from(error).counted())
     }
 
     async fn entries_after(
@@ -439,7 +440,7 @@ impl Shared {
         position: i64,
     ) -> Result<Vec<doorstep_core::message::MailboxEntry>, WebChatError> {
         let entries = self.mailbox.entries_after(address, position, PAGE).await;
-        entries.map_err(|error| counted(error.into()))
+        entries.map_err(|error| WebChatError::from(error).counted())
     }
 
     fn parse(&self, frame: &[u8]) -> Result<ClientFrame, Refusal> {
@@ -452,7 +453,12 @@ impl Shared {
 
     /// Admits what a visitor wrote.
     async fn write(&self, visitor: &Visitor, written: Written) -> Result<Admitted, Refusal> {
-        let Written { id, text, button } = written;
+        let Written {
+            id,
+            text,
+            button,
+            time_zone,
+        } = written;
         let refuse = |error: WebChatError| Refusal {
             id: id.clone(),
             error,
@@ -467,6 +473,8 @@ impl Shared {
         let admission = self.inbox.admit(InboundMessage {
             button,
             language_hint: visitor.language.clone(),
+            // A name that is none of IANA's tells nothing.
+            time_zone: time_zone.and_then(|name| name.parse().ok()),
             proof: proof.cloned(),
             ..InboundMessage::text(visitor.address.clone(), external_id, text, now)
         });

@@ -35,6 +35,8 @@ pub(super) struct Written {
     pub(super) id: Option<String>,
     pub(super) text: String,
     pub(super) button: Option<String>,
+    /// What the client says its time zone is.
+    pub(super) time_zone: Option<String>,
 }
 
 /// Why a frame was refused, and which message it was.
@@ -58,6 +60,8 @@ struct RawFrame {
     text: Option<String>,
     button: Option<String>,
     position: Option<i64>,
+    /// A message is not refused for what a browser says of its clock, whatever that is.
+    time_zone: Option<serde_json::Value>,
 }
 
 /// Reads a client's frame.
@@ -128,6 +132,9 @@ fn written(raw: RawFrame, max_chars: usize) -> Result<ClientFrame, WebChatError>
         id: raw.id,
         text,
         button: raw.button,
+        time_zone: raw
+            .time_zone
+            .and_then(|zone| zone.as_str().map(str::to_owned)),
     }))
 }
 

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use doorstep_core::{channel::Subscription, message::MailboxEntry};
 
 use super::{
-    PAGE, Shared, Visitor, counted,
+    PAGE, Shared, Visitor,
     error::WebChatError,
     protocol::{ClientFrame, MessageFrame, Refusal, ServerFrame},
 };
@@ -210,7 +210,7 @@ impl Session {
             self.errors += 1;
             self.closing = self.errors >= MAX_ERRORS;
         }
-        counted(refusal.error);
+        refusal.error.counted();
     }
 
     /// Reads the entries after the cursor. If the store is away the socket is closed: the client comes back with its

@@ -136,9 +136,9 @@ impl Write for AdmitMessage {
         let counted = query_one(
             transaction,
             "UPDATE conversations SET inbound_count = inbound_count + 1, last_position = last_position + 1,
-                    closed_at = NULL, closed_reason = NULL
+                    closed_at = NULL, closed_reason = NULL, time_zone = COALESCE($2, time_zone)
                 WHERE id = $1 RETURNING inbound_count, last_position",
-            [conversation.0.into()],
+            [conversation.0.into(), optional_text(message.time_zone)],
         )
         .await?
         .ok_or_else(|| DbErr::RecordNotFound(format!("conversation {conversation}")))?;

@@ -117,7 +117,8 @@ async fn carry_dialogue(
         "UPDATE conversations SET
                 state = (SELECT o.state FROM conversations o WHERE o.channel = $1 AND o.address = $2),
                 state_at = (SELECT o.state_at FROM conversations o WHERE o.channel = $1 AND o.address = $2),
-                language = (SELECT o.language FROM conversations o WHERE o.channel = $1 AND o.address = $2)
+                language = (SELECT o.language FROM conversations o WHERE o.channel = $1 AND o.address = $2),
+                time_zone = (SELECT o.time_zone FROM conversations o WHERE o.channel = $1 AND o.address = $2)
             WHERE channel = $3 AND address = $4",
         [
             from.channel.as_str().into(),

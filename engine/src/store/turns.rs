@@ -28,7 +28,7 @@ use crate::{
 /// What the customer's message waits for, joined with its conversation and its customer.
 const WAITING: &str = "SELECT m.id, m.external_id, m.ordinal, m.position, m.text, m.button, m.language_hint, m.proof, m.sent_at,
         m.new_topic, c.id AS conversation_id, c.channel, c.address, c.language, c.state, c.state_at, c.handled_count,
-        c.inbound_count > m.ordinal AS more,
+        c.time_zone AS device_time_zone, c.inbound_count > m.ordinal AS more,
         p.id AS customer_id, p.shop_id, p.name, p.email, p.language AS customer_language, p.time_zone,
         (SELECT COUNT(*) FROM attachments a WHERE a.inbound_id = m.id) AS files,
         EXISTS (SELECT 1 FROM handoffs h WHERE h.conversation_id = c.id AND h.closed_at IS NULL) AS handed_over
@@ -433,6 +433,7 @@ fn read_waiting(row: &Row) -> Result<Waiting, DbErr> {
                 None => None,
             },
             language: row.optional_parsed("language")?,
+            time_zone: row.time_zone("device_time_zone")?,
             state: row.optional_json("state")?,
             state_at: row.optional_time("state_at")?,
             handled_count: row.get("handled_count")?,

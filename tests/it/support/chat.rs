@@ -97,6 +97,19 @@ impl Visitor {
         Ok((status, answer.json().await.unwrap_or_default()))
     }
 
+    /// As [`Self::post`], with a body as it stands.
+    pub(crate) async fn post_text(
+        &self,
+        server: SocketAddr,
+        body: &str,
+    ) -> reqwest::Result<(u16, Value)> {
+        let url = format!("http://{server}/chat/messages");
+        let request = self.http.post(url).bearer_auth(&self.session);
+        let answer = request.body(body.to_owned()).send().await?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.json().await.unwrap_or_default()))
+    }
+
     /// Every message after position `after`, read over HTTP.
     pub(crate) async fn history(&self, server: SocketAddr, after: i64) -> Vec<Value> {
         let mut messages: Vec<Value> = Vec::new();
@@ -154,6 +167,11 @@ impl Socket {
     /// Sends a frame; an error says that the connection is gone.
     pub(crate) async fn send(&mut self, frame: &Value) -> Result<(), tungstenite::Error> {
         self.stream.send(Message::text(frame.to_string())).await
+    }
+
+    /// Sends a frame as it stands.
+    pub(crate) async fn send_text(&mut self, frame: &str) -> Result<(), tungstenite::Error> {
+        self.stream.send(Message::text(frame.to_owned())).await
     }
 
     /// Sends bytes, which the protocol does not have.
@@ -217,6 +235,12 @@ impl Conversation {
     /// Says something and waits for everything that is answered.
     pub(crate) async fn ask(&mut self, text: &str) -> Reply {
         self.send(json!({ "text": text })).await
+    }
+
+    /// As [`Self::ask`], on a device that says it is in this time zone.
+    pub(crate) async fn ask_from(&mut self, time_zone: &str, text: &str) -> Reply {
+        self.send(json!({ "text": text, "time_zone": time_zone }))
+            .await
     }
 
     /// Presses a button.

@@ -82,6 +82,27 @@ async fn forged_damaged_and_old_sessions_are_refused() {
 }
 
 #[tokio::test]
+async fn a_visitor_is_recognised_so_long_after_the_last_visit_and_not_the_first() {
+    let fixture = Fixture::new();
+    let first = fixture.create(|_| ()).await;
+    let mut session = first.session.clone();
+    for _ in 0..3 {
+        fixture.clock.advance(Duration::from_secs(179 * 86_400));
+        let again = fixture
+            .create(|request| request.session = Some(session.clone()))
+            .await;
+        assert!(!again.fresh);
+        assert_eq!(again.visitor, first.visitor);
+        session = again.session;
+    }
+    fixture.clock.advance(Duration::from_secs(180 * 86_400));
+    let late = fixture
+        .create(|request| request.session = Some(session.clone()))
+        .await;
+    assert!(late.fresh, "after so long nobody is remembered");
+}
+
+#[tokio::test]
 async fn a_signed_in_customer_is_proven_at_once_and_on_every_message() {
     let fixture = Fixture::new();
     let session = fixture

@@ -90,6 +90,29 @@ async fn a_message_is_admitted_answered_and_not_echoed() {
 }
 
 #[tokio::test]
+async fn a_time_zone_goes_along_and_what_is_none_costs_no_message() {
+    let fixture = Fixture::new();
+    let mut socket = fixture.open(|_| ()).await.unwrap();
+    let told = [
+        json!("America/Los_Angeles"),
+        json!("Mars/Olympus"),
+        json!({"deep": [7]}),
+        Value::Null,
+    ];
+    for zone in told {
+        let refused = write(&mut socket, json!({"text": "Tomorrow?", "time_zone": zone})).await;
+        assert!(refused.is_empty(), "{refused:?}");
+    }
+    let zones: Vec<_> = fixture
+        .admitted()
+        .iter()
+        .map(|message| message.time_zone.map(|zone| zone.to_string()))
+        .collect();
+    let known = Some("America/Los_Angeles".to_owned());
+    assert_eq!(zones, [known, None, None, None]);
+}
+
+#[tokio::test]
 async fn a_bare_socket_gets_answers_alone() {
     let fixture = Fixture::new();
     let mut socket = fixture.open(|_| ()).await.unwrap();

@@ -6,12 +6,21 @@ use serde_json::json;
 use super::*;
 
 /// Frames as widgets send them.
-const FRAMES: [&str; 5] = [
+const FRAMES: [&str; 6] = [
     r#"{"text": "¿Dónde está mi pedido 10234? 📦", "id": "m1"}"#,
     r#"{"type": "message", "id": "m2", "text": "", "button": "flow:order_status"}"#,
     r#"{"type": "read", "position": 7}"#,
     r#"{"type": "typing"}"#,
     r#"{"text": "a\u0000b\ud83d\ude00", "more": [{"deep": null}]}"#,
+    r#"{"text": "Tomorrow?", "id": "m3", "time_zone": "America/Los_Angeles"}"#,
+];
+
+/// Frames with half of a surrogate pair, which is no character.
+const HALVES: [&str; 4] = [
+    r#"{"text": "\ud83d", "id": "half"}"#,
+    r#"{"text": "a\ude00b", "id": "half"}"#,
+    r#"{"text": "\ud83d\ud83d", "id": "half"}"#,
+    r#"{"text": "a", "id": "\ud83d"}"#,
 ];
 
 fn odd() -> impl Strategy<Value = Value> {
@@ -71,7 +80,7 @@ proptest! {
     #[test]
     fn no_frame_brings_it_down(
         frame in any::<Index>(),
-        values in prop::collection::vec(("type|id|text|button|position", odd()), 0..3),
+        values in prop::collection::vec(("type|id|text|button|position|time_zone", odd()), 0..3),
         changes in changes(),
     ) {
         let frame: &&str = frame.get(&FRAMES);
@@ -97,4 +106,26 @@ proptest! {
             let _ = identity::verify_identity(&identity_secret(), token, now);
         }
     }
+}
+
+#[tokio::test]
+async fn half_a_character_is_refused_with_a_sentence_and_the_socket_lives() {
+    let fixture = Fixture::new();
+    let session = fixture.create(|_| ()).await;
+    let mut socket = fixture.socket(&session, None).await;
+    for half in HALVES {
+        socket.receive(Incoming::Text(half)).await;
+        let told = frames(&mut socket).await;
+        assert_eq!(told.len(), 1, "{half}: {told:?}");
+        assert_eq!(told[0]["code"], "invalid", "{half}: {told:?}");
+        let posted = fixture
+            .chat
+            .post_message(&session.session, half.as_bytes())
+            .await;
+        assert_eq!(posted.unwrap_err().code(), "invalid", "{half}");
+    }
+    assert!(fixture.admitted().is_empty());
+    let receipt = write(&mut socket, json!({"text": "\u{1f600}", "id": "whole"})).await;
+    assert_eq!(receipt[0]["status"], "admitted");
+    assert_eq!(fixture.admitted()[0].text, "\u{1f600}");
 }

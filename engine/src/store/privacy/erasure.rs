@@ -185,7 +185,7 @@ async fn blank_conversation(
     handoffs::forget(transaction, id, now).await?;
     execute(
         transaction,
-        "UPDATE conversations SET address = $1, state = NULL, state_at = NULL, closed_reason = NULL WHERE id = $2",
+        "UPDATE conversations SET address = $1, state = NULL, state_at = NULL, closed_reason = NULL, time_zone = NULL WHERE id = $2",
         [format!("erased {id}").into(), id.into()],
     )
     .await?;

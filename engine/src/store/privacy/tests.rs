@@ -2,6 +2,7 @@
 
 use doorstep_core::{
     event::{CommerceEvent, CommerceEventKind, DataSubject},
+    message::{Address, InboundMessage},
     order::OrderRef,
     shipment::TrackingStatus,
 };
@@ -14,6 +15,8 @@ use crate::{
 };
 
 const TRACES: [&str; 3] = ["ada@example.org", "Ada Lovelace", "LS6 3HN"];
+/// Where her device is.
+const ZONE: &str = "Pacific/Chatham";
 
 fn event(id: &str, kind: CommerceEventKind) -> CommerceEvent {
     CommerceEvent {
@@ -63,7 +66,10 @@ async fn all_text(test: &TestStore) -> String {
     for (table, columns) in [
         ("customers", &["shop_id", "name", "email"][..]),
         ("identities", &["address"]),
-        ("conversations", &["address", "state", "closed_reason"]),
+        (
+            "conversations",
+            &["address", "state", "closed_reason", "time_zone"],
+        ),
         ("outbound_messages", &["content"]),
         ("deliveries", &["address", "reason", "provider_id"]),
         ("notifications", &["reason"]),
@@ -101,14 +107,25 @@ async fn column_text<T: Column + std::fmt::Debug>(
 async fn nothing_of_an_erased_customer_is_left() {
     for test in stores().await {
         history(&test).await;
+        let thanks = InboundMessage {
+            time_zone: ZONE.parse().ok(),
+            ..InboundMessage::text(
+                Address::new("email", "ada@example.org"),
+                "m1",
+                "Thank you",
+                "2026-11-20T12:00:00Z".parse().unwrap(),
+            )
+        };
+        let admitted = test.store.admit_message(thanks, Vec::new()).await;
+        admitted.unwrap();
         let before = all_text(&test).await;
-        for trace in TRACES {
+        for trace in TRACES.iter().chain(&[ZONE]) {
             assert!(before.contains(trace), "{trace} was never there");
         }
         let wish = CommerceEventKind::CustomerRedacted { person: ada() };
         let id = take(&test, event("e4", wish)).await;
         let after = all_text(&test).await;
-        for trace in TRACES.iter().chain(&["C-1"]) {
+        for trace in TRACES.iter().chain(&["C-1", ZONE]) {
             assert!(!after.contains(trace), "{trace} is left: {after}");
         }
         let order = test.store.find_order(&"1001".into()).await.unwrap();
