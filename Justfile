@@ -24,6 +24,11 @@ bench:
     cargo build --release
     cargo run --release -p doorstep-bench
 
+# The tables of docs/search.md, from the Icecat catalog below $DOORSTEP_SHARED or ../shared (release build, minutes).
+search-tables:
+    cargo build --release
+    scripts/search-tables
+
 # Train the shipped model again.
 train:
     training/run.sh

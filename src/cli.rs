@@ -374,7 +374,7 @@ pub struct EvalAnswers {
 /// `doorstep eval search`
 #[derive(Debug, Args)]
 pub struct EvalSearch {
-    /// The products: JSON lines, one product a line.
+    /// The products: JSON lines, one product a line; packed by gzip or not.
     #[arg(long, value_name = "FILE")]
     pub catalog: PathBuf,
     /// The judgements: CSV with the columns `query`, `docid` and `rating`, from 0 (no answer) to 3 (the best).
@@ -382,7 +382,7 @@ pub struct EvalSearch {
     pub judgements: Option<PathBuf>,
     /// Measure how far questions in other languages find what the English ones find: tab-separated, a column for each
     /// language, `en` among them.
-    #[arg(long, value_name = "FILE", conflicts_with = "judgements")]
+    #[arg(long, value_name = "FILE")]
     pub questions: Option<PathBuf>,
     /// What searches.
     #[arg(long, value_enum, default_value_t = SearchBackend::Embedded)]
@@ -393,8 +393,8 @@ pub struct EvalSearch {
     /// The language of the catalog (BCP 47).
     #[arg(long, value_name = "LANGUAGE", default_value = "en")]
     pub language: doorstep_core::Language,
-    /// Keep what the model read in this file, and read only what is not in it. Then `index_s` is without the reading that
-    /// was spared.
+    /// Keep what the model read in this file, and read only what is not in it. Then `index_s` is without the reading of the
+    /// products that `vectors_reused` counts.
     #[arg(long, value_name = "FILE")]
     pub vectors: Option<PathBuf>,
     /// Which field means what.
@@ -515,13 +515,21 @@ pub struct SendEvent {
 pub enum Catalog {
     /// Import the products of a feed, also while the program runs, which takes them up within seconds. Rows that cannot be
     /// read are named and left out; products that an earlier import brought and that the file no longer names are removed.
-    Import {
-        /// The file.
-        file: PathBuf,
-        /// Its form.
-        #[arg(long, value_enum, default_value_t = crate::feed::Format::Jsonl)]
-        format: crate::feed::Format,
-    },
+    Import(CatalogImport),
+}
+
+/// `doorstep catalog import`
+#[derive(Debug, Args)]
+pub struct CatalogImport {
+    /// The file; one packed by gzip is unpacked.
+    pub file: PathBuf,
+    /// Its form.
+    #[arg(long, value_enum, default_value_t = crate::feed::Format::Jsonl)]
+    pub format: crate::feed::Format,
+    /// Remove also more than half of the products that were imported before, or all of them. Without it such a file, or an
+    /// empty one, is taken for one that was cut off, and changes nothing.
+    #[arg(long)]
+    pub allow_removals: bool,
 }
 
 fn parse_setting(text: &str) -> Result<(String, String), String> {

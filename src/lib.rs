@@ -27,6 +27,7 @@ mod opening;
 mod picture;
 mod reload;
 mod rendered;
+mod unpack;
 
 use std::sync::Arc;
 

@@ -153,7 +153,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        store::{Import, ImportedUnit, Kept},
+        store::{Import, ImportedUnit},
         testing::{TestStore, sqlite_store},
     };
 
@@ -235,8 +235,11 @@ mod tests {
             .map(|id| imported(id, vec![unit(id)]))
             .into();
         products.push(imported("e", Vec::new()));
-        let kept = Kept::default();
-        test.store.import(Import { products, kept }).await.unwrap();
+        let import = Import {
+            products,
+            ..Import::default()
+        };
+        test.store.import(import).await.unwrap();
         let levels = ["a", "b"].map(|id| level(id, test)).into();
         let connected = Connected("connected".into(), levels);
         WithImported::new(Arc::new(connected), test.store.clone())

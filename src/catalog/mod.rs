@@ -9,6 +9,7 @@
 //! What changed is made findable by its words at once and by its meaning as soon as the model has read it; what did not
 //! change is not read again. A shop that is away is asked again later. Every instance has an index of its own (the embedded
 //! one, which also stands in for a server), so every instance walks; one after another, because it is one shop that they ask.
+//! The walk of a start waits for nobody: until it is done, a new instance finds nothing.
 
 mod indexer;
 mod lists;
@@ -151,7 +152,8 @@ impl Keeper {
         }
     }
 
-    /// Indexes everything for the first time.
+    /// Indexes everything for the first time, without waiting for a turn: another instance's comparison can take as long
+    /// as its model reads, and until then this one would find nothing.
     async fn begin(&self, knowledge: &Knowledge, plan: &mut Plan) -> Result<(), IndexError> {
         // First: a shop that is away is no reason not to know its rules.
         knowledge.index().await?;

@@ -15,6 +15,7 @@ mod migrate;
 mod plan;
 mod preview;
 mod privacy;
+mod progress;
 mod report;
 mod say;
 mod serve;
@@ -107,9 +108,7 @@ async fn dispatch(cli: &Cli) -> Result<(), Failure> {
             report::experiments(cli, arguments).await
         }
         Command::Privacy => privacy::run(cli).await,
-        Command::Catalog(Catalog::Import { file, format }) => {
-            catalog::import(cli, file, *format).await
-        }
+        Command::Catalog(Catalog::Import(feed)) => catalog::import(cli, feed).await,
         Command::Completions { shell } => {
             clap_complete::generate(
                 *shell,

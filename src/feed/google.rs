@@ -11,7 +11,7 @@ use quick_xml::{Reader, events::Event};
 
 use super::{
     Feed, FeedError, Refused, UNCOUNTED, Unit,
-    row::{Part, Row, Rows, grouped, plain},
+    row::{Part, Row, grouped, plain},
 };
 
 /// What is an attribute of a product, and how it is called here.
@@ -26,7 +26,13 @@ const ATTRIBUTES: [(&str, &str); 7] = [
 ];
 
 /// The products of a feed: items of one `item_group_id` are variants of one product.
-pub(super) fn products(rows: Rows, currency: Currency) -> Feed {
+///
+/// # Errors
+/// The rows cannot be read to their end.
+pub(super) fn products(
+    rows: impl Iterator<Item = Result<Row, FeedError>>,
+    currency: Currency,
+) -> Result<Feed, FeedError> {
     let id = |row: &Row| {
         let own = row.required("id")?;
         Ok(row.get("item_group_id").unwrap_or(own).to_owned())
@@ -40,9 +46,11 @@ fn part(row: &Row, id: String, currency: Currency) -> Result<Part, Refused> {
         None => row.price("price", currency)?,
     };
     let availability = row.text("availability").to_lowercase().replace(' ', "_");
-    let in_stock = match availability.as_str() {
-        "in_stock" | "" => true,
-        "out_of_stock" | "preorder" | "backorder" => false,
+    let quantity = match availability.as_str() {
+        // It is not said whether it can be had, so nothing is told of it.
+        "" => None,
+        "in_stock" => Some(UNCOUNTED),
+        "out_of_stock" | "preorder" | "backorder" => Some(0),
         _ => {
             let reason = format!(
                 "`{availability}` is none of in_stock, out_of_stock, preorder and backorder"
@@ -57,13 +65,13 @@ fn part(row: &Row, id: String, currency: Currency) -> Result<Part, Refused> {
         }
     }
     let sku: Sku = row.required("id")?.into();
-    let unit = Unit {
+    let unit = quantity.map(|quantity| Unit {
         sku: sku.clone(),
         price,
-        quantity: if in_stock { UNCOUNTED } else { 0 },
-    };
+        quantity,
+    });
     Ok(Part {
-        unit: Some(unit),
+        unit,
         product: Product {
             id,
             title: row.required("title")?.to_owned(),
@@ -87,9 +95,9 @@ fn part(row: &Row, id: String, currency: Currency) -> Result<Part, Refused> {
 }
 
 /// The `item`s of RSS or the `entry`s of Atom. The first value of a name counts.
-pub(super) fn items(text: &str) -> Result<Rows, FeedError> {
+pub(super) fn items(text: &str) -> Result<Vec<Row>, FeedError> {
     let mut reader = Reader::from_str(text);
-    let mut rows: Rows = Vec::new();
+    let mut rows = Vec::new();
     let mut item: Option<Row> = None;
     let mut field: Option<(String, String)> = None;
     let mut lines = Lines {
@@ -112,12 +120,16 @@ pub(super) fn items(text: &str) -> Result<Rows, FeedError> {
                     "item" | "entry" => {
                         item = Some(Row {
                             line: lines.at(position),
-                            fields: BTreeMap::new(),
+                            ..Row::default()
                         });
                     }
                     _ if item.is_some() && field.is_none() => field = Some((name, String::new())),
                     _ => {}
                 }
+            }
+            // `<rss/>` is a feed without an item.
+            Event::Empty(tag) => {
+                is_feed |= matches!(local(tag.local_name().as_ref()).as_str(), "rss" | "feed");
             }
             Event::Text(found) => {
                 if let Some((_, value)) = &mut field {
@@ -140,7 +152,7 @@ pub(super) fn items(text: &str) -> Result<Rows, FeedError> {
             Event::End(tag) => {
                 let name = local(tag.local_name().as_ref());
                 if name == "item" || name == "entry" {
-                    rows.extend(item.take().map(Ok));
+                    rows.extend(item.take());
                 } else if field.as_ref().is_some_and(|(own, _)| *own == name)
                     && let (Some((name, value)), Some(row)) = (field.take(), &mut item)
                     && !value.trim().is_empty()

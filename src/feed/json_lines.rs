@@ -1,28 +1,87 @@
 //! Products as JSON, one object a line.
 
-use doorstep_core::product::Product;
+use std::{collections::BTreeMap, io::BufRead};
+
+use doorstep_core::product::{Product, Variant};
 use iso_currency::Currency;
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Feed, Listed, Refused, UNCOUNTED, Unit, row};
+use super::{Feed, FeedError, Listed, Refused, UNCOUNTED, Unit, row};
 
-/// The products of a file. Beside what a product is (see [`Product`]), an object or one of its `variants` may say `price`
+/// The products of a file. Beside what a product is (see [`Line`]), an object or one of its `variants` may say `price`
 /// (`12.95` or `"12.95"`) and `stock` (a number, or whether there is any); what a variant says counts for more.
-pub(super) fn products(text: &str, currency: Currency) -> Feed {
+///
+/// # Errors
+/// The file cannot be read to its end, or is not UTF-8.
+pub(super) fn products(
+    source: impl BufRead,
+    currency: Currency,
+    tell: &mut dyn FnMut(),
+) -> Result<Feed, FeedError> {
     let mut feed = Feed::default();
-    let lines = (1..).zip(text.lines());
-    for (line, text) in lines.filter(|(_, text)| !text.trim().is_empty()) {
-        match listed(text, currency) {
+    for (line, text) in (1..).zip(source.lines()) {
+        let text = text?;
+        tell();
+        if text.trim().is_empty() {
+            continue;
+        }
+        match listed(&text, currency) {
             Ok(listed) => feed.products.push(listed),
-            Err(Fault { column, reason }) => feed.refused.push(Refused {
+            Err(Fault { column, reason }) => feed.refuse(Refused {
                 line,
                 column,
                 reason,
-                product: id(text),
+                product: id(&text),
             }),
         }
     }
-    feed
+    let Feed {
+        products, broken, ..
+    } = &mut feed;
+    products.retain(|listed| !broken.contains(&listed.product.id));
+    Ok(feed)
+}
+
+/// A product as a line says it. What a plain list of goods lacks may be left out.
+#[derive(Debug, Deserialize)]
+#[serde(expecting = "a product as a JSON object")]
+struct Line {
+    id: String,
+    title: String,
+    description: Option<String>,
+    brand: Option<String>,
+    category: Option<String>,
+    #[serde(default)]
+    attributes: BTreeMap<String, Vec<String>>,
+    url: Option<String>,
+    image: Option<String>,
+    /// Left out: one, which is called as the product is.
+    variants: Option<Vec<Variant>>,
+}
+
+impl Line {
+    fn product(self) -> Product {
+        let only = |id: &str| {
+            vec![Variant {
+                sku: id.into(),
+                size: None,
+                colour: None,
+            }]
+        };
+        Product {
+            variants: self.variants.unwrap_or_else(|| only(&self.id)),
+            id: self.id,
+            title: self.title,
+            description: self.description.unwrap_or_default(),
+            brand: self.brand,
+            category: self.category,
+            attributes: self.attributes,
+            url: self.url,
+            image: self.image,
+            updated_at: None,
+        }
+    }
 }
 
 /// Why a line is left out.
@@ -42,17 +101,18 @@ impl Fault {
 
 fn listed(text: &str, currency: Currency) -> Result<Listed, Fault> {
     let reader = &mut serde_json::Deserializer::from_str(text);
-    let product: Product = serde_path_to_error::deserialize(reader).map_err(|error| {
+    let line: Line = serde_path_to_error::deserialize(reader).map_err(|error| {
         let field = error.path().to_string();
         match error.inner().is_data() && field != "." {
             true => Fault::at(field, message(error.inner())),
             false => not_json(error.inner()),
         }
     })?;
+    let product = line.product();
     if product.variants.is_empty() {
         return Err(Fault::at(
             "variants",
-            "there is none; a product has at least one",
+            "there is none; name at least one, or leave the field out where the product comes in one form",
         ));
     }
     // Refuses what stands behind the object, too.

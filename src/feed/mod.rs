@@ -8,13 +8,15 @@ mod shopify;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::{
+    collections::BTreeSet,
+    fmt,
+    io::{self, BufRead},
+};
 
 use doorstep_core::{Money, Sku, product::Product};
 use doorstep_engine::store::{ImportedProduct, ImportedUnit};
 use iso_currency::Currency;
-
-pub use row::Row;
 
 /// The form of a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -31,6 +33,9 @@ pub enum Format {
 
 /// What can be bought of a unit that there is and that nobody counts.
 const UNCOUNTED: u32 = 999;
+
+/// What some programs begin a file in UTF-8 with.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A product of a feed.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,21 +59,17 @@ pub struct Unit {
 
 impl Listed {
     /// The product as it is imported: what has no price is told of by nobody.
-    pub fn imported(&self, currency: Currency) -> ImportedProduct {
-        let unit = |unit: &Unit| {
+    pub fn imported(self, currency: Currency) -> ImportedProduct {
+        let unit = |unit: Unit| {
             Some(ImportedUnit {
-                sku: unit.sku.clone(),
                 price: Money::new(unit.price?, currency),
+                sku: unit.sku,
                 quantity: unit.quantity,
             })
         };
         ImportedProduct {
-            product: Product {
-                // Whatever it says, price and stock are of the import.
-                updated_at: None,
-                ..self.product.clone()
-            },
-            units: self.units.iter().filter_map(unit).collect(),
+            product: self.product,
+            units: self.units.into_iter().filter_map(unit).collect(),
         }
     }
 }
@@ -102,6 +103,15 @@ pub struct Feed {
     pub products: Vec<Listed>,
     /// Its rows that were left out.
     pub refused: Vec<Refused>,
+    /// The products that a row that was left out is about, or may be; none of them is among `products`.
+    pub broken: BTreeSet<String>,
+}
+
+impl Feed {
+    fn refuse(&mut self, refused: Refused) {
+        self.broken.extend(refused.product.clone());
+        self.refused.push(refused);
+    }
 }
 
 /// The file is no feed of this form.
@@ -109,22 +119,40 @@ pub struct Feed {
 #[error("{0}")]
 pub struct FeedError(String);
 
-/// Reads a feed. Prices are of `currency`.
+impl From<io::Error> for FeedError {
+    fn from(error: io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Reads a feed, row by row where its form allows it (XML is read as a whole). Prices are of `currency`; `tell` is called
+/// after every row.
 ///
 /// # Errors
-/// The file as a whole is of another form.
-pub fn read(text: &str, format: Format, currency: Currency) -> Result<Feed, FeedError> {
-    let text = text.trim_start_matches('\u{feff}');
+/// The file as a whole is of another form, or it cannot be read to its end.
+pub fn read(
+    mut source: impl BufRead,
+    format: Format,
+    currency: Currency,
+    tell: &mut dyn FnMut(),
+) -> Result<Feed, FeedError> {
+    if source.fill_buf()?.starts_with(BYTE_ORDER_MARK) {
+        source.consume(BYTE_ORDER_MARK.len());
+    }
     match format {
-        Format::Jsonl => Ok(json_lines::products(text, currency)),
+        Format::Jsonl => json_lines::products(source, currency, tell),
         Format::ShopifyCsv => {
-            let rows = row::separated(text, b',', &["Handle", "Title"])?;
-            Ok(shopify::products(rows, currency))
+            let rows = row::separated(source, b',', &["Handle", "Title"])?;
+            shopify::products(rows.inspect(|_| tell()), currency)
         }
         Format::GoogleTsv => {
-            let rows = row::separated(text, b'\t', &["id", "title"])?;
-            Ok(google::products(rows, currency))
+            let rows = row::separated(source, b'\t', &["id", "title"])?;
+            google::products(rows.inspect(|_| tell()), currency)
         }
-        Format::GoogleXml => Ok(google::products(google::items(text)?, currency)),
+        Format::GoogleXml => {
+            let text = io::read_to_string(source)?;
+            let rows = google::items(&text)?.into_iter().map(Ok);
+            google::products(rows.inspect(|_| tell()), currency)
+        }
     }
 }

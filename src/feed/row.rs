@@ -1,6 +1,9 @@
 //! Rows of named columns, and what they say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read,
+};
 
 use doorstep_core::product::{Product, Variant};
 use iso_currency::Currency;
@@ -9,15 +12,22 @@ use super::{Feed, FeedError, Listed, Refused, Unit};
 
 /// A row.
 #[derive(Debug, Default)]
-pub struct Row {
+pub(super) struct Row {
     /// The line on which it begins, from 1.
-    pub line: u64,
+    pub(super) line: u64,
     /// What stands in each column that is not empty.
-    pub fields: BTreeMap<String, String>,
+    pub(super) fields: BTreeMap<String, String>,
+    /// Why it cannot be told which value stands in which column.
+    pub(super) shifted: Option<Shifted>,
 }
 
-/// A row or the reason why it could not be taken apart.
-pub(super) type Rows = Vec<Result<Row, Refused>>;
+/// A row with more values than there are columns: a separator too many, and every value behind it is in a wrong column.
+#[derive(Debug)]
+pub(super) struct Shifted {
+    reason: String,
+    /// One of them is the product's identifier, whichever.
+    values: Vec<String>,
+}
 
 impl Row {
     pub(super) fn get(&self, column: &str) -> Option<&str> {
@@ -80,17 +90,21 @@ fn minor(text: &str, decimals: usize) -> Option<i64> {
     format!("{whole}{cents:0<decimals$}").parse().ok()
 }
 
-/// The rows of a file of separated values whose first line names the columns.
-pub(super) fn separated(text: &str, delimiter: u8, needed: &[&str]) -> Result<Rows, FeedError> {
+/// The rows of a file of separated values whose first line names the columns, read as they are asked for.
+///
+/// # Errors
+/// The first line cannot be read, or names no column of `needed`; later, the file cannot be read on.
+pub(super) fn separated(
+    source: impl Read,
+    delimiter: u8,
+    needed: &[&str],
+) -> Result<impl Iterator<Item = Result<Row, FeedError>>, FeedError> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .flexible(true)
         .quoting(delimiter == b',')
-        .from_reader(text.as_bytes());
-    let header = reader
-        .headers()
-        .map_err(|error| FeedError(error.to_string()))?
-        .clone();
+        .from_reader(source);
+    let header = reader.headers().map_err(unreadable)?.clone();
     // Google's names may be written with spaces.
     let named = |name: &str| match delimiter {
         b'\t' => name.trim().to_lowercase().replace(' ', "_"),
@@ -105,35 +119,31 @@ pub(super) fn separated(text: &str, delimiter: u8, needed: &[&str]) -> Result<Ro
             "the first line names no column `{missing}`; is this the right --format?"
         )));
     }
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        rows.push(match record {
-            Ok(record) => {
-                let line = record.position().map_or(0, csv::Position::line);
-                let fields = names.iter().zip(record.iter());
-                let fields = fields.filter(|(_, value)| !value.trim().is_empty());
-                let fields = fields.map(|(name, value)| (name.clone(), value.trim().to_owned()));
-                let row = Row {
-                    line,
-                    fields: fields.collect(),
-                };
-                match record.len().cmp(&names.len()) {
-                    std::cmp::Ordering::Greater => Err(row.refused(
-                        "",
-                        format!("{} values for {} columns", record.len(), names.len()),
-                    )),
-                    _ => Ok(row),
-                }
-            }
-            Err(error) => Err(Refused {
-                line: error.position().map_or(0, csv::Position::line),
-                column: String::new(),
-                reason: error.to_string(),
-                product: None,
-            }),
-        });
+    let records = reader.into_records();
+    Ok(records.map(move |record| {
+        let read = record.map(|record| row(&record, &names));
+        read.map_err(unreadable)
+    }))
+}
+
+fn unreadable(error: csv::Error) -> FeedError {
+    FeedError(error.to_string())
+}
+
+fn row(record: &csv::StringRecord, names: &[String]) -> Row {
+    let values = record.iter().map(str::trim);
+    let fields = names.iter().zip(values.clone());
+    let fields = fields.filter(|(_, value)| !value.is_empty());
+    Row {
+        line: record.position().map_or(0, csv::Position::line),
+        fields: fields
+            .map(|(name, value)| (name.clone(), value.to_owned()))
+            .collect(),
+        shifted: (record.len() > names.len()).then(|| Shifted {
+            reason: format!("{} values for {} columns", record.len(), names.len()),
+            values: values.map(str::to_owned).collect(),
+        }),
     }
-    Ok(rows)
 }
 
 /// What one row says of a product.
@@ -145,34 +155,35 @@ pub(super) struct Part {
 }
 
 /// Puts the rows of each product together. A product with a refused row is left out.
+///
+/// # Errors
+/// The rows cannot be read to their end.
 pub(super) fn grouped(
-    rows: Rows,
+    rows: impl Iterator<Item = Result<Row, FeedError>>,
     id: impl Fn(&Row) -> Result<String, Refused>,
     part: impl Fn(&Row, Option<&Listed>) -> Result<Part, Refused>,
-) -> Feed {
+) -> Result<Feed, FeedError> {
     let mut feed = Feed::default();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for row in rows {
-        let row = match row {
-            Ok(row) => row,
-            Err(refused) => {
-                feed.refused.push(refused);
-                continue;
-            }
-        };
+        let row = row?;
+        if let Some(Shifted { reason, values }) = &row.shifted {
+            feed.broken.extend(values.iter().cloned());
+            feed.refuse(Refused {
+                product: id(&row).ok(),
+                ..row.refused("", reason.clone())
+            });
+            continue;
+        }
         let own = match id(&row) {
             Ok(own) => own,
             Err(refused) => {
-                feed.refused.push(refused);
+                feed.refuse(refused);
                 continue;
             }
         };
         let place = places.get(&own).copied();
-        let is_broken = feed
-            .refused
-            .iter()
-            .any(|row| row.product.as_ref() == Some(&own));
-        if place.is_none() && is_broken {
+        if place.is_none() && feed.broken.contains(&own) {
             // What describes it was refused, so that its further rows mean nothing.
             continue;
         }
@@ -187,21 +198,19 @@ pub(super) fn grouped(
                     });
                 }
             },
-            Err(refused) => feed.refused.push(Refused {
+            Err(refused) => feed.refuse(Refused {
                 product: Some(own),
                 ..refused
             }),
         }
     }
-    let broken: BTreeSet<&String> = feed
-        .refused
-        .iter()
-        .filter_map(|row| row.product.as_ref())
-        .collect();
-    feed.products.retain(|listed| {
+    let Feed {
+        products, broken, ..
+    } = &mut feed;
+    products.retain(|listed| {
         !broken.contains(&listed.product.id) && !listed.product.variants.is_empty()
     });
-    feed
+    Ok(feed)
 }
 
 fn join(listed: &mut Listed, part: Part) {

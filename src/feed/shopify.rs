@@ -6,21 +6,27 @@ use doorstep_core::product::{Product, Variant};
 use iso_currency::Currency;
 
 use super::{
-    Feed, Refused, UNCOUNTED, Unit,
-    row::{Part, Row, Rows, grouped, plain},
+    Feed, FeedError, Refused, UNCOUNTED, Unit,
+    row::{Part, Row, grouped, plain},
 };
 
 /// The products of an export. The first row of a product describes it; further rows of its handle are variants or images.
-pub(super) fn products(rows: Rows, currency: Currency) -> Feed {
+///
+/// # Errors
+/// The rows cannot be read to their end.
+pub(super) fn products(
+    rows: impl Iterator<Item = Result<Row, FeedError>>,
+    currency: Currency,
+) -> Result<Feed, FeedError> {
     let mut feed = grouped(
         rows,
         |row| row.required("Handle").map(str::to_owned),
         |row, before| part(row, before.map(|listed| &listed.product), currency),
-    );
+    )?;
     for listed in &mut feed.products {
         listed.product.attributes.remove(OPTIONS);
     }
-    feed
+    Ok(feed)
 }
 
 fn part(row: &Row, before: Option<&Product>, currency: Currency) -> Result<Part, Refused> {

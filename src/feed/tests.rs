@@ -1,7 +1,7 @@
 use super::*;
 
 fn euros(text: &str, format: Format) -> Feed {
-    read(text, format, Currency::EUR).unwrap()
+    read(text.as_bytes(), format, Currency::EUR, &mut || {}).unwrap()
 }
 
 fn told(feed: &Feed) -> Vec<String> {
@@ -111,11 +111,115 @@ fn a_google_feed_reads_the_same_in_both_forms() {
 
 #[test]
 fn a_file_of_another_form_is_told() {
-    let wrong = |text: &str, format| read(text, format, Currency::EUR).unwrap_err().to_string();
+    let wrong = |text: &str, format| {
+        let read = read(text.as_bytes(), format, Currency::EUR, &mut || {});
+        read.unwrap_err().to_string()
+    };
     assert!(wrong("id,title\n1,Mug\n", Format::ShopifyCsv).contains("no column `Handle`"));
     assert!(wrong("<html></html>", Format::GoogleXml).contains("neither `rss` nor `feed`"));
     assert!(wrong("<rss><item></rss>", Format::GoogleXml).starts_with("line 1: "));
     assert!(wrong("", Format::GoogleTsv).contains("no column `id`"));
+}
+
+#[test]
+fn a_file_that_is_not_utf_8_is_told_as_a_whole_and_a_byte_order_mark_is_passed_over() {
+    for (format, text) in [
+        (Format::ShopifyCsv, &b"Handle,Title\nmug,Gr\xfcn\n"[..]),
+        (
+            Format::Jsonl,
+            &b"{\"id\": \"mug\", \"title\": \"Gr\xfcn\"}\n"[..],
+        ),
+        (Format::GoogleXml, &b"<rss><title>Gr\xfcn</title></rss>"[..]),
+    ] {
+        let read = read(text, format, Currency::EUR, &mut || {});
+        let told = read.unwrap_err().to_string();
+        assert!(told.contains("UTF-8"), "{told}");
+    }
+    let marked = "\u{feff}Handle,Title,Variant Price\nmug,Mug,5.00\n";
+    assert_eq!(euros(marked, Format::ShopifyCsv).products.len(), 1);
+}
+
+/// The row of the size M says `Dry, warm` without quotation marks, so that its handle seems to be `warm`.
+const SHIFTED: &str = "\
+Title,Handle,Option1 Name,Option1 Value,Variant SKU,Variant Price
+Jacket,jacket,Size,S,J-S,100.00
+Dry, warm,jacket,Size,M,J-M,100.00
+,jacket,,L,J-L,100.00
+Mug,mug,,,MUG,12.00
+";
+
+#[test]
+fn a_row_with_too_many_values_leaves_the_product_that_it_may_be_about_out() {
+    let mut rows = 0;
+    let feed = read(
+        SHIFTED.as_bytes(),
+        Format::ShopifyCsv,
+        Currency::EUR,
+        &mut || rows += 1,
+    );
+    let feed = feed.unwrap();
+    assert_eq!(rows, 4);
+    assert_eq!(told(&feed), ["3: 7 values for 6 columns"]);
+    let ids: Vec<&str> = feed
+        .products
+        .iter()
+        .map(|listed| listed.product.id.as_str())
+        .collect();
+    assert_eq!(ids, ["mug"], "the jacket would lack its size M");
+    assert!(feed.broken.contains("jacket"));
+}
+
+#[test]
+fn a_google_item_that_does_not_say_whether_it_can_be_had_has_no_stock() {
+    let tabs = "id\ttitle\tprice\tavailability\titem group id\n\
+                r1\tJacket\t129.90 EUR\tin stock\tjacket\n\
+                r2\tJacket\t129.90 EUR\t\tjacket\n\
+                m1\tMug\t12 EUR\t\t\n";
+    let feed = euros(tabs, Format::GoogleTsv);
+    assert_eq!(told(&feed), [] as [&str; 0]);
+    let units: Vec<Vec<_>> = feed
+        .products
+        .iter()
+        .map(|listed| {
+            let units = listed.units.iter();
+            units
+                .map(|unit| (unit.sku.as_str(), unit.quantity))
+                .collect()
+        })
+        .collect();
+    assert_eq!(units, [vec![("r1", UNCOUNTED)], vec![]]);
+    let variants: Vec<usize> = feed
+        .products
+        .iter()
+        .map(|listed| listed.product.variants.len())
+        .collect();
+    assert_eq!(variants, [2, 1], "it is there all the same");
+}
+
+#[test]
+fn a_json_line_needs_no_more_than_an_identifier_a_title_and_a_price() {
+    let lines = r#"{"id": "mug", "title": "Mug", "price": 12.5, "stock": true}
+{"id": "lamp", "title": "Lamp", "description": null, "variants": null, "price": "30"}
+{"id": "kite", "title": "Kite", "variants": []}
+{"id": "mug", "title": "Mug again", "price": "much"}
+"#;
+    let feed = euros(lines, Format::Jsonl);
+    let lamp = &feed.products[0];
+    assert_eq!(lamp.product.id, "lamp");
+    assert_eq!(lamp.product.description, "");
+    assert_eq!(lamp.product.variants[0].sku.as_str(), "lamp");
+    assert_eq!(lamp.units, [], "nobody says whether there is any");
+    assert_eq!(feed.products.len(), 1, "a line about the mug is broken");
+    assert_eq!(feed.refused[0].column, "variants");
+
+    let first = lines.lines().next().unwrap();
+    let mug = &euros(first, Format::Jsonl).products[0];
+    let units: Vec<_> = mug
+        .units
+        .iter()
+        .map(|unit| (unit.sku.as_str(), unit.price, unit.quantity))
+        .collect();
+    assert_eq!(units, [("mug", Some(1250), UNCOUNTED)]);
 }
 
 #[test]

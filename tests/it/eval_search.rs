@@ -1,6 +1,7 @@
 //! `doorstep eval search`: fills an index with a catalog and measures it by judgements.
 
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     process::{Output, Stdio},
 };
@@ -67,9 +68,14 @@ fn words_and_meaning_are_fused_and_vectors_are_kept_between_runs() {
     let vectors = folder.path().join("vectors");
     let arguments = ["--vectors", vectors.to_str().unwrap(), "--json"];
     let first = figures(&judged(&arguments));
+    let is_bound = |found: &Value| found["bounds"].to_string().contains("index_s / embed_s");
+    assert_eq!(first["vectors_reused"], 0);
+    assert!(is_bound(&first), "all was read in this run: {first}");
     let kept = std::fs::metadata(&vectors).unwrap().len();
     assert!(kept > 8 * 384 * 4, "{kept} bytes");
     let second = figures(&judged(&arguments));
+    assert_eq!(second["vectors_reused"], 8);
+    assert!(!is_bound(&second), "{second}");
     assert_eq!(std::fs::metadata(&vectors).unwrap().len(), kept);
     for name in ["ndcg_at_10", "mrr", "recall_at_10"] {
         assert_eq!(first[name], second[name], "{name}");
@@ -96,6 +102,37 @@ fn a_question_finds_the_same_in_every_language() {
     for (language, share) in overlap {
         assert!(share.as_f64().unwrap() >= 0.6, "{language}: {share}");
     }
+}
+
+#[test]
+fn a_packed_catalog_is_measured_by_judgements_and_questions_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let questions = folder.path().join("questions.tsv");
+    std::fs::write(&questions, "en\tde\nrain jacket\tRegenjacke\n").unwrap();
+    let packed = folder.path().join("products.jsonl.gz");
+    let plain = std::fs::read(fixture("products.jsonl")).unwrap();
+    let file = std::fs::File::create(&packed).unwrap();
+    let mut file = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    file.write_all(&plain).unwrap();
+    file.finish().unwrap();
+    let output = doorstep_command()
+        .env_remove("MEILISEARCH_URL")
+        .args(["eval", "search", "--mode", "keyword", "--json", "--catalog"])
+        .arg(&packed)
+        .arg("--judgements")
+        .arg(fixture("judgements.csv"))
+        .arg("--questions")
+        .arg(&questions)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let found = figures(&output);
+    assert_eq!(found["documents"], 8);
+    assert_eq!(figure(&found, "mrr"), 1.0);
+    assert_eq!(found["questions"], 1);
+    assert!(found["overlap_at_10"]["de"].is_number(), "{found}");
+    // Nobody looks at how far it is.
+    assert!(!output.stderr.contains(&b'\r'));
 }
 
 #[tokio::test]

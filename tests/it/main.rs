@@ -22,6 +22,7 @@ mod eval_answers;
 mod eval_search;
 mod files;
 mod handoffs;
+mod import;
 mod injection;
 mod instances;
 mod intents;

@@ -2,7 +2,13 @@
 //!
 //! An import is one transaction: all that it brings is there, and all that it takes away is gone, or nothing is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -62,6 +68,18 @@ pub struct Import {
     pub products: Vec<ImportedProduct>,
     /// What of the former imports stays as it is though the feed does not bring it.
     pub kept: Kept,
+    /// How much it may take away.
+    pub removals: Removals,
+}
+
+/// How much of what is there an import may remove: a feed that was cut off looks like a shop that sells little.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Removals {
+    /// Half of the imported products at most.
+    #[default]
+    UpToHalf,
+    /// Every one.
+    Any,
 }
 
 /// What an import leaves as it is of what it does not bring.
@@ -88,14 +106,49 @@ pub struct Imported {
     pub deleted: usize,
 }
 
+/// An import that changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// It would take away more than it may ([`Import::removals`]).
+    #[error("it would remove {removed} of {stored} imported products")]
+    TooManyRemovals {
+        /// How many imported products are there that it neither brings nor keeps.
+        removed: usize,
+        /// How many are there.
+        stored: usize,
+    },
+    /// The store could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl Store {
     /// Puts the products of a feed in the place of those that the imports before it brought. All that it brings is of now.
     ///
     /// # Errors
     /// Nothing was changed.
-    pub async fn import(&self, import: Import) -> Result<Imported, StoreError> {
+    pub async fn import(&self, import: Import) -> Result<Imported, ImportError> {
+        self.import_counting(import, Arc::default()).await
+    }
+
+    /// As [`Store::import`]; `written` holds, while it runs, how many products are written so far.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn import_counting(
+        &self,
+        import: Import,
+        written: Arc<AtomicUsize>,
+    ) -> Result<Imported, ImportError> {
         let now = self.ambient().now();
-        self.write(WriteImport { import, now }).await
+        let write = WriteImport {
+            import,
+            now,
+            written,
+        };
+        let outcome = self.write(write).await?;
+        outcome
+            .map_err(|TooMany { removed, stored }| ImportError::TooManyRemovals { removed, stored })
     }
 
     /// How many imports there have been: whoever has seen fewer has something to index.
@@ -214,28 +267,70 @@ fn places<T>(values: &[T]) -> String {
 struct WriteImport {
     import: Import,
     now: Timestamp,
+    /// For whoever watches; the database does not depend on it.
+    written: Arc<AtomicUsize>,
+}
+
+/// So many of so many imported products would be removed.
+struct TooMany {
+    removed: usize,
+    stored: usize,
 }
 
 #[async_trait]
 impl Write for WriteImport {
-    type Output = Imported;
+    type Output = Result<Imported, TooMany>;
     const NAME: &'static str = "import_products";
 
-    async fn run(&self, transaction: &Transaction<'_>) -> Result<Imported, DbErr> {
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<Self::Output, DbErr> {
+        if transaction.is_postgres() {
+            // Another import ends first; SQLite has one writer.
+            let lock = "SELECT name FROM catalog_turns FOR UPDATE";
+            query(transaction, lock, []).await?;
+        }
+        let stored = stored_ids(transaction).await?;
+        let gone = self.gone(&stored);
+        if self.import.removals == Removals::UpToHalf && gone.len() * 2 > stored.len() {
+            return Ok(Err(TooMany {
+                removed: gone.len(),
+                stored: stored.len(),
+            }));
+        }
         let sql = "UPDATE catalog_turns SET imports = imports + 1";
         execute(transaction, sql, []).await?;
         let mut changed = 0;
-        for imported in &self.import.products {
+        for (place, imported) in self.import.products.iter().enumerate() {
             if self.put(transaction, imported).await? {
                 changed += 1;
             }
+            self.written.store(place + 1, Ordering::Relaxed);
         }
-        let deleted = match &self.import.kept {
-            Kept::All => 0,
-            Kept::Only(kept) => self.remove_others(transaction, kept).await?,
-        };
-        Ok(Imported { changed, deleted })
+        remove(transaction, &gone).await?;
+        Ok(Ok(Imported {
+            changed,
+            deleted: gone.len(),
+        }))
     }
+}
+
+/// The ids of all imported products.
+async fn stored_ids(transaction: &Transaction<'_>) -> Result<Vec<String>, DbErr> {
+    let rows = query(transaction, "SELECT id FROM imported_products", []).await?;
+    rows.iter()
+        .map(|row: &Row| row.get::<String>("id"))
+        .collect()
+}
+
+async fn remove(transaction: &Transaction<'_>, ids: &[&str]) -> Result<(), DbErr> {
+    for id in ids {
+        for sql in [
+            "DELETE FROM imported_units WHERE product_id = $1",
+            "DELETE FROM imported_products WHERE id = $1",
+        ] {
+            execute(transaction, sql, [(*id).into()]).await?;
+        }
+    }
+    Ok(())
 }
 
 impl WriteImport {
@@ -278,31 +373,18 @@ impl WriteImport {
         Ok(true)
     }
 
-    async fn remove_others(
-        &self,
-        transaction: &Transaction<'_>,
-        kept: &BTreeSet<String>,
-    ) -> Result<usize, DbErr> {
-        let brought: BTreeSet<&str> = self
-            .import
-            .products
-            .iter()
+    /// Which of the `stored` products the feed neither brings nor leaves as they are.
+    fn gone<'s>(&self, stored: &'s [String]) -> Vec<&'s str> {
+        let Kept::Only(kept) = &self.import.kept else {
+            return Vec::new();
+        };
+        let products = self.import.products.iter();
+        let brought: BTreeSet<&str> = products
             .map(|imported| imported.product.id.as_str())
             .collect();
-        let rows = query(transaction, "SELECT id FROM imported_products", []).await?;
-        let ids = rows.iter().map(|row: &Row| row.get::<String>("id"));
-        let ids: Vec<String> = ids.collect::<Result<_, _>>()?;
-        let is_gone = |id: &&String| !brought.contains(id.as_str()) && !kept.contains(*id);
-        let gone: Vec<&String> = ids.iter().filter(is_gone).collect();
-        for id in &gone {
-            for sql in [
-                "DELETE FROM imported_units WHERE product_id = $1",
-                "DELETE FROM imported_products WHERE id = $1",
-            ] {
-                execute(transaction, sql, [id.as_str().into()]).await?;
-            }
-        }
-        Ok(gone.len())
+        let ids = stored.iter().map(String::as_str);
+        ids.filter(|id| !brought.contains(id) && !kept.contains(*id))
+            .collect()
     }
 }
 

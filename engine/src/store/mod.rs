@@ -62,7 +62,7 @@ pub use explain::{Explained, ExplainedDelivery, ExplainedMessage};
 pub use fallbacks::{FallenBack, FallingBack};
 pub use give_up::GivenUp;
 pub use handoffs::{Farewell, Handoff};
-pub use imports::{Import, Imported, ImportedProduct, ImportedUnit, Kept};
+pub use imports::{Import, ImportError, Imported, ImportedProduct, ImportedUnit, Kept, Removals};
 pub use lateness::Patience;
 pub use left_behind::ReleasedClaims;
 pub use mailbox::Bus;

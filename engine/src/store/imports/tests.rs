@@ -32,7 +32,11 @@ fn mug(id: &str, price: i64, quantity: u32) -> ImportedProduct {
 }
 
 async fn import(test: &TestStore, products: Vec<ImportedProduct>, kept: Kept) -> Imported {
-    let import = Import { products, kept };
+    let import = Import {
+        products,
+        kept,
+        removals: Removals::UpToHalf,
+    };
     test.store.import(import).await.unwrap()
 }
 
@@ -72,6 +76,40 @@ async fn what_a_broken_row_may_mean_is_kept() {
         let told = import(&test, Vec::new(), Kept::All).await;
         assert_eq!((told.changed, told.deleted), (0, 0));
         assert_eq!(ids(&test).await, ["a", "b"]);
+    }
+}
+
+#[tokio::test]
+async fn an_import_removes_more_than_half_only_where_it_may() {
+    for test in stores().await {
+        let all = vec![mug("a", 500, 3), mug("b", 600, 0), mug("c", 700, 1)];
+        import(&test, all, Kept::default()).await;
+        let before = test.store.imports().await.unwrap();
+        let little = Import {
+            products: vec![mug("a", 450, 3), mug("d", 800, 1)],
+            ..Import::default()
+        };
+        let refused = test.store.import(little.clone()).await.unwrap_err();
+        let told = "it would remove 2 of 3 imported products";
+        assert_eq!(refused.to_string(), told);
+        assert_eq!(ids(&test).await, ["a", "b", "c"]);
+        let first = test.store.list_imported(None, 1).await.unwrap();
+        assert_eq!(first, [mug("a", 500, 3)], "nothing is half applied");
+        assert_eq!(test.store.imports().await.unwrap(), before);
+        // Nothing at all is the least that a feed can hold.
+        let nothing = test.store.import(Import::default()).await;
+        assert!(nothing.is_err());
+
+        let written = Arc::new(AtomicUsize::new(0));
+        let allowed = Import {
+            removals: Removals::Any,
+            ..little
+        };
+        let told = test.store.import_counting(allowed, written.clone()).await;
+        let told = told.unwrap();
+        assert_eq!((told.changed, told.deleted), (2, 2));
+        assert_eq!(ids(&test).await, ["a", "d"]);
+        assert_eq!(written.load(Ordering::Relaxed), 2);
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{BufRead, BufReader, Lines},
+    io::{self, BufRead, Lines},
     path::Path,
 };
 
@@ -13,7 +12,7 @@ use doorstep_core::{
 };
 use serde_json::{Map, Value};
 
-use crate::{cli::CatalogFields, commands::Failure};
+use crate::{cli::CatalogFields, commands::Failure, unpack};
 
 /// So many bad lines are told; then the file is taken for another kind of file.
 const MAX_PROBLEMS: usize = 20;
@@ -23,7 +22,7 @@ pub(super) struct Catalog<'a> {
     file: String,
     fields: &'a CatalogFields,
     language: &'a Language,
-    lines: std::iter::Enumerate<Lines<BufReader<File>>>,
+    lines: std::iter::Enumerate<Lines<Box<dyn BufRead + Send>>>,
     problems: Vec<Problem>,
 }
 
@@ -31,6 +30,8 @@ pub(super) struct Catalog<'a> {
 type Fault = (&'static str, String, &'static str);
 
 impl<'a> Catalog<'a> {
+    /// Opens a file, packed by gzip or not.
+    ///
     /// # Errors
     /// Misuse when the file cannot be opened.
     pub(super) fn open(
@@ -38,15 +39,26 @@ impl<'a> Catalog<'a> {
         fields: &'a CatalogFields,
         language: &'a Language,
     ) -> Result<Self, Failure> {
-        let file = File::open(path)
+        let file = unpack::open(path)
             .map_err(|error| Failure::Misuse(format!("{}: {error}", path.display())))?;
         Ok(Self {
             file: path.display().to_string(),
             fields,
             language,
-            lines: BufReader::new(file).lines().enumerate(),
+            lines: file.lines().enumerate(),
             problems: Vec::new(),
         })
+    }
+
+    /// How many products a file has, by its lines; `None` where it can be read only once, as a pipe can.
+    pub(super) fn count(path: &Path) -> Option<usize> {
+        if !std::fs::metadata(path).ok()?.is_file() {
+            return None;
+        }
+        let lines = unpack::open(path).ok()?.lines();
+        // What is wrong with the file is told by who reads it.
+        let lines = lines.map_while(Result::ok);
+        Some(lines.filter(|line| !line.trim().is_empty()).count())
     }
 
     /// The next `limit` products without vectors; none at the end of the file.
@@ -62,6 +74,11 @@ impl<'a> Catalog<'a> {
             let read = match &line {
                 Ok(line) if line.trim().is_empty() => continue,
                 Ok(line) => self.document(line.trim_start_matches('\u{feff}')),
+                // A file that breaks off has no next line.
+                Err(error) if error.kind() != io::ErrorKind::InvalidData => {
+                    let file = &self.file;
+                    return Err(Failure::Misuse(format!("{file}: {error}")));
+                }
                 Err(error) => Err(("line", error.to_string(), "save the file as UTF-8")),
             };
             match read {
@@ -254,8 +271,12 @@ mod tests {
     }
 
     fn read(text: &str, more: &[&str]) -> Result<Vec<SearchDocument>, Failure> {
+        read_bytes(text.as_bytes(), more)
+    }
+
+    fn read_bytes(bytes: &[u8], more: &[&str]) -> Result<Vec<SearchDocument>, Failure> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(text.as_bytes()).unwrap();
+        file.write_all(bytes).unwrap();
         let fields = fields(more);
         let language = Language::ENGLISH;
         let mut catalog = Catalog::open(file.path(), &fields, &language)?;
@@ -297,6 +318,26 @@ mod tests {
         assert_eq!(documents[0].attributes["seats"], ["2", "3"]);
         assert_eq!(documents[1].title, "");
         assert_eq!(documents[1].attributes["fabric"], ["1,5 cm felt"]);
+    }
+
+    #[test]
+    fn a_packed_catalog_is_read_as_it_was_and_one_that_breaks_off_is_told() {
+        let text = "{\"id\": 1, \"title\": \"Sofa\"}\n\n{\"id\": 2}\n";
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(text.as_bytes()).unwrap();
+        let packed = packed.finish().unwrap();
+        let documents = read_bytes(&packed, &[]).unwrap();
+        let ids: Vec<&str> = documents.iter().map(|one| one.id.as_str()).collect();
+        assert_eq!(ids, ["1", "2"]);
+
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&packed).unwrap();
+        assert_eq!(Catalog::count(file.path()), Some(2));
+
+        let Err(Failure::Misuse(told)) = read_bytes(&packed[..packed.len() - 9], &[]) else {
+            panic!("half a file was taken");
+        };
+        assert!(!told.is_empty());
     }
 
     #[test]

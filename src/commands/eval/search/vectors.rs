@@ -20,6 +20,7 @@ type Key = [u8; 32];
 pub(super) struct Vectors {
     known: HashMap<Key, Vec<f32>>,
     file: Option<File>,
+    reused: usize,
 }
 
 impl Vectors {
@@ -30,6 +31,7 @@ impl Vectors {
             return Ok(Self {
                 known: HashMap::new(),
                 file: None,
+                reused: 0,
             });
         };
         let misuse = |error| Failure::Misuse(format!("{}: {error}", path.display()));
@@ -45,7 +47,13 @@ impl Vectors {
         Ok(Self {
             known,
             file: Some(file),
+            reused: 0,
         })
+    }
+
+    /// How many documents got a vector that an earlier run had made.
+    pub(super) fn reused(&self) -> usize {
+        self.reused
     }
 
     /// Gives every document its vector.
@@ -63,6 +71,7 @@ impl Vectors {
         let unknown: Vec<usize> = (0..keys.len())
             .filter(|place| !self.known.contains_key(&keys[*place]))
             .collect();
+        self.reused += keys.len() - unknown.len();
         let texts: Vec<String> = unknown.iter().map(|place| cards[*place].clone()).collect();
         let read = nlu.embed(&texts).await.map_err(Failure::finding)?;
         let mut fresh = HashMap::new();
