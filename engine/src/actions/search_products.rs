@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use doorstep_core::{
     Money,
     health::PortError,
-    search::{CATEGORY, Facets, SearchAnswer, SearchFilters, SearchSort},
+    search::{CATEGORY, Facet, Facets, SearchAnswer, SearchFilters, SearchSort},
     understanding::EntityKind,
 };
 use iso_currency::Currency;
@@ -162,10 +162,25 @@ async fn wish(call: &Call<'_>) -> Result<Wish, PortError> {
         Some(FollowUp::Like(id)) => Wish {
             except: Some(id.clone()),
             ..followed(Search {
-                text: card_of(call, id).await?,
+                text: card_of(call, id).await?.0,
                 ..Search::default()
             })
         },
+        Some(FollowUp::With(id)) => {
+            let (text, kind) = card_of(call, id).await?;
+            let attributes = match kind {
+                Some(kind) => other_kinds(call, &kind).await?,
+                None => BTreeMap::new(),
+            };
+            Wish {
+                except: Some(id.clone()),
+                ..followed(Search {
+                    text,
+                    attributes,
+                    ..Search::default()
+                })
+            }
+        }
         Some(FollowUp::Cheaper) => Wish {
             below: price_spoken_of(call).await?,
             ..followed(before)
@@ -220,12 +235,41 @@ fn said(call: &Call<'_>, text: String, sort: SearchSort) -> Search {
     }
 }
 
-/// A product in words.
-async fn card_of(call: &Call<'_>, id: &String) -> Result<String, PortError> {
+/// A product in words, and of what kind it is.
+async fn card_of(call: &Call<'_>, id: &String) -> Result<(String, Option<String>), PortError> {
     let offer = catalog::offers(call, std::slice::from_ref(id)).await?.pop();
-    Ok(offer.map_or_else(String::new, |offer| {
-        format!("{}. {}", offer.product.title, offer.product.description)
+    Ok(offer.map_or_else(Default::default, |offer| {
+        let product = offer.product;
+        let kind = product.category.as_deref().map(knowledge::category_words);
+        (format!("{}. {}", product.title, product.description), kind)
     }))
+}
+
+/// What is of another kind than `own`: of the kinds that the message names, else of any that the catalog has.
+async fn other_kinds(
+    call: &Call<'_>,
+    own: &str,
+) -> Result<BTreeMap<String, Vec<String>>, PortError> {
+    let is_other = |kind: &String| kind.to_lowercase() != own.to_lowercase();
+    let named = call.scene.understanding.entities.iter();
+    let named = named.filter(|entity| shown::is_kind(entity));
+    let named = named.filter_map(|entity| Some(entity.value.split_once('=')?.1.to_owned()));
+    let mut kinds: Vec<String> = named.filter(is_other).collect();
+    if kinds.is_empty() {
+        let words = searching::other_words(call, "").await;
+        // Without words, only what is sorted is all there is.
+        let all = Wanted {
+            sort: SearchSort::PriceAscending,
+            facets: vec![Facet::Attribute(CATEGORY.to_owned())],
+            ..Wanted::default()
+        };
+        let found = searching::search(call, &words, all).await?;
+        let values = found.facets.unwrap_or_default().values.into_values();
+        let values = values.flatten().map(|counted| counted.value);
+        kinds = values.filter(is_other).collect();
+    }
+    let kinds = (!kinds.is_empty()).then(|| (CATEGORY.to_owned(), kinds));
+    Ok(kinds.into_iter().collect())
 }
 
 /// What the product costs that was spoken of last.
