@@ -83,8 +83,11 @@ async fn a_search_server_that_comes_back_without_its_data_is_filled_and_used_aga
         })
         .await
     };
+    eventually("the catalog is indexed", async || {
+        (shop.part("catalog").await["status"] == "ok").then_some(())
+    })
+    .await;
     let all = filled().await;
-    shop.indexed().await;
     let address = shop.process.address();
     let visitor = Visitor::anonymous(address, "en").await;
     let mut conversation = visitor.talk(address).await;
