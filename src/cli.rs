@@ -364,8 +364,9 @@ pub struct EvalAnswers {
     /// The questions: CSV with the columns `language` (BCP 47), `question`, `source` and, if wished, `says`. `source` is the
     /// passage with the answer, like `returns.en.md#refunds`, or `shop`; several that are right are joined by `|`, and an
     /// empty one means that the question must not be answered. `says` are words that the answer must hold.
+    /// Without it, the questions about the demo shop that are built in.
     #[arg(long, value_name = "FILE")]
-    pub questions: PathBuf,
+    pub questions: Option<PathBuf>,
     /// Tell of every question what it was answered from, not only of the misses.
     #[arg(long)]
     pub verbose: bool,

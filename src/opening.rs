@@ -89,7 +89,7 @@ pub(crate) async fn open_index(config: &Config, nlu: &LocalNlu) -> Result<Opened
         dimensions: model.dimensions,
     };
     let server = MeilisearchIndex::new(server).map_err(part("the search index"))?;
-    let search = Standby::new(Arc::new(server.clone()), Arc::new(embedded.clone()));
+    let search = Standby::new(Arc::new(server.clone()), embedded.clone());
     Ok(OpenedIndex {
         search: Arc::new(search),
         engines: Engines {

@@ -1,10 +1,12 @@
 //! What the index holds of a shop: its policies and FAQ by heading, and its products.
 //!
 //! Knowledge is Markdown under `knowledge/<language>/<name>.md`, or a page of the shop as HTML, `<name>.html`. Each heading
-//! begins a passage, which is quoted to customers with its source, `returns.en.md#refunds`. A product's text is what it is, never what it costs or whether
+//! begins a passage, which is quoted to customers with its source, `returns.en.md#refunds`. What stands below no heading goes
+//! by the title of its document, or else by the name of its file. A product's text is what it is, never what it costs or whether
 //! it can be had: those are looked up at answer time (G4).
 
 mod html;
+mod markdown;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +16,7 @@ use doorstep_core::{
     search::{self, DocumentKind, SearchDocument},
 };
 
-/// Longest passage that is indexed as one, in characters; longer ones are parted between paragraphs.
-const MAX_PASSAGE: usize = 1200;
+use markdown::{Document, Section};
 
 /// What knowledge is written in, by the end of a file's name.
 const KINDS: [&str; 2] = ["md", "html"];
@@ -90,28 +91,33 @@ fn passages_of(path: &str, text: &str, as_of: Timestamp) -> Result<Vec<SearchDoc
         "html" => html::to_markdown(text).unwrap_or_default(),
         _ => text.to_owned(),
     };
-    let about = document_title(&markdown);
-    let documents: Vec<SearchDocument> = sections(&markdown)
+    let Document { title, sections } = Document::read(&markdown);
+    let fallback = title.clone().unwrap_or_else(|| words_of(name));
+    let documents: Vec<SearchDocument> = sections
         .into_iter()
-        .flat_map(|section| section.parted())
+        .flat_map(Section::parted)
         .enumerate()
-        .map(|(place, section)| SearchDocument {
-            id: format!("passage:{name}.{language}#{place}"),
-            kind: DocumentKind::Passage,
-            language: language.clone(),
-            source: format!("{name}.{language}.{kind}#{}", anchor(&section.title)),
-            attributes: about
-                .filter(|about| *about != section.title)
-                .map(|about| (search::DOCUMENT.to_owned(), vec![about.to_owned()]))
-                .into_iter()
-                .collect(),
-            title: section.title,
-            body: section.body,
-            brand: None,
-            price: None,
-            in_stock: true,
-            as_of,
-            vector: None,
+        .map(|(place, section)| {
+            let heading = match section.title.is_empty() {
+                true => fallback.clone(),
+                false => section.title,
+            };
+            let about = title.clone().filter(|about| *about != heading);
+            let about = about.map(|about| (search::DOCUMENT.to_owned(), vec![about]));
+            SearchDocument {
+                id: format!("passage:{name}.{language}#{place}"),
+                kind: DocumentKind::Passage,
+                language: language.clone(),
+                source: format!("{name}.{language}.{kind}#{}", anchor(&heading)),
+                attributes: about.into_iter().collect(),
+                title: heading,
+                body: section.body,
+                brand: None,
+                price: None,
+                in_stock: true,
+                as_of,
+                vector: None,
+            }
         })
         .collect();
     if documents.is_empty() {
@@ -124,79 +130,15 @@ fn passages_of(path: &str, text: &str, as_of: Timestamp) -> Result<Vec<SearchDoc
     Ok(documents)
 }
 
-/// The title of a document: the first heading of the highest level, where it stands before all others.
-fn document_title(markdown: &str) -> Option<&str> {
-    let first = markdown
-        .lines()
-        .find_map(|line| Some((line, heading(line)?)));
-    first
-        .filter(|(line, _)| !line.starts_with("##"))
-        .map(|(_, title)| title)
-}
-
-/// A heading and what stands below it.
-#[derive(Debug, Clone, PartialEq)]
-struct Section {
-    title: String,
-    body: String,
-}
-
-impl Section {
-    /// Itself, or several of the same title when it is too long to be quoted.
-    fn parted(self) -> Vec<Self> {
-        let mut parts: Vec<String> = Vec::new();
-        for paragraph in self.body.split("\n\n") {
-            match parts.last_mut() {
-                Some(part) if part.chars().count() + paragraph.chars().count() <= MAX_PASSAGE => {
-                    part.push_str("\n\n");
-                    part.push_str(paragraph);
-                }
-                _ => parts.push(paragraph.to_owned()),
-            }
-        }
-        let section = |body| Self {
-            title: self.title.clone(),
-            body,
-        };
-        parts.into_iter().map(section).collect()
+/// The name of a file as a title: `terms/size_guide` is `Size guide`.
+fn words_of(name: &str) -> String {
+    let name = name.rsplit('/').next().unwrap_or(name);
+    let words = name.replace(['-', '_'], " ");
+    let mut letters = words.trim().chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => words,
     }
-}
-
-/// The sections of a Markdown file that have text. A `#` within a code fence is no heading.
-fn sections(text: &str) -> Vec<Section> {
-    let mut sections = vec![Section {
-        title: String::new(),
-        body: String::new(),
-    }];
-    let mut fenced = false;
-    for line in text.lines() {
-        if line.trim_start().starts_with("```") {
-            fenced = !fenced;
-        }
-        match heading(line).filter(|_| !fenced) {
-            Some(title) => sections.push(Section {
-                title: title.to_owned(),
-                body: String::new(),
-            }),
-            None => {
-                if let Some(section) = sections.last_mut() {
-                    section.body.push_str(line);
-                    section.body.push('\n');
-                }
-            }
-        }
-    }
-    for section in &mut sections {
-        section.body = section.body.trim().to_owned();
-    }
-    sections.retain(|section| !section.body.is_empty());
-    sections
-}
-
-fn heading(line: &str) -> Option<&str> {
-    let title = line.trim_start_matches('#');
-    let level = line.len() - title.len();
-    ((1..=6).contains(&level) && title.starts_with(' ')).then(|| title.trim())
 }
 
 /// A heading as it stands in links: `Refund times` is `refund-times`.
@@ -351,6 +293,60 @@ mod tests {
         );
         assert_eq!(found[1].body, "Five days.");
         assert_eq!(found[1].id, "passage:returns.en#1");
+    }
+
+    #[test]
+    fn a_passage_below_no_heading_goes_by_its_document_or_its_file() {
+        let files = ConfigFiles::new([
+            (
+                "knowledge/en/returns.md",
+                "You may change your mind.\n\n# Returns\n\nWithin 30 days.\n",
+            ),
+            (
+                "knowledge/en/size_guide.md",
+                "We size as usual.\n\n## Shoes\n\nHalf sizes too.\n",
+            ),
+            (
+                "knowledge/en/hours.html",
+                "<body><p>Nine to five.</p></body>",
+            ),
+            (
+                "knowledge/en/terms.md",
+                "Terms\n=====\n\nOurs.\n\nLaw\n---\n\nGerman.\n",
+            ),
+        ]);
+        let found = passages(&files, Timestamp::default()).unwrap();
+        let mut told: Vec<(&str, &str, &str)> = found
+            .iter()
+            .map(|passage| {
+                (
+                    passage.title.as_str(),
+                    passage.source.as_str(),
+                    passage.body.as_str(),
+                )
+            })
+            .collect();
+        told.sort_unstable();
+        assert_eq!(
+            told,
+            [
+                ("Hours", "hours.en.html#hours", "Nine to five."),
+                ("Law", "terms.en.md#law", "German."),
+                ("Returns", "returns.en.md#returns", "Within 30 days."),
+                (
+                    "Returns",
+                    "returns.en.md#returns",
+                    "You may change your mind."
+                ),
+                ("Shoes", "size_guide.en.md#shoes", "Half sizes too."),
+                (
+                    "Size guide",
+                    "size_guide.en.md#size-guide",
+                    "We size as usual."
+                ),
+                ("Terms", "terms.en.md#terms", "Ours."),
+            ]
+        );
     }
 
     #[test]

@@ -3,7 +3,10 @@
 //!
 //! <https://platform.openai.com/docs/api-reference/chat>
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use doorstep_core::language_model::{
@@ -24,6 +27,10 @@ const MAX_BODY_BYTES: usize = 256 * 1024;
 const MAX_CALLS: usize = 8;
 /// Little: an answer is to be right, not new.
 const TEMPERATURE: f32 = 0.2;
+/// What some models refuse: those that think first want another limit and a temperature of their own.
+const REFUSED: [&str; 2] = ["max_tokens", "temperature"];
+/// The status of such a refusal.
+const BAD_REQUEST: u16 = 400;
 
 /// Where the models are.
 #[derive(Debug, Clone)]
@@ -42,6 +49,17 @@ pub struct ChatCompletionsConfig {
 pub struct ChatCompletions {
     client: reqwest::Client,
     config: ChatCompletionsConfig,
+    /// Whether the small and the large model refuse the usual parameters.
+    is_choosy: [AtomicBool; 2],
+}
+
+/// How a request says how much may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As all endpoints understood once: `max_tokens` and a temperature.
+    Usual,
+    /// As some models want it: `max_completion_tokens` and no temperature.
+    Choosy,
 }
 
 impl ChatCompletions {
@@ -59,7 +77,11 @@ impl ChatCompletions {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(away)?;
-        Ok(Self { client, config })
+        Ok(Self {
+            client,
+            config,
+            is_choosy: Default::default(),
+        })
     }
 
     fn model(&self, size: ModelSize) -> &str {
@@ -67,6 +89,28 @@ impl ChatCompletions {
             ModelSize::Small => &self.config.small_model,
             ModelSize::Large => &self.config.large_model,
         }
+    }
+
+    fn is_choosy(&self, size: ModelSize) -> &AtomicBool {
+        let [small, large] = &self.is_choosy;
+        match size {
+            ModelSize::Small => small,
+            ModelSize::Large => large,
+        }
+    }
+
+    async fn post(
+        &self,
+        request: &CompletionRequest,
+        form: Form,
+    ) -> Result<reqwest::Response, LanguageModelError> {
+        let url = format!("{}/chat/completions", self.config.url.trim_end_matches('/'));
+        let body = body(self.model(request.size), request, form);
+        let mut sent = self.client.post(url).json(&body);
+        if !self.config.key.expose_secret().is_empty() {
+            sent = sent.bearer_auth(self.config.key.expose_secret());
+        }
+        sent.send().await.map_err(away)
     }
 }
 
@@ -76,28 +120,45 @@ impl LanguageModel for ChatCompletions {
         &self,
         request: &CompletionRequest,
     ) -> Result<Completion, LanguageModelError> {
-        let url = format!("{}/chat/completions", self.config.url.trim_end_matches('/'));
-        let mut sent = self
-            .client
-            .post(url)
-            .json(&body(self.model(request.size), request));
-        if !self.config.key.expose_secret().is_empty() {
-            sent = sent.bearer_auth(self.config.key.expose_secret());
+        let is_choosy = self.is_choosy(request.size);
+        let form = match is_choosy.load(Ordering::Relaxed) {
+            true => Form::Choosy,
+            false => Form::Usual,
+        };
+        let mut response = self.post(request, form).await?;
+        if form == Form::Usual && response.status().as_u16() == BAD_REQUEST {
+            let refusal = whole(response).await?;
+            if !names_parameter(&refusal) {
+                return Err(LanguageModelError::Refused(BAD_REQUEST));
+            }
+            response = self.post(request, Form::Choosy).await?;
+            // What the model takes once, it takes from now on.
+            is_choosy.store(response.status().is_success(), Ordering::Relaxed);
         }
-        let mut response = sent.send().await.map_err(away)?;
         if !response.status().is_success() {
             return Err(LanguageModelError::Refused(response.status().as_u16()));
         }
-        let mut text = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(away)? {
-            text.extend_from_slice(&chunk);
-            if text.len() > MAX_BODY_BYTES {
-                let reason = format!("more than {MAX_BODY_BYTES} bytes");
-                return Err(LanguageModelError::Garbled(reason));
-            }
-        }
-        read(&text)
+        read(&whole(response).await?)
     }
+}
+
+/// The body of an answer.
+async fn whole(mut response: reqwest::Response) -> Result<Vec<u8>, LanguageModelError> {
+    let mut text = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(away)? {
+        text.extend_from_slice(&chunk);
+        if text.len() > MAX_BODY_BYTES {
+            let reason = format!("more than {MAX_BODY_BYTES} bytes");
+            return Err(LanguageModelError::Garbled(reason));
+        }
+    }
+    Ok(text)
+}
+
+/// Whether a refusal is about one of the parameters that some models do not take.
+fn names_parameter(refusal: &[u8]) -> bool {
+    let refusal = String::from_utf8_lossy(refusal);
+    REFUSED.iter().any(|parameter| refusal.contains(parameter))
 }
 
 fn away(error: reqwest::Error) -> LanguageModelError {
@@ -105,14 +166,19 @@ fn away(error: reqwest::Error) -> LanguageModelError {
     LanguageModelError::Away(error.without_url().to_string())
 }
 
-fn body(model: &str, request: &CompletionRequest) -> Value {
+fn body(model: &str, request: &CompletionRequest, form: Form) -> Value {
     let lines: Vec<Value> = request.lines.iter().map(line).collect();
     let mut body = json!({
         "model": model,
         "messages": lines,
-        "max_tokens": request.max_tokens,
-        "temperature": TEMPERATURE,
     });
+    match form {
+        Form::Usual => {
+            body["max_tokens"] = json!(request.max_tokens);
+            body["temperature"] = json!(TEMPERATURE);
+        }
+        Form::Choosy => body["max_completion_tokens"] = json!(request.max_tokens),
+    }
     if !request.tools.is_empty() {
         body["tools"] = request.tools.iter().map(tool).collect();
     }
@@ -272,8 +338,9 @@ mod tests {
             }],
             max_tokens: 100,
         };
-        let body = body("big", &request);
+        let body = body("big", &request, Form::Usual);
         assert_eq!(body["model"], "big");
+        assert_eq!(body["max_tokens"], 100);
         let roles: Vec<&str> = body["messages"]
             .as_array()
             .unwrap()

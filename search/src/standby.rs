@@ -1,7 +1,10 @@
 //! Two indexes as one: a server's, and the embedded one, which answers while the server is away.
 
+mod missed;
+
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,14 +23,20 @@ use doorstep_core::{
 };
 use tokio::{sync::Mutex, time::timeout};
 
+use crate::EmbeddedIndex;
+use missed::Missed;
+
 /// How long a customer waits for the server before the embedded index answers.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How many documents are handed on together.
+const CHUNK: usize = 500;
 
-/// A [`SearchIndex`] over two that are kept in step. The first answers; while it is away the other does, and what is
-/// written meanwhile is kept in memory and handed on when the first is back. Whether it is back is looked at by
+/// A [`SearchIndex`] over two that are kept in step. The first answers; while it is away the embedded one does, and of what
+/// is written meanwhile the ids are kept, through a restart too. Once the first is back, the documents are read from the
+/// embedded index and handed on; all of them, where it came back without its data. Whether it is back is looked at by
 /// [`healthcheck`](SearchIndex::healthcheck), which is to be called every few seconds.
 ///
-/// The gauge `doorstep_search_standby` is 1 while the second one answers.
+/// The gauge `doorstep_search_standby` is 1 while the embedded one answers.
 #[derive(Clone)]
 pub struct Standby {
     inner: Arc<Inner>,
@@ -35,23 +44,59 @@ pub struct Standby {
 
 struct Inner {
     first: Arc<dyn SearchIndex>,
-    second: Arc<dyn SearchIndex>,
+    second: EmbeddedIndex,
     is_away: AtomicBool,
-    /// What the first has not been told, by id: a document, or that it was deleted. Held during writes to it, so that they
-    /// reach it in order.
-    missed: Mutex<BTreeMap<String, Option<SearchDocument>>>,
+    /// Held during writes to the first, so that they reach it in order.
+    behind: Mutex<Behind>,
+}
+
+/// How far the first is behind.
+struct Behind {
+    missed: Missed,
+    /// What both held after the first had been handed everything and took less than half.
+    in_vain: Option<Counts>,
+}
+
+/// How many documents both hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Counts {
+    first: u64,
+    second: u64,
+}
+
+impl Counts {
+    /// Whether the first lacks so many that it must have lost them: both have a few that the other has not while they are
+    /// written.
+    fn are_apart(self) -> bool {
+        self.first.saturating_mul(2) < self.second
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first, second } = self;
+        write!(f, "the search server holds {first} of {second} documents")
+    }
 }
 
 impl Standby {
-    /// `second` stands in for `first`.
-    pub fn new(first: Arc<dyn SearchIndex>, second: Arc<dyn SearchIndex>) -> Self {
-        metrics::gauge!("doorstep_search_standby").set(0.0);
+    /// `second` stands in for `first`. What `first` missed before the program ended is handed on at the first look.
+    pub fn new(first: Arc<dyn SearchIndex>, second: EmbeddedIndex) -> Self {
+        let missed = Missed::read(second.directory()).unwrap_or_else(|error| {
+            tracing::warn!(%error, "what the search server missed cannot be read; it is told everything");
+            Missed::all(second.directory(), second.ids())
+        });
+        let is_away = !missed.is_empty();
+        metrics::gauge!("doorstep_search_standby").set(f64::from(u8::from(is_away)));
         Self {
             inner: Arc::new(Inner {
                 first,
                 second,
-                is_away: AtomicBool::new(false),
-                missed: Mutex::default(),
+                is_away: AtomicBool::new(is_away),
+                behind: Mutex::new(Behind {
+                    missed,
+                    in_vain: None,
+                }),
             }),
         }
     }
@@ -62,7 +107,7 @@ impl Inner {
         self.is_away.load(Ordering::Acquire)
     }
 
-    fn went(&self, error: &dyn std::fmt::Display) {
+    fn went(&self, error: &dyn fmt::Display) {
         if !self.is_away.swap(true, Ordering::AcqRel) {
             tracing::warn!(%error, "the embedded index stands in for the search server");
         }
@@ -82,63 +127,67 @@ impl Inner {
         None
     }
 
-    /// Tells the first what changed, together with what it missed.
-    async fn tell(&self, changes: Vec<(String, Option<SearchDocument>)>) {
-        let mut missed = self.missed.lock().await;
-        missed.extend(changes);
+    /// Tells the first of what changed in the second, together with what it missed.
+    async fn tell(&self, ids: Vec<String>) {
+        let mut behind = self.behind.lock().await;
+        behind.missed.add(ids);
         if !self.is_away()
-            && let Err(error) = self.hand_on(&mut missed).await
+            && let Err(error) = self.hand_on(&mut behind.missed).await
         {
             self.went(&error);
         }
+        behind.missed.keep().await;
     }
 
-    async fn hand_on(
-        &self,
-        missed: &mut BTreeMap<String, Option<SearchDocument>>,
-    ) -> Result<(), PortError> {
-        let is_gone =
-            |(id, document): (&String, &Option<_>)| document.is_none().then(|| id.clone());
-        let gone: Vec<String> = missed.iter().filter_map(is_gone).collect();
-        if !gone.is_empty() {
-            self.first.delete(&gone).await?;
-        }
-        let documents: Vec<SearchDocument> = missed.values().flatten().cloned().collect();
-        if !documents.is_empty()
-            && let Err(error) = self.first.upsert(documents).await
-        {
-            // Refused by a server that works is no reason to hand it on for ever.
-            if self.first.healthcheck().await != Health::Ok {
-                return Err(error);
+    /// Gives the first what it missed, as the second has it by now.
+    async fn hand_on(&self, missed: &mut Missed) -> Result<(), PortError> {
+        loop {
+            let ids = missed.first(CHUNK);
+            if ids.is_empty() {
+                return Ok(());
             }
-            tracing::warn!(%error, "the search server refused documents");
+            let documents = self.second.documents(&ids).await?;
+            let gone = absent(&ids, &documents);
+            if !gone.is_empty() {
+                self.first.delete(&gone).await?;
+            }
+            if !documents.is_empty()
+                && let Err(error) = self.first.upsert(documents).await
+            {
+                // Refused by a server that works is no reason to hand it on for ever.
+                if self.first.healthcheck().await != Health::Ok || self.has_just_lost_all().await? {
+                    return Err(error);
+                }
+                tracing::warn!(%error, "the search server refused documents");
+            }
+            missed.told(&ids);
         }
-        missed.clear();
-        Ok(())
     }
 
-    /// Uses the first again if it is back and has been told everything.
+    async fn has_just_lost_all(&self) -> Result<bool, PortError> {
+        Ok(!self.is_away() && self.counts().await?.are_apart())
+    }
+
+    async fn counts(&self) -> Result<Counts, PortError> {
+        Ok(Counts {
+            first: self.first.count().await?,
+            second: self.second.count().await?,
+        })
+    }
+
+    /// Uses the first, or uses it again, if it is there and has been told everything.
     async fn look(&self) -> Health {
         let health = self.first.healthcheck().await;
-        if !self.is_away() && health == Health::Ok {
-            return Health::Ok;
-        }
-        let reason = match health {
-            Health::Down { reason } => reason,
-            _ => {
-                let mut missed = self.missed.lock().await;
-                match self.hand_on(&mut missed).await {
-                    Ok(()) => {
-                        self.is_away.store(false, Ordering::Release);
-                        metrics::gauge!("doorstep_search_standby").set(0.0);
-                        tracing::info!("the search server is back");
-                        return health;
-                    }
-                    Err(error) => error.to_string(),
-                }
+        let reason = match &health {
+            Health::Down { reason } => {
+                self.went(reason);
+                reason.clone()
             }
+            _ => match self.bring_back().await {
+                Ok(()) => return health,
+                Err(error) => error.reason,
+            },
         };
-        self.went(&reason);
         match self.second.healthcheck().await {
             Health::Down { reason: second } => Health::Down {
                 reason: format!("{reason}; the embedded index cannot stand in: {second}"),
@@ -148,6 +197,57 @@ impl Inner {
             },
         }
     }
+
+    async fn bring_back(&self) -> Result<(), PortError> {
+        // Who waited here would hold up `/readyz` for as long as it takes to fill a server.
+        let Ok(mut behind) = self.behind.try_lock() else {
+            return match self.is_away() {
+                true => Err(PortError::new(
+                    "search",
+                    "the search server is being told what it missed",
+                )),
+                false => Ok(()),
+            };
+        };
+        let caught_up = self.catch_up(&mut behind).await;
+        if let Err(error) = &caught_up {
+            self.went(&error.reason);
+        }
+        caught_up
+    }
+
+    /// Has the first hold what the second does: all of it, where it came back without its data.
+    async fn catch_up(&self, behind: &mut Behind) -> Result<(), PortError> {
+        let counts = self.counts().await?;
+        if counts.are_apart() && behind.in_vain != Some(counts) {
+            self.went(&counts);
+            behind.missed.add(self.second.ids());
+        }
+        if !self.is_away() && behind.missed.is_empty() {
+            return Ok(());
+        }
+        let handed_on = self.hand_on(&mut behind.missed).await;
+        behind.missed.keep().await;
+        handed_on?;
+        let counts = self.counts().await?;
+        if counts.are_apart() {
+            behind.in_vain = Some(counts);
+            return Err(PortError::new("search", counts));
+        }
+        behind.in_vain = None;
+        if self.is_away.swap(false, Ordering::AcqRel) {
+            metrics::gauge!("doorstep_search_standby").set(0.0);
+            tracing::info!("the search server is back");
+        }
+        Ok(())
+    }
+}
+
+/// Those of `ids` that none of `documents` has.
+fn absent(ids: &[String], documents: &[SearchDocument]) -> Vec<String> {
+    let there: BTreeSet<&str> = documents.iter().map(|one| one.id.as_str()).collect();
+    let absent = ids.iter().filter(|id| !there.contains(id.as_str()));
+    absent.cloned().collect()
 }
 
 #[async_trait]
@@ -182,17 +282,16 @@ impl SearchIndex for Standby {
     }
 
     async fn upsert(&self, documents: Vec<SearchDocument>) -> Result<(), PortError> {
-        self.inner.second.upsert(documents.clone()).await?;
-        let changes = documents.into_iter();
-        let changes = changes.map(|document| (document.id.clone(), Some(document)));
-        self.inner.tell(changes.collect()).await;
+        let ids = documents.iter().map(|document| document.id.clone());
+        let ids = ids.collect();
+        self.inner.second.upsert(documents).await?;
+        self.inner.tell(ids).await;
         Ok(())
     }
 
     async fn delete(&self, ids: &[String]) -> Result<(), PortError> {
         self.inner.second.delete(ids).await?;
-        let changes = ids.iter().map(|id| (id.clone(), None));
-        self.inner.tell(changes.collect()).await;
+        self.inner.tell(ids.to_vec()).await;
         Ok(())
     }
 
@@ -216,6 +315,8 @@ impl SearchIndex for Standby {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::{
         EmbeddedIndex, MeilisearchConfig, MeilisearchIndex,
@@ -225,6 +326,12 @@ mod tests {
 
     async fn both() -> (Standby, Arc<MeilisearchIndex>, StandIn) {
         let server = StandIn::start().await;
+        let first = client(&server);
+        let second = EmbeddedIndex::in_memory().unwrap();
+        (Standby::new(first.clone(), second), first, server)
+    }
+
+    fn client(server: &StandIn) -> Arc<MeilisearchIndex> {
         let config = MeilisearchConfig {
             url: server.url.clone(),
             key: KEY.to_owned().into(),
@@ -232,9 +339,13 @@ mod tests {
             model: "test@1".to_owned(),
             dimensions: DIMENSIONS,
         };
-        let first = Arc::new(MeilisearchIndex::new(config).unwrap());
-        let second = Arc::new(EmbeddedIndex::in_memory().unwrap());
-        (Standby::new(first.clone(), second), first, server)
+        Arc::new(MeilisearchIndex::new(config).unwrap())
+    }
+
+    /// A server's stand-in on the disk, as a program finds it that starts.
+    async fn started(server: &StandIn, directory: &Path) -> Standby {
+        let second = EmbeddedIndex::open(directory, "test@1").await.unwrap();
+        Standby::new(client(server), second)
     }
 
     async fn found(index: &dyn SearchIndex, text: &str) -> Vec<String> {
@@ -281,5 +392,91 @@ mod tests {
         server.away(false);
         assert_eq!(standby.healthcheck().await, Health::Ok);
         assert_eq!(first.count().await.unwrap(), 5);
+    }
+    #[tokio::test]
+    async fn a_server_that_comes_back_without_its_data_is_filled_again() {
+        let (standby, first, server) = both().await;
+        standby.upsert(shop()).await.unwrap();
+        assert_eq!(standby.healthcheck().await, Health::Ok);
+
+        // Seen by a customer's question, which the embedded index answers.
+        server.forget();
+        assert_eq!(found(&standby, "jacket").await, ["jacket"]);
+        assert_eq!(standby.healthcheck().await, Health::Ok);
+        assert_eq!(first.count().await.unwrap(), 5);
+        assert_eq!(found(&*first, "jacket").await, ["jacket"]);
+        assert_eq!(found(&standby, "jacket").await, ["jacket"]);
+
+        // Seen by the look itself.
+        server.forget();
+        let looked = standby.healthcheck().await;
+        assert!(matches!(looked, Health::Degraded { .. }), "{looked:?}");
+        assert_eq!(found(&standby, "jacket").await, ["jacket"]);
+        assert_eq!(standby.healthcheck().await, Health::Ok);
+        assert_eq!(first.count().await.unwrap(), 5);
+
+        // Seen by nobody before it is written to.
+        server.forget();
+        let tent = product("tent", "Dome tent", "");
+        standby.upsert(vec![tent]).await.unwrap();
+        assert_eq!(found(&standby, "jacket").await, ["jacket"]);
+        standby.healthcheck().await;
+        assert_eq!(standby.healthcheck().await, Health::Ok);
+        assert_eq!(first.count().await.unwrap(), 6);
+        assert_eq!(found(&*first, "jacket").await, ["jacket"]);
+    }
+
+    #[tokio::test]
+    async fn a_server_gets_what_it_missed_before_a_restart() {
+        let server = StandIn::start().await;
+        let directory = tempfile::tempdir().unwrap();
+        let before = started(&server, directory.path()).await;
+        before.upsert(shop()).await.unwrap();
+        assert_eq!(before.healthcheck().await, Health::Ok);
+        server.away(true);
+        before.delete(&["mug".to_owned()]).await.unwrap();
+        let tent = product("tent", "Dome tent", "");
+        before.upsert(vec![tent]).await.unwrap();
+        drop(before);
+
+        server.away(false);
+        let after = started(&server, directory.path()).await;
+        assert!(found(&after, "mug").await.is_empty());
+        assert_eq!(after.healthcheck().await, Health::Ok);
+        let server_itself = client(&server);
+        assert!(found(&*server_itself, "mug").await.is_empty());
+        assert_eq!(found(&*server_itself, "tent").await, ["tent"]);
+        drop(after);
+
+        // It was told: whoever starts next uses the server at once.
+        let writes = server.writes().0.len();
+        let again = started(&server, directory.path()).await;
+        assert_eq!(again.healthcheck().await, Health::Ok);
+        assert_eq!(server.writes().0.len(), writes);
+        assert_eq!(found(&again, "tent").await, ["tent"]);
+    }
+
+    #[tokio::test]
+    async fn what_the_server_missed_is_handed_on_as_it_is_by_then() {
+        let (standby, first, server) = both().await;
+        standby.upsert(shop()).await.unwrap();
+        server.away(true);
+        standby
+            .upsert(vec![product("mug", "Copper mug", "")])
+            .await
+            .unwrap();
+        standby
+            .upsert(vec![product("tent", "Dome tent", "")])
+            .await
+            .unwrap();
+        standby
+            .upsert(vec![product("mug", "Tin mug", "")])
+            .await
+            .unwrap();
+        standby.delete(&["tent".to_owned()]).await.unwrap();
+        server.away(false);
+        assert_eq!(standby.healthcheck().await, Health::Ok);
+        assert_eq!(found(&*first, "tin").await, ["mug"]);
+        assert!(found(&*first, "copper tent").await.is_empty());
     }
 }

@@ -33,8 +33,8 @@ pub(super) async fn run(cli: &Cli) -> Result<(), Failure> {
                 mut warnings,
             } = render(&config, &merchant)?;
             problems.extend(merchant.untranslated(&config.shop.languages));
+            problems.extend(merchant.written_out());
             warnings.extend(merchant.unwritten());
-            warnings.extend(merchant.written_out());
             warnings.extend(doubts_of(&config, &merchant).await?);
             lists = approved::check(&config, &merchant.templates).map_err(Failure::finding)?;
             let spoken = &config.shop.languages;

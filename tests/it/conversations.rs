@@ -145,6 +145,28 @@ async fn what_is_said_of_products_just_shown_is_understood() {
     );
 }
 
+/// The demo shop's catalog, one product a line.
+const CATALOG: &str = include_str!("../../config/demo/products.jsonl");
+
+#[tokio::test]
+async fn what_goes_with_a_named_product_is_of_another_kind() {
+    let (_, mut conversation) = talk("en").await;
+    let with = offers(
+        &conversation
+            .ask("What goes with the Kolmar Rain Jacket?")
+            .await,
+    );
+    assert!(!with.is_empty());
+    for (title, _) in &with {
+        let product = CATALOG
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .find(|product| product["title"] == title.as_str())
+            .unwrap_or_else(|| panic!("{title} is none of the shop's"));
+        assert_ne!(product["category"], "jackets", "{with:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_named_product_is_told_of_and_help_is_given() {
     let (_, mut conversation) = talk("en").await;

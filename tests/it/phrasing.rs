@@ -87,6 +87,32 @@ async fn no_customer_sees_what_a_model_made_up() {
         .await;
 }
 
+/// As OpenAI's models refuse that think first.
+const NO_MAX_TOKENS: &str = r#"{"error":{"message":"Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.","type":"invalid_request_error","param":"max_tokens","code":"unsupported_parameter"}}"#;
+
+#[tokio::test]
+async fn a_model_that_refuses_the_usual_parameters_is_asked_without_them_from_then_on() {
+    let (shop, model) = open().await;
+    model.will([Act::Refuses(NO_MAX_TOKENS), says(GOOD), says(GOOD)]);
+    assert_eq!(ask(&shop, QUESTION).await, GOOD);
+    let asked = model.asked();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert!(asked[0]["max_tokens"].is_u64() && asked[0]["temperature"].is_number());
+    assert_eq!(asked[1]["max_completion_tokens"], asked[0]["max_tokens"]);
+    assert!(asked[1]["max_tokens"].is_null() && asked[1]["temperature"].is_null());
+
+    assert_eq!(ask(&shop, QUESTION).await, GOOD);
+    let asked = model.asked();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(asked[0]["max_completion_tokens"].is_u64());
+
+    // Whatever else it refuses, it is not asked again.
+    model.will([Act::Refuses(NO_MAX_TOKENS), says(GOOD)]);
+    let text = ask(&shop, QUESTION).await;
+    assert!(text.contains(OWN), "{text}");
+    assert_eq!(model.asked().len(), 1);
+}
+
 #[tokio::test]
 async fn a_model_that_obeys_a_message_leaks_no_order() {
     let (shop, model) = open().await;

@@ -67,6 +67,42 @@ async fn a_search_server_that_goes_away_in_mid_conversation_is_unnoticed_by_the_
     assert_eq!(titles(&after), before);
 }
 
+#[tokio::test]
+async fn a_search_server_that_comes_back_without_its_data_is_filled_and_used_again() {
+    let server = StandIn::start().await;
+    let shop = Shop::with(&[
+        ("search.kind", "meilisearch"),
+        ("search.url", &server.url),
+        ("search.key", KEY),
+    ])
+    .await;
+    let filled = async || {
+        eventually("the server has everything", async || {
+            let (read, all) = server.read_by_the_model("doorstep");
+            (all > 200 && read == all).then_some(all)
+        })
+        .await
+    };
+    eventually("the catalog is indexed", async || {
+        (shop.part("catalog").await["status"] == "ok").then_some(())
+    })
+    .await;
+    let all = filled().await;
+    let address = shop.process.address();
+    let visitor = Visitor::anonymous(address, "en").await;
+    let mut conversation = visitor.talk(address).await;
+    let question = "Do you have a waterproof jacket under €150?";
+    let before = titles(&conversation.ask(question).await);
+    assert!(!before.is_empty());
+
+    server.forget();
+    let meanwhile = titles(&conversation.ask(question).await);
+    assert_eq!(meanwhile[0], before[0]);
+    assert_eq!(filled().await, all);
+    shop.measures("doorstep_search_standby 0").await;
+    assert_eq!(titles(&conversation.ask(question).await), before);
+}
+
 /// Three rows are wrong: a price, a missing title, a quantity.
 const FEED: &str = "\
 Handle,Title,Body (HTML),Vendor,Type,Option1 Name,Option1 Value,Variant SKU,Variant Inventory Tracker,Variant Inventory Qty,Variant Price,Status

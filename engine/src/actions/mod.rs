@@ -17,6 +17,7 @@ mod check_stock;
 mod describe_product;
 mod find_order;
 mod handoff;
+mod kinds;
 mod narrowing;
 pub(crate) mod offering;
 pub(crate) mod order;

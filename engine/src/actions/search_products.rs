@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use doorstep_core::{
     Money,
     health::PortError,
-    search::{CATEGORY, Facets, SearchAnswer, SearchFilters, SearchSort},
+    search::{Facets, SearchAnswer, SearchFilters, SearchSort},
     understanding::EntityKind,
 };
 use iso_currency::Currency;
@@ -15,7 +15,7 @@ use serde_json::json;
 use super::{
     Action, ArgumentSpec, Call, FactMap, Outcome, OutcomeSpec, Takes,
     catalog::{self, Offer},
-    facts, json as fact, narrowing, offering,
+    facts, json as fact, kinds, narrowing, offering,
     searching::{self, CatalogWords, Wanted},
 };
 use crate::{
@@ -32,8 +32,6 @@ use crate::{
 const MAX_CARDS: usize = 4;
 /// How many hits are looked at, as some turn out to be too dear or sold out.
 const MAX_HITS: usize = 12;
-/// So many of the best hits, one of this number, are of the kind that is meant, where the words do not say it.
-const OF_A_KIND: usize = 3;
 
 /// What narrows a search that was made before.
 const ADDED: [EntityKind; 3] = [EntityKind::Colour, EntityKind::Attribute, EntityKind::Size];
@@ -162,10 +160,25 @@ async fn wish(call: &Call<'_>) -> Result<Wish, PortError> {
         Some(FollowUp::Like(id)) => Wish {
             except: Some(id.clone()),
             ..followed(Search {
-                text: card_of(call, id).await?,
+                text: card_of(call, id).await?.0,
                 ..Search::default()
             })
         },
+        Some(FollowUp::With(id)) => {
+            let (text, kind) = card_of(call, id).await?;
+            let attributes = match kind {
+                Some(kind) => kinds::others(call, &kind).await?,
+                None => BTreeMap::new(),
+            };
+            Wish {
+                except: Some(id.clone()),
+                ..followed(Search {
+                    text,
+                    attributes,
+                    ..Search::default()
+                })
+            }
+        }
         Some(FollowUp::Cheaper) => Wish {
             below: price_spoken_of(call).await?,
             ..followed(before)
@@ -220,11 +233,13 @@ fn said(call: &Call<'_>, text: String, sort: SearchSort) -> Search {
     }
 }
 
-/// A product in words.
-async fn card_of(call: &Call<'_>, id: &String) -> Result<String, PortError> {
+/// A product in words, and of what kind it is.
+async fn card_of(call: &Call<'_>, id: &String) -> Result<(String, Option<String>), PortError> {
     let offer = catalog::offers(call, std::slice::from_ref(id)).await?.pop();
-    Ok(offer.map_or_else(String::new, |offer| {
-        format!("{}. {}", offer.product.title, offer.product.description)
+    Ok(offer.map_or_else(Default::default, |offer| {
+        let product = offer.product;
+        let kind = product.category.as_deref().map(knowledge::category_words);
+        (format!("{}. {}", product.title, product.description), kind)
     }))
 }
 
@@ -301,7 +316,7 @@ async fn answer(
     if !is_by_price && wanted.filters.attributes.is_empty() {
         return searching::search(call, words, wanted).await;
     }
-    let wanted = of_kind(call, words, wanted).await?;
+    let wanted = kinds::of_kind(call, words, wanted).await?;
     if !is_by_price {
         return searching::search(call, words, wanted).await;
     }
@@ -319,60 +334,6 @@ async fn answer(
 fn most(wish: &Wish) -> Option<i64> {
     let below = wish.below.map(|price| price - 1);
     wish.search.max_price.into_iter().chain(below).min()
-}
-
-/// The same among things of one kind: a cheap spray for jackets is no cheap jacket, and a green rucksack no green tent. Of the
-/// kinds of the best hits it is the one that the words name, else the most frequent one.
-async fn of_kind(
-    call: &Call<'_>,
-    words: &CatalogWords,
-    mut wanted: Wanted,
-) -> Result<Wanted, PortError> {
-    if words.is_empty() || wanted.filters.attributes.contains_key(CATEGORY) {
-        return Ok(wanted);
-    }
-    let best = Wanted {
-        filters: SearchFilters {
-            attributes: BTreeMap::new(),
-            ..wanted.filters.clone()
-        },
-        limit: MAX_HITS,
-        ..Wanted::default()
-    };
-    let hits = searching::search(call, words, best).await?.hits;
-    let offers = catalog::offers_of(call, &hits).await?;
-    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    for kind in offers
-        .iter()
-        .filter_map(|offer| offer.product.category.as_deref())
-    {
-        *kinds.entry(kind).or_default() += 1;
-    }
-    let mut kinds: Vec<(String, usize)> = kinds
-        .into_iter()
-        .map(|(kind, count)| (knowledge::category_words(kind), count))
-        .collect();
-    kinds.sort_by_key(|(kind, count)| (!names(&words.text, kind), Reverse(*count)));
-    if let Some((kind, count)) = kinds.into_iter().next()
-        && (names(&words.text, &kind) || count * OF_A_KIND >= offers.len())
-    {
-        let kinds = &mut wanted.filters.attributes;
-        kinds.insert(CATEGORY.to_owned(), vec![kind]);
-    }
-    Ok(wanted)
-}
-
-/// Whether a text says all words of a kind, in singular or plural.
-fn names(text: &str, kind: &str) -> bool {
-    let text = text.to_lowercase();
-    let said: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).collect();
-    let is_same = |a: &str, b: &str| {
-        let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
-        short.len() >= 3 && long.len() <= short.len() + 2 && long.starts_with(short)
-    };
-    let kind = kind.to_lowercase();
-    let mut words = kind.split_whitespace();
-    words.all(|word| said.iter().any(|said| is_same(said, word)))
 }
 
 /// Those that fit the price and, if any does, the size, by the shop's own facts; those that can be had come first. Whether
@@ -465,24 +426,4 @@ fn tell(call: &mut Call<'_>, found: Found) -> Outcome {
         call.memory.search = Some(wish.search);
     }
     outcome
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kind_is_named_in_singular_and_plural() {
-        for (text, kind) in [
-            ("waterproof jacket", "jackets"),
-            ("the cheapest Boots", "boots"),
-            ("a hat", "hats"),
-            ("sleeping bag for winter", "sleeping bags"),
-        ] {
-            assert!(names(text, kind), "{text}");
-        }
-        assert!(!names("travel towel", "travel accessories"));
-        assert!(!names("headlamp", "lamps"));
-        assert!(!names("", "hats"));
-    }
 }

@@ -280,7 +280,11 @@ fn of_shown(scene: &Scene<'_>, memory: &Memory) -> Option<Intention> {
     let follow_up = shown::follow_up(scene, memory)?;
     let intent = match follow_up {
         FollowUp::This => "product_question",
-        FollowUp::Like(_) | FollowUp::Cheaper | FollowUp::Sorted(_) | FollowUp::Narrower => SEARCH,
+        FollowUp::Like(_)
+        | FollowUp::With(_)
+        | FollowUp::Cheaper
+        | FollowUp::Sorted(_)
+        | FollowUp::Narrower => SEARCH,
     };
     let flow = scene.parts.flows.of_intent(intent)?;
     Some(Intention::Start(Start {

@@ -16,6 +16,7 @@
 //! | `replies` | what the dialogue itself says, beside the flows |
 
 mod act;
+mod alike;
 mod cues;
 mod decide;
 pub(crate) mod handover;

@@ -2,7 +2,8 @@
 //! it", "in blue?".
 //!
 //! The model reads a message alone, and alone such a message says nothing. So these words count only after an answer about
-//! products, and only where the model is not sure of anything else.
+//! products, and only where the model is not sure of anything else. Others like a product that the message names can be asked
+//! for at any time.
 
 use doorstep_core::{
     search::{self, SearchSort},
@@ -11,10 +12,12 @@ use doorstep_core::{
 
 use super::{
     Scene,
+    alike::{self, Relation},
     decide::{Guess, guess},
     memory::Memory,
     sorting::{Order, wishes_for_something},
 };
+use crate::flows::SlotKind;
 
 /// The intents whose answers show products.
 const SHOWING: [&str; 3] = ["product_search", "product_question", "stock_check"];
@@ -32,9 +35,9 @@ const NARROWING: [EntityKind; 5] = [
 ];
 
 /// Words, and beginnings of words, in en, es, pt, fr, de, it and ru.
-struct Cue {
-    words: &'static [&'static str],
-    beginnings: &'static [&'static str],
+pub(super) struct Cue {
+    pub(super) words: &'static [&'static str],
+    pub(super) beginnings: &'static [&'static str],
 }
 
 const PLACES: [Cue; 4] = [
@@ -89,40 +92,17 @@ const CHEAPER_PHRASES: [&str; 12] = [
     "zu teuer",
     "слишком дорог",
 ];
-const ALIKE: Cue = Cue {
-    words: &["simile", "simili"],
-    beginnings: &[
-        "similar",
-        "parecid",
-        "ähnlich",
-        "semelhant",
-        "ressembl",
-        "похож",
-    ],
-};
-const ALIKE_PHRASES: [&str; 9] = [
-    "something like",
-    "anything like",
-    "like the ",
-    "like that",
-    "like this",
-    "algo como",
-    "so etwas wie",
-    "quelque chose comme",
-    "qualcosa come",
-];
-
 impl Cue {
     fn is(&self, word: &str) -> bool {
         self.words.contains(&word) || self.beginnings.iter().any(|start| word.starts_with(start))
     }
 
-    fn is_in(&self, text: &str) -> bool {
+    pub(super) fn is_in(&self, text: &str) -> bool {
         words(text).any(|word| self.is(word))
     }
 }
 
-fn words(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
 }
@@ -134,6 +114,8 @@ pub(crate) enum FollowUp {
     This,
     /// Others like this one, by its id.
     Like(String),
+    /// Things of other kinds that go with this one, by its id.
+    With(String),
     /// The same for less.
     Cheaper,
     /// The same in this order, and with what the message adds.
@@ -142,14 +124,75 @@ pub(crate) enum FollowUp {
     Narrower,
 }
 
-/// What the message wishes of the products that were shown last, if it speaks of them.
+/// What the message wishes by a product that it names, or of the products that were shown last, if it speaks of them.
 pub(crate) fn follow_up(scene: &Scene<'_>, memory: &Memory) -> Option<FollowUp> {
+    by_a_product(scene, memory).or_else(|| of_the_shown(scene, memory))
+}
+
+/// Others like a product, or what goes with it: with the one that the message names, else with one that was shown.
+fn by_a_product(scene: &Scene<'_>, memory: &Memory) -> Option<FollowUp> {
     let reading = scene.reading();
-    let spoke_of_products = memory
-        .finished
-        .as_ref()
-        .is_some_and(|frame| SHOWING.contains(&frame.intent.as_str()));
-    if !spoke_of_products || memory.products.is_empty() || reading.word_count() > MAX_WORDS {
+    let asked = alike::asked(reading.text)?;
+    if reading.words_outside_entities() > MAX_WORDS {
+        return None;
+    }
+    let entities = scene.understanding.entities.iter();
+    let mut named = entities.filter(|entity| entity.kind == EntityKind::Product);
+    let first = named.next();
+    // Two are compared with each other.
+    if named.any(|other| first.is_some_and(|first| first.value != other.value)) {
+        return None;
+    }
+    let is_of_products = match guess(scene) {
+        Guess::Sure(_, "product_search") | Guess::Unsure(_) | Guess::Unknown => true,
+        Guess::Sure(flow, intent) => {
+            let is_about_one = first.is_some() && flow.slot_of(SlotKind::Product).is_some();
+            asked.is_plain && (is_about_one || SHOWING.contains(&intent))
+        }
+        Guess::Several(_) => false,
+    };
+    if !is_of_products {
+        return None;
+    }
+    let model = match first {
+        Some(first) => first.value.clone(),
+        None => shown_model(scene, memory, asked)?.clone(),
+    };
+    Some(match asked.relation {
+        Relation::Like => FollowUp::Like(model),
+        Relation::With => FollowUp::With(model),
+    })
+}
+
+/// The product that was shown and is meant.
+fn shown_model<'m>(
+    scene: &Scene<'_>,
+    memory: &'m Memory,
+    asked: alike::Asked,
+) -> Option<&'m String> {
+    let reading = scene.reading();
+    if !spoke_of_products(memory) || reading.word_count() > MAX_WORDS {
+        return None;
+    }
+    let place = place(reading.text, memory.products.len());
+    // "Something like boots" is a search of its own.
+    let is_new = asked.is_plain && asked.relation == Relation::Like && names_a_kind(scene);
+    match place {
+        Some(place) => memory.products.get(place),
+        None if is_new => None,
+        None => memory.spoken_of(),
+    }
+}
+
+fn spoke_of_products(memory: &Memory) -> bool {
+    let last = memory.finished.as_ref();
+    !memory.products.is_empty() && last.is_some_and(|last| SHOWING.contains(&last.intent.as_str()))
+}
+
+/// What the message wishes of the products that were shown last.
+fn of_the_shown(scene: &Scene<'_>, memory: &Memory) -> Option<FollowUp> {
+    let reading = scene.reading();
+    if !spoke_of_products(memory) || reading.word_count() > MAX_WORDS {
         return None;
     }
     let names = |kind| scene.understanding.entity(kind).is_some();
@@ -187,10 +230,6 @@ pub(crate) fn follow_up(scene: &Scene<'_>, memory: &Memory) -> Option<FollowUp> 
     let text = reading.text.to_lowercase();
     let place = place(&text, memory.products.len());
     let shown = place.and_then(|place| memory.products.get(place));
-    if ALIKE.is_in(&text) || ALIKE_PHRASES.iter().any(|phrase| text.contains(phrase)) {
-        let model = shown.or(memory.spoken_of())?;
-        return Some(FollowUp::Like(model.clone()));
-    }
     let is_new = names(EntityKind::Product) || names(EntityKind::Attribute);
     let is_cheaper =
         CHEAPER.is_in(&text) || CHEAPER_PHRASES.iter().any(|phrase| text.contains(phrase));

@@ -72,6 +72,11 @@ impl Contents {
         self.numbers.get(id).copied()
     }
 
+    /// The ids of all, in no order.
+    pub(super) fn ids(&self) -> Vec<String> {
+        self.numbers.keys().map(ToString::to_string).collect()
+    }
+
     pub(super) fn get(&self, number: usize) -> Option<&Arc<Entry>> {
         self.entries.get(number)?.as_ref()
     }

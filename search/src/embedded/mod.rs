@@ -63,6 +63,8 @@ struct Inner {
     writing: Arc<Mutex<()>>,
     /// Why the index was begun anew when it was opened.
     rebuilt: Option<String>,
+    /// Where it is kept, unless in memory.
+    directory: Option<PathBuf>,
     synonyms: RwLock<Arc<Synonyms>>,
 }
 
@@ -74,7 +76,7 @@ impl EmbeddedIndex {
     pub fn in_memory() -> Result<Self, OpenError> {
         let storage = Storage::in_memory()?;
         let snapshot = Snapshot::load(&storage)?;
-        Ok(Self::over(storage, snapshot, None))
+        Ok(Self::over(storage, snapshot, None, None))
     }
 
     /// The index kept in `directory`, which is created if needed. `model` names the maker of the vectors, such as
@@ -96,7 +98,12 @@ impl EmbeddedIndex {
         };
         let reason = match found {
             Ok(Ok(Some((storage, snapshot)))) => {
-                return Ok(Self::over(storage.holding(lock), snapshot, None));
+                return Ok(Self::over(
+                    storage.holding(lock),
+                    snapshot,
+                    None,
+                    Some(directory),
+                ));
             }
             Ok(Ok(None)) => None,
             Ok(Err(error)) => Some(error.to_string()),
@@ -113,16 +120,27 @@ impl EmbeddedIndex {
         let (storage, snapshot) = created
             .await
             .unwrap_or_else(|panic| Err(StorageError::Damaged(panic.to_string())))?;
-        Ok(Self::over(storage.holding(lock), snapshot, reason))
+        Ok(Self::over(
+            storage.holding(lock),
+            snapshot,
+            reason,
+            Some(directory),
+        ))
     }
 
-    fn over(storage: Storage, snapshot: Snapshot, rebuilt: Option<String>) -> Self {
+    fn over(
+        storage: Storage,
+        snapshot: Snapshot,
+        rebuilt: Option<String>,
+        directory: Option<PathBuf>,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 storage,
                 snapshot: RwLock::new(Arc::new(snapshot)),
                 writing: Arc::default(),
                 rebuilt,
+                directory,
                 synonyms: RwLock::default(),
             }),
         }
@@ -132,6 +150,25 @@ impl EmbeddedIndex {
     pub fn use_synonyms(&self, synonyms: Arc<Synonyms>) {
         let used = self.inner.synonyms.write();
         *used.unwrap_or_else(PoisonError::into_inner) = synonyms;
+    }
+
+    /// Where it is kept; `None` in memory.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.inner.directory.as_deref()
+    }
+
+    /// The ids of all documents, in no order.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.inner.snapshot().contents.ids()
+    }
+
+    /// Those of the documents `ids` that there are, whole and with their vectors.
+    ///
+    /// # Errors
+    /// What is stored cannot be read.
+    pub(crate) async fn documents(&self, ids: &[String]) -> Result<Vec<SearchDocument>, PortError> {
+        let (snapshot, ids) = (self.inner.snapshot(), ids.to_vec());
+        blocking(move || snapshot.whole(&ids)).await
     }
 
     /// Runs one write on a blocking thread, after those before it.

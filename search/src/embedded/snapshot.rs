@@ -7,7 +7,8 @@ use std::{
 };
 
 use doorstep_core::search::{
-    DocumentKind, Facet, Facets, SearchAnswer, SearchFilters, SearchHit, SearchQuery, SearchSort,
+    DocumentKind, Facet, Facets, SearchAnswer, SearchDocument, SearchFilters, SearchHit,
+    SearchQuery, SearchSort,
 };
 use lru::LruCache;
 use tantivy::{DocAddress, DocSet, Searcher, TERMINATED, Term, schema::IndexRecordOption};
@@ -453,6 +454,14 @@ impl Snapshot {
         let address = self.addresses.get(number).copied().flatten();
         address
             .ok_or_else(|| StorageError::Damaged(format!("document number {number} is not stored")))
+    }
+
+    /// Those of the documents `ids` that there are, as they were written.
+    pub(super) fn whole(&self, ids: &[String]) -> Result<Vec<SearchDocument>, StorageError> {
+        let numbers = ids.iter().filter_map(|id| self.contents.number(id));
+        numbers
+            .map(|number| storage::read(&self.searcher, self.fields, self.address(number)?))
+            .collect()
     }
 
     /// A document as hits show it, from memory if it was one not long ago.

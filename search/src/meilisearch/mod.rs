@@ -19,7 +19,10 @@ mod writing;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -36,7 +39,7 @@ use meilisearch_sdk::{
     search::{MatchingStrategies, Selectors},
 };
 use secrecy::SecretString;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use crate::{analysis::Analyser, synonyms::Synonyms};
 use documents::{EMBEDDER, NAMES, SHOWN, Stored, among, conditions, key, keys, of_kind};
@@ -85,7 +88,10 @@ struct Inner {
     server: Server,
     index: Index,
     config: MeilisearchConfig,
-    prepared: OnceCell<()>,
+    /// Whether the index was seen to be as it has to be, and nothing failed since.
+    is_prepared: AtomicBool,
+    /// Held while it is looked at, so that one question does so for all.
+    preparing: Mutex<()>,
     /// How the documents of each kind are read.
     analysers: RwLock<BTreeMap<DocumentKind, BTreeSet<Analyser>>>,
     synonyms: RwLock<Arc<Synonyms>>,
@@ -117,7 +123,8 @@ impl MeilisearchIndex {
                 index: server.index(&config.index),
                 server,
                 config,
-                prepared: OnceCell::new(),
+                is_prepared: AtomicBool::new(false),
+                preparing: Mutex::default(),
                 analysers: RwLock::default(),
                 synonyms: RwLock::default(),
             }),
@@ -137,22 +144,41 @@ impl MeilisearchIndex {
     pub async fn remove(&self) -> Result<(), PortError> {
         let Inner { server, index, .. } = &*self.inner;
         let deletion = server.client().delete_index(&index.uid);
-        server.done(deletion).await.map_err(port)
+        self.told(server.done(deletion).await)?;
+        self.inner.doubt();
+        Ok(())
+    }
+
+    /// What the port tells of what the server did.
+    fn told<T>(&self, done: Result<T, ServerError>) -> Result<T, PortError> {
+        done.map_err(|error| {
+            self.inner.doubt();
+            PortError::new("search:meilisearch", error)
+        })
     }
 }
 
 impl Inner {
     /// The index, once it was seen that it is as it has to be.
     async fn prepared(&self) -> Result<&Index, ServerError> {
-        let prepare = async || {
+        if self.is_prepared.load(Ordering::Acquire) {
+            return Ok(&self.index);
+        }
+        let _turn = self.preparing.lock().await;
+        if !self.is_prepared.load(Ordering::Acquire) {
             setup::prepare(&self.server, &self.index, self.config.dimensions).await?;
             for kind in [DocumentKind::Product, DocumentKind::Passage] {
                 self.learn(kind, setup::analysers(&self.index, kind).await?);
             }
-            Ok::<(), ServerError>(())
-        };
-        self.prepared.get_or_try_init(prepare).await?;
+            self.is_prepared.store(true, Ordering::Release);
+        }
         Ok(&self.index)
+    }
+
+    /// After an error the index is looked at again: a server that was away may have come back without it, or with one that
+    /// lacks what we set.
+    fn doubt(&self) {
+        self.is_prepared.store(false, Ordering::Release);
     }
 
     fn learn(&self, kind: DocumentKind, analysers: impl IntoIterator<Item = Analyser>) {
@@ -292,18 +318,14 @@ impl Inner {
     }
 }
 
-fn port(error: ServerError) -> PortError {
-    PortError::new("search:meilisearch", error)
-}
-
 #[async_trait]
 impl SearchIndex for MeilisearchIndex {
     async fn search(&self, query: &SearchQuery) -> Result<SearchAnswer, PortError> {
-        self.inner.search(query).await.map_err(port)
+        self.told(self.inner.search(query).await)
     }
 
     async fn suggest(&self, prefix: &str, limit: usize) -> Result<Vec<Suggestion>, PortError> {
-        self.inner.suggest(prefix, limit).await.map_err(port)
+        self.told(self.inner.suggest(prefix, limit).await)
     }
 
     async fn similar(
@@ -312,32 +334,34 @@ impl SearchIndex for MeilisearchIndex {
         filters: &SearchFilters,
         limit: usize,
     ) -> Result<Vec<SearchHit>, PortError> {
-        let similar = self.inner.similar(id, filters, limit);
-        similar.await.map_err(port)
+        self.told(self.inner.similar(id, filters, limit).await)
     }
 
     async fn upsert(&self, documents: Vec<SearchDocument>) -> Result<(), PortError> {
-        self.inner.upsert(documents).await.map_err(port)
+        self.told(self.inner.upsert(documents).await)
     }
 
     async fn delete(&self, ids: &[String]) -> Result<(), PortError> {
-        self.inner.delete(ids).await.map_err(port)
+        self.told(self.inner.delete(ids).await)
     }
 
     async fn known(&self, ids: &[String]) -> Result<BTreeMap<String, String>, PortError> {
-        self.inner.known(ids).await.map_err(port)
+        self.told(self.inner.known(ids).await)
     }
 
     async fn count(&self) -> Result<u64, PortError> {
-        self.inner.count().await.map_err(port)
+        self.told(self.inner.count().await)
     }
 
     async fn healthcheck(&self) -> Health {
         match self.inner.count().await {
             Ok(_) => Health::Ok,
-            Err(error) => Health::Down {
-                reason: error.to_string(),
-            },
+            Err(error) => {
+                self.inner.doubt();
+                Health::Down {
+                    reason: error.to_string(),
+                }
+            }
         }
     }
 }

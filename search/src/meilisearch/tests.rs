@@ -192,6 +192,27 @@ async fn a_server_that_is_away_says_so_and_is_used_again_when_it_is_back() {
 }
 
 #[tokio::test]
+async fn a_server_that_forgot_the_index_is_given_it_again() {
+    let engine = engine().await;
+    engine.upsert(shop()).await.unwrap();
+    engine.server.forget();
+    let error = engine.search(&ask("jacket")).await.unwrap_err().to_string();
+    assert!(error.contains("index_not_found"), "{error}");
+    assert_eq!(engine.healthcheck().await, Health::Ok);
+    assert_eq!(engine.count().await.unwrap(), 0);
+    engine.upsert(shop()).await.unwrap();
+    let near = SearchQuery {
+        vector: Some(RAIN.to_vec()),
+        filters: SearchFilters {
+            in_stock: true,
+            ..SearchFilters::default()
+        },
+        ..ask("something")
+    };
+    assert_eq!(found(&engine, near).await[0], "jacket");
+}
+
+#[tokio::test]
 async fn a_wrong_key_is_told_and_never_shown() {
     let server = StandIn::start().await;
     let index = MeilisearchIndex::new(config(&server.url, "some-other-key", DIMENSIONS)).unwrap();

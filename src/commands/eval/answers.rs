@@ -1,9 +1,16 @@
 //! `doorstep eval answers`: asks the shop questions as customers do, and holds its answers against what is known of them.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
-use doorstep_core::{Language, Problem, Timestamp, message::OutboundMessage, product::Product};
-use doorstep_engine::{knowledge, phrasing};
+use doorstep_core::{
+    Language, Problem, Sku, Timestamp,
+    message::OutboundMessage,
+    product::{Product, StockLevel, Variant},
+};
+use doorstep_engine::{knowledge, phrasing, templates::format};
 use serde_json::{Value, json};
 
 use super::{
@@ -16,8 +23,12 @@ use crate::{
     catalog,
     cli::{Cli, EvalAnswers, Role},
     commands::{Failure, config_or_demo, conversation::Conversation, print},
+    config::ShopKind,
     merchant::MerchantFiles,
 };
+
+/// The questions about the demo shop.
+const DEMO: &str = include_str!("../../../config/demo/questions.csv");
 
 /// A question, and what is known of its answer.
 #[derive(Debug, PartialEq)]
@@ -79,8 +90,18 @@ impl Answered<'_> {
 
 /// `doorstep eval answers`
 pub(in crate::commands) async fn run(cli: &Cli, arguments: &EvalAnswers) -> Result<(), Failure> {
-    let questions = read(&arguments.questions)?;
+    let own = arguments.questions.as_deref().map(read).transpose()?;
     let (mut config, _folder) = config_or_demo(cli)?;
+    let questions = match own {
+        Some(own) => own,
+        None if config.shop.kind == ShopKind::Demo => {
+            parse("config/demo/questions.csv", DEMO).map_err(Failure::Problems)?
+        }
+        None => {
+            let reason = "the questions that are built in are about the demo shop; name yours with --questions";
+            return Err(Failure::Misuse(reason.to_owned()));
+        }
+    };
     config.log.filter = "error".to_owned();
     crate::observe::start_logging(&config.log);
     let files = MerchantFiles::load(&config)
@@ -100,13 +121,13 @@ pub(in crate::commands) async fn run(cli: &Cli, arguments: &EvalAnswers) -> Resu
     let products = catalog::list_products(app.shop.as_ref())
         .await
         .map_err(Failure::finding)?;
-    let products: Vec<String> = products.iter().map(described).collect();
     let mut answers = Vec::with_capacity(questions.len());
     for question in &questions {
         let mut conversation = Conversation::new(&app);
         conversation.language = Some(question.language.clone());
         let replies = conversation.say(&question.text).await?;
-        answers.push(judged(question, &replies, &known, &products));
+        let facts = look_up(&app, &products, &replies).await?;
+        answers.push(judged(question, &replies, &known, &facts));
     }
     app.shut_down().await;
     let mut figures = figures(&answers);
@@ -129,7 +150,88 @@ pub(in crate::commands) async fn run(cli: &Cli, arguments: &EvalAnswers) -> Resu
     Ok(())
 }
 
-/// What the catalog says of a product; its price and stock are on the card.
+/// What the customer saw: the texts, and what stands on the cards.
+fn shown(replies: &[OutboundMessage]) -> String {
+    let mut shown: Vec<&str> = Vec::new();
+    for content in replies.iter().map(|reply| &reply.content) {
+        shown.push(&content.text);
+        for card in &content.cards {
+            shown.push(&card.title);
+            shown.extend(
+                [&card.price, &card.stock]
+                    .into_iter()
+                    .flatten()
+                    .map(String::as_str),
+            );
+        }
+    }
+    shown.join("\n")
+}
+
+/// What the shop itself says of the products that an answer names, asked for apart from it.
+async fn look_up(
+    app: &App,
+    products: &[Product],
+    replies: &[OutboundMessage],
+) -> Result<Vec<String>, Failure> {
+    let Some(first) = replies.first() else {
+        return Ok(Vec::new());
+    };
+    let shown = shown(replies);
+    let named = products
+        .iter()
+        .filter(|product| shown.contains(&product.title));
+    let named: Vec<&Product> = named.collect();
+    let variants = named.iter().flat_map(|product| &product.variants);
+    let skus: Vec<Sku> = variants.map(|variant| variant.sku.clone()).collect();
+    let levels = app.shop.stock(&skus).await.map_err(Failure::finding)?;
+    let facts = named
+        .into_iter()
+        .flat_map(|product| facts_of(product, &levels, &first.language));
+    Ok(facts.collect())
+}
+
+/// What may be told of a product: its description, the prices of its variants, and how many of them there are, of each size
+/// and colour and of all.
+fn facts_of(product: &Product, levels: &[StockLevel], language: &Language) -> Vec<String> {
+    let level = |variant: &Variant| levels.iter().find(|level| level.sku == variant.sku);
+    let units: Vec<(&Variant, &StockLevel)> = product
+        .variants
+        .iter()
+        .filter_map(|variant| Some((variant, level(variant)?)))
+        .collect();
+    let mut facts = vec![described(product)];
+    facts.extend(
+        units
+            .iter()
+            .map(|(_, level)| format::money(language, &level.price)),
+    );
+    facts.extend(units.iter().filter_map(|(variant, _)| variant.size.clone()));
+    let colours = values(&units, |variant| variant.colour.as_deref());
+    for size in values(&units, |variant| variant.size.as_deref()) {
+        for colour in &colours {
+            let fits = |variant: &Variant| {
+                (size.is_none() || variant.size.as_deref() == size)
+                    && (colour.is_none() || variant.colour.as_deref() == *colour)
+            };
+            let fitting = units.iter().filter(|(variant, _)| fits(variant));
+            let count: u32 = fitting.map(|(_, level)| level.quantity).sum();
+            facts.push(count.to_string());
+        }
+    }
+    facts
+}
+
+/// The values that units have, and `None` for all of them.
+fn values<'v>(
+    units: &[(&'v Variant, &StockLevel)],
+    of: fn(&Variant) -> Option<&str>,
+) -> BTreeSet<Option<&'v str>> {
+    let own = units.iter().map(|(variant, _)| of(variant));
+    own.chain([None]).collect()
+}
+
+/// What the catalog says of a product, without price and stock.
 fn described(product: &Product) -> String {
     let values = product.attributes.values().flatten();
     let values: Vec<&str> = values.map(String::as_str).collect();
@@ -145,12 +247,11 @@ fn judged<'a>(
     question: &'a Question,
     replies: &[OutboundMessage],
     known: &BTreeMap<String, Vec<String>>,
-    products: &[String],
+    facts: &[String],
 ) -> Answered<'a> {
-    let contents = || replies.iter().map(|reply| &reply.content);
-    let texts: Vec<&str> = contents().map(|content| content.text.as_str()).collect();
-    let text = texts.join("\n");
-    let sources: Vec<String> = contents()
+    let text = shown(replies);
+    let contents = replies.iter().map(|reply| &reply.content);
+    let sources: Vec<String> = contents
         .flat_map(|content| &content.sources)
         .map(|source| source.name.clone())
         .collect();
@@ -159,13 +260,8 @@ fn judged<'a>(
         let passages = known.get(source).into_iter().flatten();
         rests_on.extend(passages.map(String::as_str));
         if source.starts_with("shop:") {
-            rests_on.extend(products.iter().map(String::as_str));
+            rests_on.extend(facts.iter().map(String::as_str));
         }
-    }
-    let cards = contents().flat_map(|content| &content.cards);
-    for card in cards {
-        let shown = [&card.price, &card.stock].into_iter().flatten();
-        rests_on.extend(shown.map(String::as_str));
     }
     let language = replies
         .first()
@@ -316,6 +412,9 @@ fn parse(file: &str, text: &str) -> Result<Vec<Question>, Vec<Problem>> {
 
 #[cfg(test)]
 mod tests {
+    use doorstep_core::Money;
+    use iso_currency::Currency;
+
     use super::*;
 
     #[test]
@@ -329,6 +428,55 @@ mod tests {
         assert!(told("question,source\n").starts_with("q.csv:1: language: "));
         assert!(told("language,question,source\nxx-1-,a,\n").starts_with("q.csv:2: language: "));
         assert!(told("language,question,source\nen,,\n").starts_with("q.csv:2: question: "));
+    }
+
+    #[test]
+    fn what_an_answer_shows_of_a_product_is_held_against_what_the_shop_says() {
+        let variant = |sku: &str, size: &str| Variant {
+            sku: sku.into(),
+            size: Some(size.to_owned()),
+            colour: None,
+        };
+        let product = Product {
+            id: "1".into(),
+            title: "Rain Jacket".into(),
+            description: "Keeps the rain out.".into(),
+            brand: None,
+            category: None,
+            attributes: BTreeMap::new(),
+            url: None,
+            image: None,
+            variants: vec![variant("A", "M"), variant("B", "L")],
+            updated_at: None,
+        };
+        let level = |sku: &str, quantity| StockLevel {
+            sku: sku.into(),
+            price: Money::new(12_990, Currency::EUR),
+            quantity,
+            as_of: Timestamp::UNIX_EPOCH,
+        };
+        let facts = facts_of(
+            &product,
+            &[level("A", 2), level("B", 1)],
+            &Language::ENGLISH,
+        );
+        let facts: Vec<&str> = facts.iter().map(String::as_str).collect();
+        let invented = |shown: &str| phrasing::invented(shown, &facts, &Language::ENGLISH);
+        for right in ["Rain Jacket\n€129.90\nOnly 3 left", "€129.90\nOnly 2 left"] {
+            assert!(invented(right).is_empty(), "{right}: {:?}", invented(right));
+        }
+        for wrong in ["Rain Jacket\n€119.90\nOnly 3 left", "€129.90\nOnly 7 left"] {
+            assert!(!invented(wrong).is_empty(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_questions_about_the_demo_shop_can_be_read() {
+        let questions = parse("config/demo/questions.csv", DEMO).unwrap();
+        let of_shop = questions
+            .iter()
+            .filter(|question| question.sources == ["shop"]);
+        assert_eq!(of_shop.count(), 8);
     }
 
     #[test]

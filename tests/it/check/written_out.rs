@@ -7,21 +7,22 @@ use super::{OWN_FILES, doorstep, folder_of, stderr, stdout};
 const REPLIES: &str = include_str!("../../../config/replies/en.yaml");
 const DELIVERED: &str = include_str!("../../../config/templates/delivered.en.md");
 
-/// What `doorstep check` warns of, with these files beside the configuration.
-fn warnings(files: &[(&str, &str)]) -> Vec<String> {
+/// What `doorstep check` refuses, with these files beside the configuration.
+fn refused(files: &[(&str, &str)]) -> Vec<String> {
     let files: Vec<(&str, &str)> = [OWN_FILES]
         .into_iter()
         .chain(files.iter().copied())
         .collect();
     let folder = folder_of(&files);
     let output = doorstep(folder.path(), &["--config", "doorstep.toml", "check"]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(stdout(&output).contains("are in order"));
     let told = stderr(&output);
-    let told = told
-        .lines()
-        .filter_map(|line| line.strip_prefix("warning: "));
-    told.map(str::to_owned).collect()
+    let refused = told.lines().filter(|line| !line.starts_with("warning: "));
+    let refused: Vec<String> = refused.map(str::to_owned).collect();
+    let code = i32::from(!refused.is_empty());
+    assert_eq!(output.status.code(), Some(code), "{told}");
+    let is_in_order = stdout(&output).contains("are in order");
+    assert_eq!(is_in_order, refused.is_empty(), "{told}");
+    refused
 }
 
 #[test]
@@ -30,7 +31,7 @@ fn a_fact_that_a_reply_or_a_template_writes_out_is_named_with_what_to_say_instea
     let replies = format!("{REPLIES}{more}");
     let first = REPLIES.lines().count();
     let delivered = format!("{DELIVERED}\nYour next parcel costs €1.\n");
-    let found = warnings(&[
+    let found = refused(&[
         ("files/replies/en.yaml", &replies),
         ("files/templates/delivered.en.md", &delivered),
     ]);
@@ -67,13 +68,8 @@ fn a_fact_that_a_reply_or_a_template_writes_out_is_named_with_what_to_say_instea
 #[test]
 fn a_fact_that_an_own_answer_writes_out_is_named_and_one_in_a_page_is_not() {
     let own = "- name: gift_boxes\n  examples: [do you sell gift boxes, a box for a present please, boxes with a ribbon]\n  answer:\n    de: Ja.\n    en: Yes, for €3 an item.\n";
-    let found = warnings(&[("files/intents/own.yaml", own)]);
-    let about: Vec<&String> = found
-        .iter()
-        .filter(|line| line.contains("written out"))
-        .collect();
     assert_eq!(
-        about,
+        refused(&[("files/intents/own.yaml", own)]),
         [
             "intents/own.yaml:5: gift_boxes.answer.en: the price `3` is written out, and stays so whatever the shop says; write \
              it into a page of knowledge/, which answers quote with its source, or answer the intent by a flow that looks it up"
@@ -81,7 +77,7 @@ fn a_fact_that_an_own_answer_writes_out_is_named_and_one_in_a_page_is_not() {
     );
     let page = "# Gifts\n\n## What does a gift box cost?\n€3 an item, and always in stock until 24 December.\n";
     assert_eq!(
-        warnings(&[("files/knowledge/en/gifts.md", page)]),
+        refused(&[("files/knowledge/en/gifts.md", page)]),
         Vec::<String>::new()
     );
 }
@@ -91,6 +87,6 @@ fn what_is_built_in_writes_no_fact_out() {
     let folder = folder_of(&[]);
     let output = doorstep(folder.path(), &["--json", "check"]);
     let checked: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let warnings = checked["warnings"].to_string();
-    assert!(!warnings.contains("written out"), "{warnings}");
+    assert_eq!(checked["problems"], serde_json::json!([]), "{checked}");
+    assert_eq!(output.status.code(), Some(0), "{checked}");
 }

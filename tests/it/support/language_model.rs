@@ -24,6 +24,8 @@ pub(crate) enum Act {
     Calls(&'static str, Value),
     /// Answers something that is no answer of the protocol.
     Garbage(&'static str),
+    /// Refuses the request with status 400, in these words.
+    Refuses(&'static str),
     /// Never answers.
     Hangs,
 }
@@ -82,6 +84,7 @@ async fn answer(State(model): State<Model>, Json(request): Json<Value>) -> Respo
         None => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Some(Act::Hangs) => std::future::pending().await,
         Some(Act::Garbage(text)) => return text.into_response(),
+        Some(Act::Refuses(text)) => return (StatusCode::BAD_REQUEST, text).into_response(),
         Some(Act::Says(text)) => json!({ "role": "assistant", "content": text }),
         Some(Act::Calls(name, arguments)) => json!({
             "role": "assistant",

@@ -19,7 +19,8 @@ use doorstep_core::{
     order::{DateWindow, Order, OrderCustomer, OrderLine, OrderStatus},
     product::{Product, StockLevel, Variant},
     search::{
-        DocumentKind, Facets, SearchAnswer, SearchDocument, SearchHit, SearchIndex, SearchQuery,
+        DocumentKind, Facets, SearchAnswer, SearchDocument, SearchFilters, SearchHit, SearchIndex,
+        SearchQuery,
     },
     shipment::{Shipment, TrackingStatus},
     shop::{OrderLookup, Shop},
@@ -375,12 +376,15 @@ fn products() -> Vec<Product> {
                 variant("JKT-L", Some("L")),
             ],
         ),
-        product(
-            "TENT-1",
-            "Lumen Tent",
-            "For two.",
-            vec![variant("TENT", None)],
-        ),
+        Product {
+            category: Some("tents".into()),
+            ..product(
+                "TENT-1",
+                "Lumen Tent",
+                "For two.",
+                vec![variant("TENT", None)],
+            )
+        },
     ]
 }
 
@@ -393,6 +397,8 @@ pub(super) struct FakeIndex {
     pub(super) facets: Mutex<Facets>,
     /// What it was asked for.
     pub(super) asked: Mutex<Vec<SearchQuery>>,
+    /// By which documents others were asked for, and what these had to fulfil.
+    pub(super) alike: Mutex<Vec<(String, SearchFilters)>>,
 }
 
 #[async_trait]
@@ -425,6 +431,19 @@ impl SearchIndex for FakeIndex {
         Ok(SearchAnswer { hits, facets })
     }
 
+    async fn similar(
+        &self,
+        id: &str,
+        filters: &SearchFilters,
+        _limit: usize,
+    ) -> Result<Vec<SearchHit>, PortError> {
+        let asked = (id.to_owned(), filters.clone());
+        self.alike.lock().unwrap().push(asked);
+        let mut hits: Vec<SearchHit> = products().into_iter().map(hit).collect();
+        hits.retain(|hit| hit.id != id);
+        Ok(hits)
+    }
+
     async fn upsert(&self, _documents: Vec<SearchDocument>) -> Result<(), PortError> {
         Ok(())
     }
@@ -450,17 +469,21 @@ fn product_hits(text: &str) -> Vec<SearchHit> {
             let title = product.title.to_lowercase();
             title.split(' ').any(|word| text.contains(word))
         })
-        .map(|product| SearchHit {
-            id: format!("product:{}", product.id),
-            language: Language::ENGLISH,
-            title: product.title,
-            body: product.description,
-            source: String::new(),
-            score: 1.0,
-            similarity: Some(0.6),
-            word_share: 0.5,
-        })
+        .map(hit)
         .collect()
+}
+
+fn hit(product: Product) -> SearchHit {
+    SearchHit {
+        id: format!("product:{}", product.id),
+        language: Language::ENGLISH,
+        title: product.title,
+        body: product.description,
+        source: String::new(),
+        score: 1.0,
+        similarity: Some(0.6),
+        word_share: 0.5,
+    }
 }
 
 /// What carriers told us of parcels.

@@ -142,6 +142,93 @@ async fn a_search_is_narrowed_down_and_sorted_by_what_follows() {
 }
 
 #[tokio::test]
+async fn others_are_found_by_a_product_that_a_first_message_names() {
+    let value = |value: &str| FacetValue {
+        value: value.into(),
+        count: 9,
+    };
+    for (language, like, with) in [
+        (
+            "en",
+            "Do you have something like the Lumen Tent?",
+            "What goes with the Lumen Tent?",
+        ),
+        (
+            "es",
+            "¿Hay algo parecido a Lumen Tent?",
+            "¿Qué combina con Lumen Tent?",
+        ),
+        (
+            "pt",
+            "Tem algo semelhante a Lumen Tent?",
+            "O que combina com Lumen Tent?",
+        ),
+        (
+            "fr",
+            "Quelque chose comme Lumen Tent ?",
+            "Qu'est-ce qui va avec Lumen Tent ?",
+        ),
+        (
+            "de",
+            "Etwas Ähnliches wie Lumen Tent?",
+            "Was passt zu Lumen Tent?",
+        ),
+        (
+            "it",
+            "Qualcosa come Lumen Tent?",
+            "Cosa si abbina a Lumen Tent?",
+        ),
+        (
+            "ru",
+            "Что-то похожее на Lumen Tent?",
+            "Что подходит к Lumen Tent?",
+        ),
+    ] {
+        let mut chat = Chat::new();
+        *chat.ports.index.facets.lock().unwrap() = Facets {
+            count: 18,
+            prices: Vec::new(),
+            values: [(
+                Facet::Attribute("category".into()),
+                vec![value("tents"), value("sleeping bags")],
+            )]
+            .into(),
+        };
+        for text in [like, with] {
+            chat.teach(language, text, &[("product_search", 0.9)]);
+        }
+        let asked = |chat: &Chat| chat.ports.index.alike.lock().unwrap().pop().unwrap();
+        let turn = chat.turn(like, None).await;
+        assert_eq!(first(&turn).cards[0].title, "Kolmar Rain Jacket", "{like}");
+        let (id, filters) = asked(&chat);
+        assert_eq!(id, "product:TENT-1", "{like}");
+        assert!(filters.attributes.is_empty(), "{like}: {filters:?}");
+
+        chat.turn(with, None).await;
+        let (id, filters) = asked(&chat);
+        assert_eq!(id, "product:TENT-1", "{with}");
+        let others = [("category".to_owned(), vec!["sleeping bags".to_owned()])];
+        assert_eq!(filters.attributes, BTreeMap::from(others), "{with}");
+    }
+}
+
+#[tokio::test]
+async fn who_likes_what_was_shown_hears_of_it_and_a_named_product_comes_before_it() {
+    let mut chat = Chat::new();
+    chat.asks("en", "do you have rain jackets?", "product_search")
+        .await;
+    let text = chat.says("I like the first one").await;
+    assert!(text.contains("Waterproof to 15,000 mm."), "{text}");
+    assert!(chat.ports.index.alike.lock().unwrap().is_empty());
+
+    chat.says("something like it").await;
+    chat.says("something like the Lumen Tent").await;
+    let alike = chat.ports.index.alike.lock().unwrap();
+    let ids: Vec<&str> = alike.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(ids, ["product:JKT-101", "product:TENT-1"]);
+}
+
+#[tokio::test]
 async fn what_sells_out_between_two_messages_is_said_to_be_sold_out() {
     let mut chat = Chat::new();
     chat.asks("en", "do you have rain jackets?", "product_search")

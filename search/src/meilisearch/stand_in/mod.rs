@@ -89,6 +89,11 @@ impl StandIn {
         self.lock().is_away = is_away;
     }
 
+    /// Forgets its indexes with everything in them, as a server does that was set up anew without its data.
+    pub fn forget(&self) {
+        self.lock().indexes.clear();
+    }
+
     /// From now on documents that come in wait, or those that waited are taken in one batch.
     pub fn hold(&self, is_holding: bool) {
         self.lock().hold(is_holding);
