@@ -130,7 +130,8 @@ pub struct Plan {
     /// How far back: `12h`, `7d`.
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = parse_span)]
     pub since: std::time::Duration,
-    /// The folder with the changed files; they are compared with the configured ones.
+    /// The folder with the changed files; they are compared with the configured ones. Without it, the configured files as
+    /// they are now are compared with what was really decided in that time.
     #[arg(long, value_name = "FOLDER")]
     pub files_dir: Option<PathBuf>,
 }

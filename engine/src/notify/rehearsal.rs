@@ -7,6 +7,7 @@
 //! learnt days as they were then instead of as they are.
 
 mod compared;
+mod recorded;
 mod world;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -17,7 +18,10 @@ use doorstep_core::{
 };
 use serde::Serialize;
 
-pub use self::compared::{Difference, RuleChange, compare};
+pub use self::{
+    compared::{Difference, RuleChange, compare, compare_with_past},
+    recorded::recorded,
+};
 use self::world::{Agenda, Records, Then};
 use super::{Notifier, NotifyConfig, NotifyError, Rules};
 use crate::{

@@ -59,6 +59,7 @@ pub use eta::PastParcel;
 pub use events::{EventAdmission, StoredEvent};
 pub use experiments::{Deeds, HOLDOUT, Outcomes, Trial};
 pub use explain::{Explained, ExplainedDelivery, ExplainedMessage};
+pub(crate) use fallbacks::is_fallback;
 pub use fallbacks::{FallenBack, FallingBack};
 pub use give_up::GivenUp;
 pub use handoffs::{Farewell, Handoff};
