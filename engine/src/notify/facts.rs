@@ -7,6 +7,7 @@
 //! | `order.number`, `order.placed_at`, `order.total`, `order.items` | the order; `items` have `title` and `quantity` |
 //! | `parcel` | `none` when the news is about no parcel; else `carrier`, `tracking_number`, `status`, `location`: each may be `none`; where parcels share a message, `tracking_number` holds all, with commas |
 //! | `window` | the expected days for the filter `window`, or `none` |
+//! | `window_probability` | how probably it is one of those days, in percent, or `none`: carriers and shops do not say |
 //! | `refund` | the amount given back for the filter `money`, or `none` |
 //! | `track_url` | the order's tracking page, or `none` |
 //! | `preferences_url` | where the customer chooses what to hear, or `none`; mails have it at their end anyway |
@@ -114,6 +115,10 @@ impl Told<'_> {
                 event.map(|(status, location)| parcel(status, location, &self.shipments)),
             )
             .with("window", self.eta.map(|eta| eta.window))
+            .with(
+                "window_probability",
+                self.eta.and_then(|eta| eta.probability),
+            )
             .with("refund", refund)
             .with("track_url", self.track_url.as_deref())
             .with("preferences_url", self.preferences_url.as_deref())
@@ -153,6 +158,7 @@ pub(super) fn sample(event: &str, known: bool, now: Timestamp) -> Facts {
     let day = now.date_naive();
     let eta = Eta {
         window: DateWindow { from: day, to: day },
+        probability: Some(80),
         source: "carrier:DHL".to_owned(),
         as_of: None,
     };
