@@ -85,6 +85,8 @@ struct ParcelFacts {
 struct ScanFacts {
     status: String,
     location: Option<String>,
+    /// The carrier's own words, in its own language.
+    message: Option<String>,
     /// For machines.
     instant: String,
     /// For people, in the customer's time zone.
@@ -259,6 +261,7 @@ async fn parcels(
         let scans = history.scans.iter().map(|scan| ScanFacts {
             status: speech.words.status(scan.status.as_str()).to_owned(),
             location: scan.location.clone(),
+            message: scan.message.clone(),
             instant: scan.occurred_at.to_rfc3339(),
             when: moment(scan.occurred_at, time_zone, speech),
         });
