@@ -213,7 +213,8 @@ fn sample_event(event: &str, location: Option<String>, amount: Option<Money>) ->
         };
     }
     match event {
-        "order_updated" | "order_cancelled" | "return_requested" | "return_received" => {
+        "order_updated" | "order_cancelled" | "return_requested" | "return_declined"
+        | "return_cancelled" | "return_received" => {
             CommerceEventKind::ReturnReceived {
                 order: order(),
                 id: None,
