@@ -35,6 +35,17 @@ pub(crate) fn open_unconfigured(
     open(config.channels.unconfigured(), config, ambient)
 }
 
+/// A channel of every kind that there is, with settings that reach nobody: what each can do.
+///
+/// # Errors
+/// The first setting that no channel can work with.
+pub(crate) fn open_every_kind(
+    config: &Config,
+    ambient: &Ambient,
+) -> Result<Channels, InvalidSetting> {
+    open(ChannelsConfig::default().unconfigured(), config, ambient)
+}
+
 fn open(
     channels: ChannelsConfig,
     config: &Config,

@@ -87,7 +87,9 @@ pub(crate) fn check_unconfigured(
                         file: format!("templates/{template}.{tag}.md"),
                         line: 1,
                         field: "text".to_owned(),
-                        message: format!("could not be sent on {name}, were it configured: {error}"),
+                        message: format!(
+                            "could not be sent on {name}, were it configured: {error}"
+                        ),
                         fix: format!("change it before a rule tells it on {name}"),
                     });
                 }
@@ -179,9 +181,7 @@ mod tests {
     use async_trait::async_trait;
     use doorstep_core::{
         Health,
-        channel::{
-            Capabilities, Inbox, Preview, Receipt, SendError, WebhookOutcome,
-        },
+        channel::{Capabilities, Inbox, Preview, Receipt, SendError, WebhookOutcome},
         message::Address,
         webhook::{WebhookRejection, WebhookRequest},
     };

@@ -14,7 +14,8 @@ use subtle::ConstantTimeEq;
 
 const TRACKING: &[u8] = b"doorstep tracking page 1\n";
 const PREFERENCES: &[u8] = b"doorstep preference page 1\n";
-const TRACKING_PATH: &str = "/track/";
+/// What stands before a tracking page's token.
+pub(crate) const TRACKING_PATH: &str = "/track/";
 const PREFERENCES_PATH: &str = "/preferences/";
 const SIGNATURE: usize = 16;
 const END: usize = 4;
@@ -197,7 +198,8 @@ mod tests {
             let choose = pages.preferences_url(customer, Topic::Order, now);
             without_tokens(&format!("Here: {track}. Or {choose}"))
         };
-        let told = "Here: https://shop.example/track/. Or https://shop.example/preferences/?topic=order";
+        let told =
+            "Here: https://shop.example/track/. Or https://shop.example/preferences/?topic=order";
         assert_eq!(links("one".into()), told);
         assert_eq!(links("other".into()), told);
         assert_eq!(without_tokens("plain words"), "plain words");

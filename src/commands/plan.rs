@@ -149,10 +149,7 @@ async fn play(
         .map_err(Failure::finding)
 }
 
-fn tell(
-    compared_with: Before,
-    changes: &BTreeMap<String, RuleChange>,
-) -> Result<(), Failure> {
+fn tell(compared_with: Before, changes: &BTreeMap<String, RuleChange>) -> Result<(), Failure> {
     if changes.is_empty() {
         return print("nothing happened in this time: nothing was compared");
     }

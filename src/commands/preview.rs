@@ -72,11 +72,7 @@ pub(super) async fn run(cli: &Cli, arguments: &Preview) -> Result<(), Failure> {
 }
 
 /// The channel that was named, configured or not; all that are configured where none was.
-fn stages(
-    arguments: &Preview,
-    config: &Config,
-    ambient: &Ambient,
-) -> Result<Vec<Stage>, Failure> {
+fn stages(arguments: &Preview, config: &Config, ambient: &Ambient) -> Result<Vec<Stage>, Failure> {
     let configured = nowhere::open_channels(config, ambient).map_err(Failure::finding)?;
     let others = nowhere::open_unconfigured(config, ambient).map_err(Failure::finding)?;
     let known = |(channels, configured): (Channels, bool)| {
@@ -141,9 +137,8 @@ fn find_page(stages: &[Stage], message: &OutboundMessage) -> Result<String, Fail
             let subject = message.content.subject.as_deref().unwrap_or_default();
             return Ok(picture::with_subject(page, subject));
         }
-        in_bubbles.get_or_insert_with(|| {
-            bubbles::page(stage.name.as_str(), &message.language, &parts)
-        });
+        in_bubbles
+            .get_or_insert_with(|| bubbles::page(stage.name.as_str(), &message.language, &parts));
     }
     in_bubbles.ok_or_else(|| Failure::Misuse("no channel is configured".to_owned()))
 }

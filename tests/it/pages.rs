@@ -144,13 +144,19 @@ async fn on_its_way(words: &str, languages: &[&str]) -> Vec<String> {
     let shop = Shop::open().await;
     let server = shop.process.address();
     let placed = order_placed("6700001", "C-way", "ines@pages.example", "P6700001");
-    Hook::generic("placed-6700001", &placed).deliver(server).await;
+    Hook::generic("placed-6700001", &placed)
+        .deliver(server)
+        .await;
     let mut news = parcel_news("shipment.in_transit", "6700001", "P6700001", 1);
     news["payload"]["message"] = json!(words);
     Hook::generic("way-6700001", &news).deliver(server).await;
     shop.told_everything().await;
     let mails = shop.mails().await;
-    assert!(mails[0].text.contains("Expected delivery: "), "{}", mails[0].text);
+    assert!(
+        mails[0].text.contains("Expected delivery: "),
+        "{}",
+        mails[0].text
+    );
     let link = link_in(&mails[0].text, "/track/").expect("a link");
     let (_, token) = link.rsplit_once('/').expect("a token");
     let url = format!("http://{server}/track/{token}");
@@ -166,12 +172,27 @@ async fn on_its_way(words: &str, languages: &[&str]) -> Vec<String> {
 #[tokio::test]
 async fn a_new_shops_parcel_has_a_window_that_says_how_probably_it_holds_and_the_carriers_words() {
     let said = [
-        ("de", "8 von 10 Paketen wie diesem kommen in diesem Zeitraum an."),
+        (
+            "de",
+            "8 von 10 Paketen wie diesem kommen in diesem Zeitraum an.",
+        ),
         ("en", "8 of 10 parcels like this one arrive in this time."),
-        ("es", "8 de cada 10 paquetes como este llegan en este plazo."),
-        ("fr", "8 colis sur 10 comme celui-ci arrivent dans ce délai."),
-        ("it", "8 pacchi su 10 come questo arrivano in questi giorni."),
-        ("pt", "8 em cada 10 encomendas como esta chegam neste prazo."),
+        (
+            "es",
+            "8 de cada 10 paquetes como este llegan en este plazo.",
+        ),
+        (
+            "fr",
+            "8 colis sur 10 comme celui-ci arrivent dans ce délai.",
+        ),
+        (
+            "it",
+            "8 pacchi su 10 come questo arrivano in questi giorni.",
+        ),
+        (
+            "pt",
+            "8 em cada 10 encomendas como esta chegam neste prazo.",
+        ),
         ("ru", "8 из 10 таких посылок приходят в эти дни."),
     ];
     let hostile = "En camino <script>alert(\"1\")</script> & más";

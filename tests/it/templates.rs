@@ -240,7 +240,10 @@ fn channels_that_are_not_configured_are_previewed_too() {
         let written = preview(folder.path(), &page, None);
         assert_eq!(written.status.code(), Some(0), "{}", stderr(&written));
         let page = std::fs::read_to_string(folder.path().join("page.html")).unwrap();
-        assert!(page.contains("<html lang=\"de\">") && page.contains("1001"), "{page}");
+        assert!(
+            page.contains("<html lang=\"de\">") && page.contains("1001"),
+            "{page}"
+        );
         std::fs::remove_file(folder.path().join("page.html")).unwrap();
     }
     let none = preview(folder.path(), &["shipped", "--channel", "pigeon"], None);

@@ -139,7 +139,11 @@ impl Checkpoint {
 }
 
 /// The zone of a place, as far as it is told.
-fn zone(country: Option<&String>, state: Option<&str>, postcode: Option<&TextOrNumber>) -> Option<Tz> {
+fn zone(
+    country: Option<&String>,
+    state: Option<&str>,
+    postcode: Option<&TextOrNumber>,
+) -> Option<Tz> {
     let postcode = postcode.map(TextOrNumber::to_string);
     time_zone::of_address(&alpha2(country?)?, state, postcode.as_deref())
 }

@@ -214,12 +214,10 @@ fn sample_event(event: &str, location: Option<String>, amount: Option<Money>) ->
     }
     match event {
         "order_updated" | "order_cancelled" | "return_requested" | "return_declined"
-        | "return_cancelled" | "return_received" => {
-            CommerceEventKind::ReturnReceived {
-                order: order(),
-                id: None,
-            }
-        }
+        | "return_cancelled" | "return_received" => CommerceEventKind::ReturnReceived {
+            order: order(),
+            id: None,
+        },
         "refund_issued" => CommerceEventKind::RefundIssued {
             order: order(),
             amount,

@@ -18,11 +18,11 @@ use doorstep_core::{
 };
 use serde::Serialize;
 
+use self::world::{Agenda, Records, Then};
 pub use self::{
     compared::{Difference, RuleChange, compare, compare_with_past},
     recorded::recorded,
 };
-use self::world::{Agenda, Records, Then};
 use super::{Notifier, NotifyConfig, NotifyError, Rules};
 use crate::{
     enrich::{EnrichError, Enricher},

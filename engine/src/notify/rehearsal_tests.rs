@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use doorstep_core::{
-    Timestamp, customer::Proof, message::Address, shipment::TrackingStatus,
-};
+use doorstep_core::{Timestamp, customer::Proof, message::Address, shipment::TrackingStatus};
 
 use super::rehearsal::{Foreseen, Span, compare, compare_with_past, recorded, rehearse};
 use crate::{

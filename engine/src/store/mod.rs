@@ -57,7 +57,7 @@ pub use deliveries::{ClaimedDelivery, Settlement};
 pub use due::{DueMember, DueVerdict, WaitingNews};
 pub use eta::PastParcel;
 pub use events::{EventAdmission, StoredEvent};
-pub use experiments::{Deeds, HOLDOUT, Outcomes, Trial};
+pub use experiments::{Deeds, HOLDOUT, Means, Outcomes, Trial};
 pub use explain::{Explained, ExplainedDelivery, ExplainedMessage};
 pub(crate) use fallbacks::is_fallback;
 pub use fallbacks::{FallenBack, FallingBack};

@@ -50,15 +50,16 @@ impl ChatNews<'_> {
 
 /// The order of a return that did not come to nothing, of what was told of a customer's returns by order.
 fn open_return(told: &[(Option<String>, CommerceEvent)]) -> Option<&str> {
-    let came_to_nothing = |order: &Option<String>, begun: &CommerceEvent, which: &Option<String>| {
-        told.iter().any(|(other, event)| match &event.kind {
-            CommerceEventKind::ReturnDeclined { id, .. }
-            | CommerceEventKind::ReturnCancelled { id, .. } => {
-                other == order && id == which && event.occurred_at >= begun.occurred_at
-            }
-            _ => false,
-        })
-    };
+    let came_to_nothing =
+        |order: &Option<String>, begun: &CommerceEvent, which: &Option<String>| {
+            told.iter().any(|(other, event)| match &event.kind {
+                CommerceEventKind::ReturnDeclined { id, .. }
+                | CommerceEventKind::ReturnCancelled { id, .. } => {
+                    other == order && id == which && event.occurred_at >= begun.occurred_at
+                }
+                _ => false,
+            })
+        };
     let open = told.iter().find(|(order, event)| match &event.kind {
         CommerceEventKind::ReturnRequested { id, .. }
         | CommerceEventKind::ReturnReceived { id, .. } => !came_to_nothing(order, event, id),
@@ -103,10 +104,7 @@ impl Store {
                     AND {refunded} n.order_number AND f.occurred_at >= e.occurred_at)"
         );
         let mut returns = Vec::new();
-        for row in self
-            .query(&returns_sql, [customer.0.into(), since])
-            .await?
-        {
+        for row in self.query(&returns_sql, [customer.0.into(), since]).await? {
             returns.push((row.get("order_number")?, row.json("parsed")?));
         }
         match open_return(&returns) {

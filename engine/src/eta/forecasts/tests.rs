@@ -86,7 +86,10 @@ async fn what_one_instance_learns_all_tell() {
         assert_eq!(estimate(&store, &teller, "T9").await, None);
         teller.refresh().await.unwrap();
         let eta = estimate(&store, &teller, "T9").await.unwrap();
-        assert_eq!((eta.source.as_str(), eta.probability), ("learned:80 %", Some(80)));
+        assert_eq!(
+            (eta.source.as_str(), eta.probability),
+            ("learned:80 %", Some(80))
+        );
         assert_eq!(eta.as_of, Some(store.clock.now()));
         let day = |text: &str| text.parse::<NaiveDate>().unwrap();
         assert!(eta.window.from >= day("2026-11-21"), "{eta:?}");

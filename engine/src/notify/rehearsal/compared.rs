@@ -10,9 +10,7 @@ use serde::Serialize;
 
 use super::{Deed, Foreseen, Said, Span};
 use crate::{
-    notify::audience::JUST_TOLD_IN_CHAT,
-    page_token::without_tokens,
-    store::SCHEDULE_SOURCE,
+    notify::audience::JUST_TOLD_IN_CHAT, page_token::without_tokens, store::SCHEDULE_SOURCE,
 };
 
 /// Where two sides differ.
