@@ -71,7 +71,7 @@ pub fn compare(before: Vec<Foreseen>, after: Vec<Foreseen>) -> BTreeMap<String, 
     compare_by(before, after, alike)
 }
 
-/// What changes from the past ([`recorded`](super::recorded)) to a rehearsal of `span`, by rule. What a rehearsal cannot
+/// What changes from the past ([`recorded`](super::recorded())) to a rehearsal of `span`, by rule. What a rehearsal cannot
 /// know makes no difference: how long work waited for its turn, the tokens of links, what a chat told first, and events
 /// that are not decided yet or whose customer was erased.
 pub fn compare_with_past(
