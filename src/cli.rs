@@ -130,7 +130,8 @@ pub struct Plan {
     /// How far back: `12h`, `7d`.
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = parse_span)]
     pub since: std::time::Duration,
-    /// The folder with the changed files; they are compared with the configured ones.
+    /// The folder with the changed files; they are compared with the configured ones. Without it, the configured files as
+    /// they are now are compared with what was really decided in that time.
     #[arg(long, value_name = "FOLDER")]
     pub files_dir: Option<PathBuf>,
 }
@@ -158,7 +159,7 @@ pub struct Experiments {
 pub struct Preview {
     /// The template: `out_for_delivery`.
     pub template: String,
-    /// The channel; without it all that are configured.
+    /// The channel, configured or not; without it all that are configured.
     #[arg(long, value_name = "NAME")]
     pub channel: Option<String>,
     /// The language (BCP 47).
@@ -167,7 +168,8 @@ pub struct Preview {
     /// Show what the provider would get, too.
     #[arg(long)]
     pub payload: bool,
-    /// Write the page that the customer's program shows to this file instead; the first channel that has one, or the one named.
+    /// Write the page that the customer's program shows to this file instead, of the channel named or the first that has one;
+    /// where messages are no pages, their words in bubbles.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
     /// Take a picture of that page, too: a PNG. Needs Chromium, named by CHROMIUM or found in PATH.

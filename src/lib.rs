@@ -8,6 +8,7 @@ pub mod ambient;
 pub mod app;
 mod approved;
 pub mod assets;
+mod bubbles;
 pub mod catalog;
 pub mod cli;
 pub mod client;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use doorstep_channels::{Channels, InvalidSetting, Surroundings};
+use doorstep_channels::{Channels, ChannelsConfig, InvalidSetting, Surroundings};
 use doorstep_core::{
     Ambient, ChannelName, Language,
     channel::{AdmitError, Inbox, Mailbox, ReceiptUpdate, Subscription},
@@ -21,6 +21,36 @@ pub(crate) fn open_channels(
     config: &Config,
     ambient: &Ambient,
 ) -> Result<Channels, InvalidSetting> {
+    open(config.channels.clone(), config, ambient)
+}
+
+/// The channels that are not configured, with settings that reach nobody: what messages would look like there.
+///
+/// # Errors
+/// The first setting that no channel can work with.
+pub(crate) fn open_unconfigured(
+    config: &Config,
+    ambient: &Ambient,
+) -> Result<Channels, InvalidSetting> {
+    open(config.channels.unconfigured(), config, ambient)
+}
+
+/// A channel of every kind that there is, with settings that reach nobody: what each can do.
+///
+/// # Errors
+/// The first setting that no channel can work with.
+pub(crate) fn open_every_kind(
+    config: &Config,
+    ambient: &Ambient,
+) -> Result<Channels, InvalidSetting> {
+    open(ChannelsConfig::default().unconfigured(), config, ambient)
+}
+
+fn open(
+    channels: ChannelsConfig,
+    config: &Config,
+    ambient: &Ambient,
+) -> Result<Channels, InvalidSetting> {
     let nowhere = Arc::new(Nowhere);
     let surroundings = Surroundings {
         inbox: nowhere.clone(),
@@ -29,7 +59,7 @@ pub(crate) fn open_channels(
         data_dir: config.data_dir.clone(),
         accent: config.shop.accent(),
     };
-    doorstep_channels::open(config.channels.clone(), &surroundings)
+    doorstep_channels::open(channels, &surroundings)
 }
 
 struct Nowhere;

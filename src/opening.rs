@@ -356,6 +356,7 @@ pub(crate) fn eta_config(config: &Config) -> EtaConfig {
         trust: config.eta.trust.clone(),
         probability: config.eta.probability,
         min_deliveries: config.eta.min_deliveries,
+        prior: config.eta.prior,
         learn_every: Duration::from_hours(u64::from(config.eta.learn_every_h)),
         time_zone: config.shop.time_zone,
     }

@@ -52,7 +52,8 @@ pub(crate) fn with_subject(page: &str, subject: &str) -> String {
     )
 }
 
-fn escape(text: &str) -> String {
+/// A text as it stands between tags.
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

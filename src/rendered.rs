@@ -62,6 +62,54 @@ pub(crate) fn check(merchant: &MerchantFiles, channels: &Channels, now: Timestam
     findings
 }
 
+/// Makes the messages of all templates in all their languages for channels that no rule can name yet, because they are not
+/// configured: what could not be sent there once they are.
+pub(crate) fn check_unconfigured(
+    merchant: &MerchantFiles,
+    channels: &Channels,
+    now: Timestamp,
+) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for template in merchant.templates.every_notification() {
+        for tag in merchant.templates.languages_of(template) {
+            let Ok(language) = tag.parse::<Language>() else {
+                continue;
+            };
+            let (rules, templates) = (&merchant.rules, &merchant.templates);
+            // What cannot be filled in was refused before this.
+            let Ok(content) = Notifier::preview(rules, templates, template, &language, now) else {
+                continue;
+            };
+            let message = message(content, &language);
+            for (name, channel) in &channels.all {
+                if let Err(error) = channel.preview(&message) {
+                    found.push(Problem {
+                        file: format!("templates/{template}.{tag}.md"),
+                        line: 1,
+                        field: "text".to_owned(),
+                        message: format!(
+                            "could not be sent on {name}, were it configured: {error}"
+                        ),
+                        fix: format!("change it before a rule tells it on {name}"),
+                    });
+                }
+            }
+        }
+    }
+    found
+}
+
+/// As it is handed to a channel when we write first.
+fn message(content: Content, language: &Language) -> OutboundMessage {
+    OutboundMessage {
+        id: OutboundMessageId(Default::default()),
+        content,
+        language: language.clone(),
+        in_reply_to: None,
+        thread: Default::default(),
+    }
+}
+
 /// One template of a rule in one language, filled in.
 struct Said<'a> {
     rule: &'a Rule,
@@ -74,13 +122,7 @@ struct Said<'a> {
 impl Said<'_> {
     fn look_at(&self, name: &ChannelName, channel: &Arc<dyn Channel>, findings: &mut Findings) {
         let capabilities = channel.capabilities();
-        let message = OutboundMessage {
-            id: OutboundMessageId(Default::default()),
-            content: self.content.clone(),
-            language: self.language.clone(),
-            in_reply_to: None,
-            thread: Default::default(),
-        };
+        let message = message(self.content.clone(), &self.language);
         if let Err(error) = channel.preview(&message) {
             let fix = format!("change it, or take {name} out of the rule");
             let message = format!("cannot be sent on {name}: {error}");
@@ -131,5 +173,82 @@ impl Said<'_> {
             message,
             fix,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use doorstep_core::{
+        Health,
+        channel::{Capabilities, Inbox, Preview, Receipt, SendError, WebhookOutcome},
+        message::Address,
+        webhook::{WebhookRejection, WebhookRequest},
+    };
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::config::Config;
+
+    /// Takes no message that says "delivered".
+    struct Picky(ChannelName, Capabilities);
+
+    #[async_trait]
+    impl Channel for Picky {
+        fn name(&self) -> &ChannelName {
+            &self.0
+        }
+
+        fn capabilities(&self) -> &Capabilities {
+            &self.1
+        }
+
+        async fn listen(&self, _: Arc<dyn Inbox>, _: CancellationToken) {}
+
+        async fn receive_webhook(
+            &self,
+            _: &WebhookRequest,
+        ) -> Result<WebhookOutcome, WebhookRejection> {
+            unreachable!("nobody sends one")
+        }
+
+        async fn send(&self, _: &Address, _: &OutboundMessage) -> Result<Receipt, SendError> {
+            unreachable!("a check sends nothing")
+        }
+
+        fn preview(&self, message: &OutboundMessage) -> Result<Vec<Preview>, SendError> {
+            match message.content.text.contains("delivered") {
+                true => Err(SendError::Fail {
+                    reason: "too good to be true".to_owned(),
+                }),
+                false => Ok(Vec::new()),
+            }
+        }
+
+        async fn healthcheck(&self) -> Health {
+            Health::Ok
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_sent_on_a_channel_that_is_not_configured_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::apart(&[], folder.path()).unwrap();
+        let merchant = MerchantFiles::load(&config).unwrap();
+        let mut channels = Channels::default();
+        channels.add(Arc::new(Picky("pigeon".into(), Capabilities::default())));
+        let found = check_unconfigured(&merchant, &channels, Timestamp::UNIX_EPOCH);
+        let delivered = found
+            .iter()
+            .find(|problem| problem.file == "templates/delivered.en.md");
+        let message = &delivered.expect("it says so").message;
+        let told = "could not be sent on pigeon, were it configured: not sent for good: too good to be true";
+        assert_eq!(message, told);
+        assert!(
+            found
+                .iter()
+                .all(|problem| !problem.file.starts_with("templates/refund_issued")),
+            "{found:?}"
+        );
     }
 }

@@ -9,7 +9,8 @@
 //!    `fn open(config: Config, surroundings: &Surroundings, channels: &mut Channels) -> Result<(), InvalidSetting>`,
 //!    which checks the section and calls [`Channels::add`], and `fn check(config: &Config) -> Result<(), InvalidSetting>`,
 //!    which only checks, for `doorstep check`. Its types stay in the folder: callers see `core`'s words.
-//!    What it can and cannot show is its [`Capabilities`](doorstep_core::channel::Capabilities); nobody asks for its
+//!    `Config::unconnected()` are settings that reach nobody, with which `doorstep preview` and `doorstep check` show what
+//!    messages would look like there. What it can and cannot show is its [`Capabilities`](doorstep_core::channel::Capabilities); nobody asks for its
 //!    name.
 //! 2. **One line** in the registry below.
 //! 3. **One feature** in `channels/Cargo.toml` that takes its vendor crate in (and is passed on by the root package).
@@ -72,6 +73,23 @@ macro_rules! registry {
                     }
                 )+
                 names
+            }
+        }
+
+        impl ChannelsConfig {
+            /// The channels that are not configured, with settings that reach nobody: to look at what messages would be there,
+            /// never to listen or send.
+            #[must_use]
+            pub fn unconfigured(&self) -> Self {
+                Self {
+                    $(
+                        #[cfg(feature = $feature)]
+                        $module: match &self.$module {
+                            Some(_) => None,
+                            None => Some($module::Config::unconnected()),
+                        },
+                    )+
+                }
             }
         }
 

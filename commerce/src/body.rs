@@ -1,6 +1,7 @@
 //! What the parsers share: reading hostile JSON, and the one spelling of numbers that `core` asks for.
 
-use chrono::{Datelike, NaiveDate, NaiveDateTime};
+use chrono::{Datelike, NaiveDate, NaiveDateTime, TimeDelta};
+use chrono_tz::Tz;
 use doorstep_core::{
     OrderNumber, Timestamp, TrackingNumber, order::DateWindow, webhook::WebhookRejection,
 };
@@ -176,11 +177,24 @@ pub(crate) fn instant(field: &str, text: &str) -> Result<Timestamp, WebhookRejec
 
 /// An instant in RFC 3339, or without an offset, which is then taken as UTC: carriers' own clocks often come without.
 pub(crate) fn local_instant(field: &str, text: &str) -> Result<Timestamp, WebhookRejection> {
+    local_instant_in(field, text, Tz::UTC)
+}
+
+/// The same, taken as of the clocks of a zone. What they showed twice is the first time, and what they skipped is an hour
+/// later.
+pub(crate) fn local_instant_in(
+    field: &str,
+    text: &str,
+    zone: Tz,
+) -> Result<Timestamp, WebhookRejection> {
     let naive = text.trim().replacen(' ', "T", 1).parse::<NaiveDateTime>();
-    match naive {
-        Ok(naive) => within_this_century(field, naive.and_utc()),
-        Err(_) => instant(field, text),
-    }
+    let Ok(naive) = naive else {
+        return instant(field, text);
+    };
+    let there = |naive: NaiveDateTime| naive.and_local_timezone(zone).earliest();
+    let later = || there(naive.checked_add_signed(TimeDelta::hours(1))?);
+    let at = there(naive).or_else(later);
+    within_this_century(field, at.map_or(naive.and_utc(), |at| at.to_utc()))
 }
 
 /// An instant in Unix seconds.

@@ -62,6 +62,8 @@ mod body;
 #[cfg(test)]
 mod conformance;
 #[cfg_attr(not(feature = "default"), allow(dead_code))]
+mod countries;
+#[cfg_attr(not(feature = "default"), allow(dead_code))]
 mod mac;
 #[cfg_attr(not(feature = "default"), allow(dead_code))]
 mod money;

@@ -147,6 +147,8 @@ pub struct Capabilities {
     pub images: bool,
     /// The provider says later what became of a message (delivered, read, failed): an ambiguous one may be settled by it.
     pub receipts: bool,
+    /// It is told when a customer has read a message: by a receipt, or as far as somebody has read in the mailbox.
+    pub reads: bool,
     /// How long after the customer's last message anything may be written; later only approved templates. `None`: always.
     pub reply_window: Option<Duration>,
     /// How fast may be sent. Kept across instances before a delivery is attempted.
@@ -166,6 +168,7 @@ impl Default for Capabilities {
             max_text: 4000,
             images: false,
             receipts: false,
+            reads: false,
             reply_window: None,
             rates: SendRates::default(),
         }

@@ -77,6 +77,22 @@ pub enum CommerceEventKind {
         #[serde(default)]
         id: Option<String>,
     },
+    /// The shop does not take goods back that the customer wanted to return.
+    ReturnDeclined {
+        /// The order.
+        order: OrderRef,
+        /// The shop's identifier of the return, where it tells one.
+        #[serde(default)]
+        id: Option<String>,
+    },
+    /// Goods will not come back after all.
+    ReturnCancelled {
+        /// The order.
+        order: OrderRef,
+        /// The shop's identifier of the return, where it tells one.
+        #[serde(default)]
+        id: Option<String>,
+    },
     /// Goods of an order came back to the shop.
     ReturnReceived {
         /// The order.
@@ -183,6 +199,8 @@ impl CommerceEventKind {
             Self::Tracking { event, .. } => event.status.as_str(),
             Self::Remark { .. } => "remark",
             Self::ReturnRequested { .. } => "return_requested",
+            Self::ReturnDeclined { .. } => "return_declined",
+            Self::ReturnCancelled { .. } => "return_cancelled",
             Self::ReturnReceived { .. } => "return_received",
             Self::RefundIssued { .. } => "refund_issued",
             Self::CustomerDataRequested { .. } => "customer_data_requested",

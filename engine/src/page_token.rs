@@ -14,6 +14,9 @@ use subtle::ConstantTimeEq;
 
 const TRACKING: &[u8] = b"doorstep tracking page 1\n";
 const PREFERENCES: &[u8] = b"doorstep preference page 1\n";
+/// What stands before a tracking page's token.
+pub(crate) const TRACKING_PATH: &str = "/track/";
+const PREFERENCES_PATH: &str = "/preferences/";
 const SIGNATURE: usize = 16;
 const END: usize = 4;
 const CUSTOMER: usize = 16;
@@ -127,7 +130,7 @@ impl PageLinks {
     /// Where one order's parcels are followed.
     pub fn tracking_url(&self, scope: &TrackingScope, now: Timestamp) -> String {
         let token = self.key.tracking_token(scope, now);
-        format!("{}/track/{token}", self.public_url)
+        format!("{}{TRACKING_PATH}{token}", self.public_url)
     }
 
     /// Where a customer says what they want to hear; the one-click POST of RFC 8058 stops `topic` there.
@@ -137,8 +140,24 @@ impl PageLinks {
             Topic::Order => "?topic=order",
             Topic::Marketing => "",
         };
-        format!("{}/preferences/{token}{asked}", self.public_url)
+        format!("{}{PREFERENCES_PATH}{token}{asked}", self.public_url)
     }
+}
+
+/// A text without the tokens of the links in it: they tell when it was written, and nothing that is said.
+pub(crate) fn without_tokens(text: &str) -> String {
+    let is_token = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+    [TRACKING_PATH, PREFERENCES_PATH]
+        .into_iter()
+        .fold(text.to_owned(), |text, path| {
+            let mut parts = text.split(path);
+            let mut kept = parts.next().unwrap_or_default().to_owned();
+            for part in parts {
+                kept.push_str(path);
+                kept.push_str(part.trim_start_matches(is_token));
+            }
+            kept
+        })
 }
 
 #[cfg(test)]
@@ -167,6 +186,23 @@ mod tests {
             key.open_preferences(&mine, now + PREFERENCES_LIFETIME),
             None
         );
+    }
+
+    #[test]
+    fn a_text_is_compared_without_what_only_its_links_say() {
+        let now = Timestamp::UNIX_EPOCH;
+        let links = |key| {
+            let pages = PageLinks::new("https://shop.example".to_owned(), PageKey::new(key));
+            let customer = scope().customer;
+            let track = pages.tracking_url(&scope(), now);
+            let choose = pages.preferences_url(customer, Topic::Order, now);
+            without_tokens(&format!("Here: {track}. Or {choose}"))
+        };
+        let told =
+            "Here: https://shop.example/track/. Or https://shop.example/preferences/?topic=order";
+        assert_eq!(links("one".into()), told);
+        assert_eq!(links("other".into()), told);
+        assert_eq!(without_tokens("plain words"), "plain words");
     }
 
     #[test]

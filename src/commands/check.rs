@@ -84,7 +84,7 @@ fn age(list: &TemplateCheck, now: Timestamp) -> String {
     }
 }
 
-/// What rules would say, looked at on their channels. What these make at their first start (secrets, folders) is thrown away:
+/// What rules would say, looked at on their channels, and all templates on those that are not configured. What these make at their first start (secrets, folders) is thrown away:
 /// a check leaves nothing behind.
 fn render(config: &Config, merchant: &MerchantFiles) -> Result<Findings, Failure> {
     let ambient = ambient::system();
@@ -93,7 +93,13 @@ fn render(config: &Config, merchant: &MerchantFiles) -> Result<Findings, Failure
     config.data_dir = folder.path().to_owned();
     let config = with_kept_secrets(config, &ambient)?;
     let channels = nowhere::open_channels(&config, &ambient).map_err(Failure::finding)?;
-    Ok(rendered::check(merchant, &channels, ambient.now()))
+    let others = nowhere::open_unconfigured(&config, &ambient).map_err(Failure::finding)?;
+    let now = ambient.now();
+    let mut findings = rendered::check(merchant, &channels, now);
+    findings
+        .warnings
+        .extend(rendered::check_unconfigured(merchant, &others, now));
+    Ok(findings)
 }
 
 /// What the model makes of the merchant's own intents; it is not started for nothing.

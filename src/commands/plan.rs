@@ -1,12 +1,20 @@
 //! `doorstep plan`: what changed rules and templates would have done with the past.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use doorstep_engine::{
     Store,
     notify::{
         Rules,
-        rehearsal::{Deed, Difference, Foreseen, RuleChange, Setting, Span, compare, rehearse},
+        rehearsal::{
+            Deed, Difference, Foreseen, RuleChange, Setting, Span, compare, compare_with_past,
+            recorded, rehearse,
+        },
     },
     store::{Database, DatabaseConfig},
 };
@@ -28,36 +36,77 @@ const LEAD_IN: Duration = Duration::from_hours(24 * 30);
 const LOOK_EVERY: Duration = Duration::from_mins(5);
 const A_DAY: Duration = Duration::from_hours(24);
 
+/// What the files that may change things are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// The configured files, in a rehearsal of their own.
+    Files,
+    /// What was really decided: the configured files are those that may change things.
+    Past,
+}
+
+impl Before {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Past => "past",
+        }
+    }
+}
+
 pub(super) async fn run(cli: &Cli, arguments: &Plan) -> Result<(), Failure> {
     let config = load_config(cli)?;
-    let mut changed = config.clone();
-    if let Some(folder) = &arguments.files_dir {
-        changed.files_dir = Some(folder.clone());
-    }
-    let before = setting(&config)?;
+    let tried = tried_folder(&config, arguments);
+    let before = match &tried {
+        Some(_) => Some(setting(&config)?),
+        None => None,
+    };
+    let changed = Config {
+        files_dir: tried.or_else(|| config.files_dir.clone()),
+        ..config.clone()
+    };
     let after = setting(&changed)?;
     let store = open_store(&config).await?;
     let until = store.ambient().now();
     let since = until - arguments.since;
-    let waits = [&before, &after].map(|setting| longest_wait(&setting.rules));
+    let waits = before.iter().chain([&after]);
+    let waits = waits.map(|setting| longest_wait(&setting.rules)).max();
     let span = Span {
-        lead_in: since - LEAD_IN.max(waits[0]).max(waits[1]),
+        lead_in: since - LEAD_IN.max(waits.unwrap_or_default()),
         since,
         until,
         look_every: LOOK_EVERY,
     };
     let folder = tempfile::tempdir().map_err(Failure::finding)?;
-    let before = play(&store, before, span, &folder.path().join("before.db")).await?;
     let after = play(&store, after, span, &folder.path().join("after.db")).await?;
-    let changes = compare(before, after);
+    let (compared_with, changes) = match before {
+        Some(before) => {
+            let before = play(&store, before, span, &folder.path().join("before.db")).await?;
+            (Before::Files, compare(before, after))
+        }
+        None => {
+            let past = recorded(&store, span).await.map_err(Failure::finding)?;
+            (Before::Past, compare_with_past(past, after, span))
+        }
+    };
     match cli.json {
         true => print(json!({
             "since": since,
             "until": until,
+            "compared_with": compared_with.as_str(),
             "rules": changes,
         })),
-        false => tell(&changes),
+        false => tell(compared_with, &changes),
     }
+}
+
+/// The folder that is tried, where it is another than the configured one.
+fn tried_folder(config: &Config, arguments: &Plan) -> Option<PathBuf> {
+    let tried = arguments.files_dir.as_ref()?;
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let configured = config.files_dir.as_deref().and_then(real);
+    let same = configured.is_some() && configured == real(tried);
+    (!same).then(|| tried.clone())
 }
 
 /// How long ago what a rule on schedule waits for may have begun.
@@ -100,7 +149,13 @@ async fn play(
         .map_err(Failure::finding)
 }
 
-fn tell(changes: &BTreeMap<String, RuleChange>) -> Result<(), Failure> {
+fn tell(compared_with: Before, changes: &BTreeMap<String, RuleChange>) -> Result<(), Failure> {
+    if changes.is_empty() {
+        return print("nothing happened in this time: nothing was compared");
+    }
+    if compared_with == Before::Past {
+        print("before: what was decided then; after: what the files say as they are now")?;
+    }
     let mut different = 0;
     for (rule, change) in changes {
         let name = if rule.is_empty() { "(no rule)" } else { rule };

@@ -1,26 +1,39 @@
 //! `doorstep preview`
 
+use std::sync::Arc;
+
 use doorstep_channels::Channels;
-use doorstep_core::{OutboundMessageId, message::OutboundMessage};
+use doorstep_core::{
+    Ambient, ChannelName, OutboundMessageId, channel::Channel, message::OutboundMessage,
+};
 use doorstep_engine::notify::Notifier;
 use serde_json::json;
 
 use super::{Failure, config_or_temporary, print};
 use crate::{
-    ambient,
+    ambient, bubbles,
     cli::{Cli, Preview},
+    config::Config,
     merchant::MerchantFiles,
     nowhere,
     opening::with_kept_secrets,
     picture,
 };
 
+/// A channel to look at messages on.
+struct Stage {
+    name: ChannelName,
+    channel: Arc<dyn Channel>,
+    /// Whether it is; else it has settings that reach nobody.
+    configured: bool,
+}
+
 pub(super) async fn run(cli: &Cli, arguments: &Preview) -> Result<(), Failure> {
     let (config, _folder) = config_or_temporary(cli)?;
     let ambient = ambient::system();
     let merchant = MerchantFiles::load(&config).map_err(Failure::Problems)?;
     let config = with_kept_secrets(config, &ambient)?;
-    let channels = nowhere::open_channels(&config, &ambient).map_err(Failure::finding)?;
+    let stages = stages(arguments, &config, &ambient)?;
     let content = Notifier::preview(
         &merchant.rules,
         &merchant.templates,
@@ -40,52 +53,65 @@ pub(super) async fn run(cli: &Cli, arguments: &Preview) -> Result<(), Failure> {
         thread: Default::default(),
     };
     if arguments.html.is_some() || arguments.picture.is_some() {
-        return draw(arguments, &channels, &message).await;
+        return draw(arguments, &stages, &message).await;
     }
-    let wanted = |name: &str| {
-        arguments
-            .channel
-            .as_deref()
-            .is_none_or(|wanted| wanted == name)
-    };
-    let mut shown = 0;
-    for (name, channel) in &channels.all {
-        if !wanted(name.as_str()) {
-            continue;
-        }
-        shown += 1;
-        match channel.preview(&message) {
+    for stage in &stages {
+        match stage.channel.preview(&message) {
             Ok(parts) => {
                 let subject = message.content.subject.as_deref();
-                let subject = subject.filter(|_| channel.capabilities().subject);
-                show(cli, arguments, name.as_str(), subject, &parts)?;
+                let subject = subject.filter(|_| stage.channel.capabilities().subject);
+                show(cli, arguments, stage, subject, &parts)?;
             }
-            Err(error) => print(json!({"channel": name.as_str(), "error": error.to_string()}))?,
+            Err(error) => {
+                let error = error.to_string();
+                print(json!({"channel": stage.name.as_str(), "error": error}))?;
+            }
         }
     }
-    match shown {
-        0 => Err(no_such_channel(&channels)),
-        _ => Ok(()),
+    Ok(())
+}
+
+/// The channel that was named, configured or not; all that are configured where none was.
+fn stages(arguments: &Preview, config: &Config, ambient: &Ambient) -> Result<Vec<Stage>, Failure> {
+    let configured = nowhere::open_channels(config, ambient).map_err(Failure::finding)?;
+    let others = nowhere::open_unconfigured(config, ambient).map_err(Failure::finding)?;
+    let known = |(channels, configured): (Channels, bool)| {
+        let all = channels.all.into_iter();
+        all.map(move |(name, channel)| Stage {
+            name,
+            channel,
+            configured,
+        })
+    };
+    let all: Vec<Stage> = [(configured, true), (others, false)]
+        .into_iter()
+        .flat_map(known)
+        .collect();
+    let names: Vec<&str> = all.iter().map(|stage| stage.name.as_str()).collect();
+    let known = names.join(", ");
+    let wanted = |stage: &Stage| match &arguments.channel {
+        Some(name) => stage.name.as_str() == name,
+        None => stage.configured,
+    };
+    let stages: Vec<Stage> = all.into_iter().filter(wanted).collect();
+    match (stages.is_empty(), &arguments.channel) {
+        (false, _) => Ok(stages),
+        (true, Some(name)) => Err(Failure::Misuse(format!(
+            "there is no channel `{name}`; channels: {known}"
+        ))),
+        (true, None) => Err(Failure::Misuse(format!(
+            "no channel is configured; name one with --channel: {known}"
+        ))),
     }
 }
 
-fn no_such_channel(channels: &Channels) -> Failure {
-    let known: Vec<_> = channels.all.keys().map(|name| name.as_str()).collect();
-    Failure::Misuse(format!(
-        "no such channel is configured; configured: {}",
-        known.join(", ")
-    ))
-}
-
-/// Writes the page that the customer's program shows, and a picture of it.
+/// Writes the page that the customer's program shows, or its words in bubbles, and a picture of it.
 async fn draw(
     arguments: &Preview,
-    channels: &Channels,
+    stages: &[Stage],
     message: &OutboundMessage,
 ) -> Result<(), Failure> {
-    let page = find_page(arguments, channels, message)?;
-    let subject = message.content.subject.as_deref().unwrap_or_default();
-    let page = picture::with_subject(&page, subject);
+    let page = find_page(stages, message)?;
     if let Some(file) = &arguments.html {
         std::fs::write(file, &page)
             .map_err(|error| Failure::finding(format!("{}: {error}", file.display())))?;
@@ -102,47 +128,43 @@ async fn draw(
     Ok(())
 }
 
-fn find_page(
-    arguments: &Preview,
-    channels: &Channels,
-    message: &OutboundMessage,
-) -> Result<String, Failure> {
-    let wanted = arguments.channel.as_deref();
-    let named = |name: &str| wanted.is_none_or(|wanted| wanted == name);
-    let mut known = false;
-    for (_, channel) in channels.all.iter().filter(|(name, _)| named(name.as_str())) {
-        known = true;
-        let parts = channel.preview(message).map_err(Failure::finding)?;
-        if let Some(page) = parts.into_iter().find_map(|part| part.html) {
-            return Ok(page);
+/// The page of the first channel that shows one, else the words on the first channel.
+fn find_page(stages: &[Stage], message: &OutboundMessage) -> Result<String, Failure> {
+    let mut in_bubbles = None;
+    for stage in stages {
+        let parts = stage.channel.preview(message).map_err(Failure::finding)?;
+        if let Some(page) = parts.iter().find_map(|part| part.html.as_deref()) {
+            let subject = message.content.subject.as_deref().unwrap_or_default();
+            return Ok(picture::with_subject(page, subject));
         }
+        in_bubbles
+            .get_or_insert_with(|| bubbles::page(stage.name.as_str(), &message.language, &parts));
     }
-    match (known, wanted) {
-        (true, Some(name)) => Err(Failure::Misuse(format!(
-            "messages on {name} are no page; leave --html and --picture out to see its words"
-        ))),
-        (true, None) => Err(Failure::Misuse(
-            "no configured channel shows pages; e-mail does".to_owned(),
-        )),
-        (false, _) => Err(no_such_channel(channels)),
-    }
+    in_bubbles.ok_or_else(|| Failure::Misuse("no channel is configured".to_owned()))
 }
 
 fn show(
     cli: &Cli,
     arguments: &Preview,
-    name: &str,
+    stage: &Stage,
     subject: Option<&str>,
     parts: &[doorstep_core::channel::Preview],
 ) -> Result<(), Failure> {
+    let name = stage.name.as_str();
     if cli.json {
         let parts: Vec<_> = parts
             .iter()
             .map(|part| json!({"text": part.text, "payload": part.payload}))
             .collect();
-        return print(json!({"channel": name, "subject": subject, "parts": parts}));
+        let configured = stage.configured;
+        return print(
+            json!({"channel": name, "configured": configured, "subject": subject, "parts": parts}),
+        );
     }
-    print(format!("== {name}"))?;
+    match stage.configured {
+        true => print(format!("== {name}"))?,
+        false => print(format!("== {name} (not configured)"))?,
+    }
     if let Some(subject) = subject {
         print(format!("Subject: {subject}\n"))?;
     }

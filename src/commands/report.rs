@@ -1,17 +1,23 @@
 //! `doorstep report`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
+use doorstep_core::ChannelName;
 use doorstep_engine::{
     notify::{Estimate, Share},
-    store::{Deeds, HOLDOUT},
+    store::{Deeds, HOLDOUT, Means},
 };
 use serde::Serialize;
 use serde_json::json;
 
 use super::{Failure, load_config, open_store, print};
-use crate::cli::{Cli, Experiments};
+use crate::{
+    ambient,
+    cli::{Cli, Experiments},
+    config::Config,
+    nowhere,
+};
 
 /// What customers of a variant did, and how that differs from the variant compared with.
 #[derive(Serialize)]
@@ -29,42 +35,70 @@ struct Outcome {
     difference: Option<Estimate>,
 }
 
-/// An outcome: its name, its words, how many did it, and whether those held out can have done it.
-type Question = (&'static str, &'static str, fn(&Deeds) -> u64, bool);
+/// Of whom an outcome can be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// Of everybody, those held out too.
+    OfAll,
+    /// Of who was told on a channel that tells what was read.
+    ByReading,
+    /// Of who was told where the tracking page is.
+    ByLink,
+}
+
+/// An outcome: its name, its words, how many did it, and of whom it can be known.
+type Question = (&'static str, &'static str, fn(&Deeds) -> u64, Known);
 
 const QUESTIONS: [Question; 6] = [
     (
         "asked",
         "asked where their order is",
         |deeds| deeds.asked,
-        true,
+        Known::OfAll,
     ),
     (
         "handed_over",
         "went to a person",
         |deeds| deeds.handed_over,
-        true,
+        Known::OfAll,
     ),
-    ("opened", "opened the message", |deeds| deeds.opened, false),
+    (
+        "opened",
+        "opened the message",
+        |deeds| deeds.opened,
+        Known::ByReading,
+    ),
     (
         "followed",
         "opened the tracking page",
         |deeds| deeds.followed,
-        false,
+        Known::ByLink,
     ),
     (
         "bought_again",
         "bought again",
         |deeds| deeds.bought_again,
-        true,
+        Known::OfAll,
     ),
     (
         "returned",
         "sent something back",
         |deeds| deeds.returned,
-        true,
+        Known::OfAll,
     ),
 ];
+
+impl Known {
+    /// Of a variant whose customers were told like this; `None`: they were told nothing. `reads` are the channels that tell
+    /// what was read.
+    fn of(self, means: Option<&Means>, reads: &BTreeSet<ChannelName>) -> bool {
+        match self {
+            Self::OfAll => true,
+            Self::ByReading => means.is_some_and(|means| !means.channels.is_disjoint(reads)),
+            Self::ByLink => means.is_some_and(|means| means.links),
+        }
+    }
+}
 
 pub(super) async fn experiments(cli: &Cli, arguments: &Experiments) -> Result<(), Failure> {
     let config = load_config(cli)?;
@@ -73,9 +107,13 @@ pub(super) async fn experiments(cli: &Cli, arguments: &Experiments) -> Result<()
     let within = TimeDelta::from_std(arguments.within).map_err(Failure::finding)?;
     let outcomes = store.outcomes(since, within).await;
     let outcomes = outcomes.map_err(Failure::finding)?;
+    let means = store.means_of_experiments(since).await;
+    let means = means.map_err(Failure::finding)?;
+    let reads = reading_channels(&config)?;
+    let untold = BTreeMap::new();
     let mut all = BTreeMap::new();
     for (experiment, variants) in &outcomes {
-        let told = compare(variants);
+        let told = compare(variants, means.get(experiment).unwrap_or(&untold), &reads);
         match cli.json {
             true => drop(all.insert(experiment, told)),
             false => tell(experiment, &told)?,
@@ -95,26 +133,39 @@ pub(super) async fn experiments(cli: &Cli, arguments: &Experiments) -> Result<()
     }
 }
 
+/// The channels that tell what was read, configured or not: they may have been.
+fn reading_channels(config: &Config) -> Result<BTreeSet<ChannelName>, Failure> {
+    let channels = nowhere::open_every_kind(config, &ambient::system());
+    let channels = channels.map_err(Failure::finding)?.all.into_iter();
+    let reads = channels.filter(|(_, channel)| channel.capabilities().reads);
+    Ok(reads.map(|(name, _)| name).collect())
+}
+
 /// With whom the others are compared: those who heard nothing, else the first.
 fn base(variants: &BTreeMap<String, Deeds>) -> Option<&str> {
     let held_out = variants.contains_key(HOLDOUT).then_some(HOLDOUT);
     held_out.or_else(|| variants.keys().next().map(String::as_str))
 }
 
-fn compare(variants: &BTreeMap<String, Deeds>) -> BTreeMap<&str, Told> {
+fn compare<'a>(
+    variants: &'a BTreeMap<String, Deeds>,
+    means: &BTreeMap<String, Means>,
+    reads: &BTreeSet<ChannelName>,
+) -> BTreeMap<&'a str, Told> {
     let base = base(variants);
     let mut all = BTreeMap::new();
     for (name, deeds) in variants {
         let mut outcomes = BTreeMap::new();
-        for (question, _, count, held_out_too) in QUESTIONS {
-            if name == HOLDOUT && !held_out_too {
+        for (question, _, count, known) in QUESTIONS {
+            let is_known = |name: &str| known.of(means.get(name), reads);
+            if !is_known(name) {
                 continue;
             }
             let share = |deeds: &Deeds| Share {
                 count: count(deeds),
                 of: deeds.customers,
             };
-            let against = base.filter(|base| base != name && (held_out_too || *base != HOLDOUT));
+            let against = base.filter(|base| base != name && is_known(base));
             let against = against.and_then(|base| variants.get(base));
             let own = share(deeds);
             let outcome = Outcome {
@@ -183,13 +234,50 @@ mod tests {
         }
     }
 
+    fn reads() -> BTreeSet<ChannelName> {
+        BTreeSet::from(["whatsapp".into()])
+    }
+
+    /// These variants were told on these channels, with a link or without.
+    fn told_on(variants: &[(&str, &str, bool)]) -> BTreeMap<String, Means> {
+        let means = variants.iter().map(|(name, channel, links)| {
+            let means = Means {
+                channels: BTreeSet::from([(*channel).into()]),
+                links: *links,
+            };
+            ((*name).to_owned(), means)
+        });
+        means.collect()
+    }
+
+    #[test]
+    fn what_channels_and_words_cannot_show_is_left_out() {
+        let variants = BTreeMap::from([
+            ("a_mail".to_owned(), deeds(100, 10, 0)),
+            ("b_message".to_owned(), deeds(100, 10, 40)),
+        ]);
+        let means = told_on(&[("a_mail", "email", true), ("b_message", "whatsapp", false)]);
+        let told = compare(&variants, &means, &reads());
+        let mail = &told["a_mail"].outcomes;
+        assert!(
+            !mail.contains_key("opened"),
+            "no mail says that it was read"
+        );
+        assert!(mail.contains_key("followed") && mail.contains_key("asked"));
+        let message = &told["b_message"].outcomes;
+        assert_eq!(message["opened"].count, 40);
+        assert!(message["opened"].difference.is_none(), "nothing to compare");
+        assert!(!message.contains_key("followed"), "it named no page");
+    }
+
     #[test]
     fn variants_are_compared_with_those_held_out_where_they_can_be() {
         let variants = BTreeMap::from([
             (HOLDOUT.to_owned(), deeds(1000, 120, 0)),
             ("short".to_owned(), deeds(1000, 80, 400)),
         ]);
-        let told = compare(&variants);
+        let means = told_on(&[("short", "whatsapp", true)]);
+        let told = compare(&variants, &means, &reads());
         assert!(!told[HOLDOUT].outcomes.contains_key("opened"));
         assert!(told[HOLDOUT].outcomes["asked"].difference.is_none());
         let short = &told["short"].outcomes;
@@ -207,7 +295,7 @@ mod tests {
             ("a".to_owned(), deeds(50, 5, 0)),
             ("b".to_owned(), deeds(0, 0, 0)),
         ]);
-        let told = compare(&variants);
+        let told = compare(&variants, &BTreeMap::new(), &reads());
         assert!(told["a"].outcomes["asked"].difference.is_none());
         assert!(told["b"].outcomes["asked"].share.is_none(), "of nobody");
     }

@@ -193,6 +193,7 @@ pub struct EtaSection {
     pub trust: Vec<Authority>,
     pub probability: f64,
     pub min_deliveries: usize,
+    pub prior: bool,
     pub learn_every_h: u16,
 }
 

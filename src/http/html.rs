@@ -45,6 +45,7 @@ pub(super) struct Words {
     pub(super) heading: String,
     pub(super) parcel: String,
     expected: String,
+    pub(super) likely: String,
     carrier: String,
     tracking_number: String,
     history: String,

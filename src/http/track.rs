@@ -74,6 +74,8 @@ struct ParcelFacts {
     /// How far of the four [`STEPS`].
     step: u8,
     window: Option<String>,
+    /// How probably it is one of those days, where somebody says.
+    likely: Option<String>,
     carrier: Option<String>,
     tracking_number: Option<String>,
     scans: Vec<ScanFacts>,
@@ -83,6 +85,8 @@ struct ParcelFacts {
 struct ScanFacts {
     status: String,
     location: Option<String>,
+    /// The carrier's own words, in its own language.
+    message: Option<String>,
     /// For machines.
     instant: String,
     /// For people, in the customer's time zone.
@@ -257,6 +261,7 @@ async fn parcels(
         let scans = history.scans.iter().map(|scan| ScanFacts {
             status: speech.words.status(scan.status.as_str()).to_owned(),
             location: scan.location.clone(),
+            message: scan.message.clone(),
             instant: scan.occurred_at.to_rfc3339(),
             when: moment(scan.occurred_at, time_zone, speech),
         });
@@ -269,7 +274,8 @@ async fn parcels(
                 "good"
             },
             step: step(shipment.status),
-            window: eta.map(|eta| days(eta.window, speech)),
+            window: eta.as_ref().map(|eta| days(eta.window, speech)),
+            likely: eta.and_then(|eta| Some(likely(eta.probability?, speech))),
             tracking_number: history.tracking_number().map(str::to_owned),
             carrier: Some(shipment.carrier).filter(|carrier| !carrier.is_empty()),
             scans: scans.collect(),
@@ -330,6 +336,16 @@ fn days(window: DateWindow, speech: Speech<'_>) -> String {
         return from;
     }
     format!("{from} – {}", format::date(&language, window.to))
+}
+
+/// How probably it is one of the days: in tenths where that is exact, for most people read those more easily.
+fn likely(percent: u8, speech: Speech<'_>) -> String {
+    let (n, total) = match percent % 10 {
+        0 => (percent / 10, 10),
+        _ => (percent, 100),
+    };
+    let (n, total) = (n.to_string(), total.to_string());
+    fill(&speech.words.likely, &[("n", &n), ("total", &total)])
 }
 
 fn moment(at: Timestamp, time_zone: Tz, speech: Speech<'_>) -> String {

@@ -139,6 +139,72 @@ async fn the_link_in_the_mail_shows_where_the_parcel_is_in_the_readers_language(
     );
 }
 
+/// A new shop's parcel is on its way, of which the carrier says this and no day; its tracking page in these languages.
+async fn on_its_way(words: &str, languages: &[&str]) -> Vec<String> {
+    let shop = Shop::open().await;
+    let server = shop.process.address();
+    let placed = order_placed("6700001", "C-way", "ines@pages.example", "P6700001");
+    Hook::generic("placed-6700001", &placed)
+        .deliver(server)
+        .await;
+    let mut news = parcel_news("shipment.in_transit", "6700001", "P6700001", 1);
+    news["payload"]["message"] = json!(words);
+    Hook::generic("way-6700001", &news).deliver(server).await;
+    shop.told_everything().await;
+    let mails = shop.mails().await;
+    assert!(
+        mails[0].text.contains("Expected delivery: "),
+        "{}",
+        mails[0].text
+    );
+    let link = link_in(&mails[0].text, "/track/").expect("a link");
+    let (_, token) = link.rsplit_once('/').expect("a token");
+    let url = format!("http://{server}/track/{token}");
+    let mut pages = Vec::new();
+    for language in languages {
+        let (status, page) = read(&url, language).await;
+        assert_eq!(status, StatusCode::OK);
+        pages.push(page);
+    }
+    pages
+}
+
+#[tokio::test]
+async fn a_new_shops_parcel_has_a_window_that_says_how_probably_it_holds_and_the_carriers_words() {
+    let said = [
+        (
+            "de",
+            "8 von 10 Paketen wie diesem kommen in diesem Zeitraum an.",
+        ),
+        ("en", "8 of 10 parcels like this one arrive in this time."),
+        (
+            "es",
+            "8 de cada 10 paquetes como este llegan en este plazo.",
+        ),
+        (
+            "fr",
+            "8 colis sur 10 comme celui-ci arrivent dans ce délai.",
+        ),
+        (
+            "it",
+            "8 pacchi su 10 come questo arrivano in questi giorni.",
+        ),
+        (
+            "pt",
+            "8 em cada 10 encomendas como esta chegam neste prazo.",
+        ),
+        ("ru", "8 из 10 таких посылок приходят в эти дни."),
+    ];
+    let hostile = "En camino <script>alert(\"1\")</script> & más";
+    let pages = on_its_way(hostile, &said.map(|(language, _)| language)).await;
+    for ((language, sentence), page) in said.iter().zip(pages) {
+        assert!(page.contains(sentence), "{language}: {page}");
+        let words = "<span class=\"words\" dir=\"auto\">En camino &lt;script&gt;";
+        assert!(page.contains(words), "{language}: {page}");
+        assert!(!page.contains("<script>alert"), "{language}: {page}");
+    }
+}
+
 #[tokio::test]
 async fn wrong_and_expired_links_get_the_same_answer() {
     let follower = Follower::new("sasha", "6400002").await;

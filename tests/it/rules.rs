@@ -33,6 +33,9 @@ const CHANGED: &str = "rules:
   - {on: delivered, template: here, channels: [email]}
 ";
 
+/// How a plan ends that changes nothing.
+const NO_DIFFERENCE: &str = "nobody would have got anything else\n";
+
 /// What somebody heard: where, and the words. The order's number stands in them, and so tells who.
 type Heard = Vec<(String, String)>;
 
@@ -155,17 +158,24 @@ async fn a_changed_rule_does_to_the_next_orders_exactly_what_the_plan_showed() {
     let tried = tried.path().display().to_string();
     let plan = ["plan", "--since", "1h", "--files-dir", tried.as_str()];
     let printed = shop.run(&plan).await;
-    for line in [
-        "on_the_van: 2 different, 2 alike",
-        "delivered:here: 0 different, 1 alike",
-        "  order 7103 of c***@rules.example: out_for_delivery ",
-        "  - webchat (en) at ",
-        "  + email (en) at ",
-        "  + held: ",
-        "2 events would have been told otherwise",
-    ] {
-        assert!(printed.contains(line), "{line} is not in\n{printed}");
-    }
+    let shows_the_change = |printed: &str| {
+        for line in [
+            "on_the_van: 2 different, 2 alike",
+            "delivered:here: 0 different, 1 alike",
+            "  order 7103 of c***@rules.example: out_for_delivery ",
+            "  - webchat (en) at ",
+            "  + email (en) at ",
+            "  + held: ",
+            "2 events would have been told otherwise",
+        ] {
+            assert!(printed.contains(line), "{line} is not in\n{printed}");
+        }
+    };
+    shows_the_change(&printed);
+    // Who edits the files themselves is shown the same, beside what was really told.
+    let in_place = ["plan", "--since", "1h"];
+    let unchanged = shop.run(&in_place).await;
+    assert!(unchanged.ends_with(NO_DIFFERENCE), "{unchanged}");
     let shown = shop.run(&[&["--json"], plan.as_slice()].concat()).await;
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert!(!printed.contains("cleo@"), "{printed}");
@@ -185,6 +195,13 @@ async fn a_changed_rule_does_to_the_next_orders_exactly_what_the_plan_showed() {
 
     write(shop.folder.path(), "rules/default.yaml", CHANGED);
     shop.reloads("applied", 1).await;
+    let edited = shop.run(&in_place).await;
+    let header = "before: what was decided then; after: what the files say as they are now\n";
+    assert!(edited.starts_with(header), "{edited}");
+    shows_the_change(&edited);
+    let configured = shop.folder.path().display().to_string();
+    let named = [in_place.as_slice(), &["--files-dir", &configured]].concat();
+    shows_the_change(&shop.run(&named).await);
     live(&shop, 7200).await;
     let is = heard(&shop, &ada, 7200).await;
     assert_eq!(is, renumbered(&will_be, 7100, 7200));
@@ -197,10 +214,7 @@ async fn a_changed_rule_does_to_the_next_orders_exactly_what_the_plan_showed() {
     assert_eq!(cleos.count(), 1, "{is:#?}");
 
     let again = shop.run(&plan).await;
-    assert!(
-        again.ends_with("nobody would have got anything else\n"),
-        "{again}"
-    );
+    assert!(again.ends_with(NO_DIFFERENCE), "{again}");
 }
 
 const EXPERIMENT: &str = "rules:

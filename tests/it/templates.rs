@@ -212,9 +212,50 @@ fn a_mail_is_previewed_with_its_subject_and_as_a_page() {
         "--html",
         "chat.html",
     ];
-    let refused = preview(folder.path(), &chat, None);
-    assert_eq!(refused.status.code(), Some(2));
-    assert!(stderr(&refused).contains("messages on webchat are no page"));
+    let written = preview(folder.path(), &chat, None);
+    assert_eq!(written.status.code(), Some(0), "{}", stderr(&written));
+    let page = std::fs::read_to_string(folder.path().join("chat.html")).unwrap();
+    for words in [
+        "<html lang=\"en\">",
+        "<h1>webchat</h1>",
+        "<p dir=\"auto\">Hi Ada, your order 1001",
+        "https://shop.example/track/sample",
+    ] {
+        assert!(page.contains(words), "{words} is not in\n{page}");
+    }
+}
+
+#[test]
+fn channels_that_are_not_configured_are_previewed_too() {
+    let folder = tempfile::tempdir().unwrap();
+    for channel in ["discord", "telegram", "whatsapp"] {
+        let on = ["shipped", "--locale", "de", "--channel", channel];
+        let shown = preview(folder.path(), &on, None);
+        assert_eq!(shown.status.code(), Some(0), "{}", stderr(&shown));
+        let shown = stdout(&shown);
+        let head = format!("== {channel} (not configured)\n");
+        assert!(shown.starts_with(&head), "{shown}");
+        assert!(shown.contains("1001"), "{shown}");
+        let page = [on.as_slice(), &["--html", "page.html"]].concat();
+        let written = preview(folder.path(), &page, None);
+        assert_eq!(written.status.code(), Some(0), "{}", stderr(&written));
+        let page = std::fs::read_to_string(folder.path().join("page.html")).unwrap();
+        assert!(
+            page.contains("<html lang=\"de\">") && page.contains("1001"),
+            "{page}"
+        );
+        std::fs::remove_file(folder.path().join("page.html")).unwrap();
+    }
+    let none = preview(folder.path(), &["shipped", "--channel", "pigeon"], None);
+    assert_eq!(none.status.code(), Some(2));
+    let told = stderr(&none);
+    assert!(told.contains("there is no channel `pigeon`"), "{told}");
+    assert!(told.contains("whatsapp"), "{told}");
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        0,
+        "it left something behind"
+    );
 }
 
 #[test]

@@ -53,6 +53,17 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Settings that reach nobody, to look at messages before the channel is connected.
+    pub(crate) fn unconnected() -> Self {
+        Self {
+            token: "unconnected".into(),
+            application_id: "1".to_owned(),
+            gateway: false,
+            register_commands: false,
+            ..Self::default()
+        }
+    }
+
     /// # Errors
     /// The first setting with which the channel cannot work.
     pub(super) fn check(&self) -> Result<(), InvalidSetting> {

@@ -190,6 +190,13 @@ fn default_look() -> u32 {
     1000
 }
 
+impl Config {
+    /// Settings that reach nobody, to look at messages before the channel is connected.
+    pub(crate) fn unconnected() -> Self {
+        Self::default()
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {

@@ -74,6 +74,15 @@ pub(super) struct Settings {
 }
 
 impl Config {
+    /// Settings that reach nobody, to look at messages before the channel is connected.
+    pub(crate) fn unconnected() -> Self {
+        Self {
+            token: "1:unconnected".into(),
+            username: "unconnected".to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// The section, checked.
     pub(super) fn settings(&self) -> Result<Settings, InvalidSetting> {
         if !(1..=MAX_POLL_S).contains(&self.poll_timeout_s) {

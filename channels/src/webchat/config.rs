@@ -74,6 +74,14 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Settings that reach nobody, to look at messages before the channel is connected.
+    pub(crate) fn unconnected() -> Self {
+        Self {
+            signing_secret: "unconnected".repeat(3).into(),
+            ..Self::default()
+        }
+    }
+
     /// # Errors
     /// The first setting that would make the chat unsafe or useless.
     pub(super) fn check(&self) -> Result<(), InvalidSetting> {

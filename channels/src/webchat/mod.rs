@@ -159,6 +159,7 @@ impl WebChat {
             name: NAME.into(),
             capabilities: Capabilities {
                 mailbox: true,
+                reads: true,
                 buttons: true,
                 cards: true,
                 images: true,

@@ -72,6 +72,20 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Settings that reach nobody, to look at messages before the channel is connected.
+    pub(crate) fn unconnected() -> Self {
+        Self {
+            access_token: "unconnected".into(),
+            app_secret: "unconnected".into(),
+            verify_token: "unconnected".into(),
+            numbers: vec![Number {
+                phone_number_id: "1".to_owned(),
+                number: String::new(),
+            }],
+            ..Self::default()
+        }
+    }
+
     /// # Errors
     /// The first setting that the channel cannot work with.
     pub(super) fn check(&self) -> Result<(), InvalidSetting> {

@@ -130,6 +130,7 @@ fn capabilities() -> Capabilities {
         max_text: plan::LONGEST_TEXT,
         images: true,
         receipts: true,
+        reads: true,
         reply_window: Some(WINDOW),
         rates: SendRates {
             per_address: Some(Rate {

@@ -1,18 +1,21 @@
 //! An AfterShip event → news of a parcel.
 
+use chrono_tz::Tz;
 use doorstep_core::{
     Timestamp,
     order::{DateWindow, OrderRef},
     shipment::{ParcelFacts, TrackingStatus as Status},
+    time_zone,
     webhook::{WebhookRejection, WebhookRequest},
 };
 use serde::Deserialize;
 
 use crate::{
     body::{
-        TextOrNumber, day, identifier, identity, local_instant, order_number, parse_json,
-        tracking_number, unix_seconds, window,
+        TextOrNumber, day, identifier, identity, if_readable, local_instant, local_instant_in,
+        order_number, parse_json, tracking_number, unix_seconds, window,
     },
+    countries::alpha2,
     source::Told,
     tracking::{Meaning, Report, Vocabulary, meaning, place},
     window,
@@ -75,6 +78,15 @@ struct Tracking {
     order_id: Option<TextOrNumber>,
     updated_at: Option<String>,
     expected_delivery: Option<String>,
+    #[serde(default, deserialize_with = "if_readable")]
+    destination_country_region: Option<String>,
+    /// The same before version 2025-01.
+    #[serde(default, deserialize_with = "if_readable")]
+    destination_country_iso3: Option<String>,
+    #[serde(default, deserialize_with = "if_readable")]
+    destination_state: Option<String>,
+    #[serde(default, deserialize_with = "if_readable")]
+    destination_postal_code: Option<TextOrNumber>,
     courier_estimated_delivery_date: Option<Estimate>,
     aftership_estimated_delivery_date: Option<Estimate>,
     checkpoints: Option<Vec<Checkpoint>>,
@@ -94,7 +106,46 @@ struct Checkpoint {
     location: Option<String>,
     city: Option<String>,
     state: Option<String>,
+    #[serde(default, deserialize_with = "if_readable")]
+    postal_code: Option<TextOrNumber>,
+    /// The same before version 2025-01.
+    #[serde(default, deserialize_with = "if_readable")]
+    zip: Option<TextOrNumber>,
     country_name: Option<String>,
+    /// Three letters.
+    #[serde(default, deserialize_with = "if_readable")]
+    country_region: Option<String>,
+    /// The same before version 2025-01.
+    #[serde(default, deserialize_with = "if_readable")]
+    country_iso3: Option<String>,
+}
+
+impl Tracking {
+    /// The zone that the parcel goes to.
+    fn destination(&self) -> Option<Tz> {
+        let country = self.destination_country_region.as_ref();
+        let country = country.or(self.destination_country_iso3.as_ref());
+        let state = self.destination_state.as_deref();
+        zone(country, state, self.destination_postal_code.as_ref())
+    }
+}
+
+impl Checkpoint {
+    fn time_zone(&self) -> Option<Tz> {
+        let country = self.country_region.as_ref().or(self.country_iso3.as_ref());
+        let postcode = self.postal_code.as_ref().or(self.zip.as_ref());
+        zone(country, self.state.as_deref(), postcode)
+    }
+}
+
+/// The zone of a place, as far as it is told.
+fn zone(
+    country: Option<&String>,
+    state: Option<&str>,
+    postcode: Option<&TextOrNumber>,
+) -> Option<Tz> {
+    let postcode = postcode.map(TextOrNumber::to_string);
+    time_zone::of_address(&alpha2(country?)?, state, postcode.as_deref())
 }
 
 /// Reads a verified body; nothing when the event is not about a parcel or says nothing of it yet.
@@ -149,15 +200,18 @@ fn read(tracking: &Tracking) -> Meaning {
     }
 }
 
-/// The newest checkpoint and its time; without one, when AfterShip last touched the tracking.
+/// The newest checkpoint and its time; without one, when AfterShip last touched the tracking. Carriers tell a checkpoint's time
+/// by the clocks of its place, often without saying so; where the place is not told, the destination's are the nearest.
 fn newest_scan(
     tracking: &Tracking,
     sent_at: Option<Timestamp>,
     received_at: Timestamp,
 ) -> (Timestamp, Option<&Checkpoint>) {
+    let destination = tracking.destination();
     let scans = tracking.checkpoints.iter().flatten().filter_map(|scan| {
         let time = scan.checkpoint_time.as_deref()?;
-        let at = local_instant("msg.checkpoints.checkpoint_time", time).ok()?;
+        let zone = scan.time_zone().or(destination).unwrap_or(Tz::UTC);
+        let at = local_instant_in("msg.checkpoints.checkpoint_time", time, zone).ok()?;
         Some((at, scan))
     });
     if let Some((at, scan)) = scans.max_by_key(|(at, _)| *at) {

@@ -41,6 +41,46 @@ fn a_trackings_news_keep_the_carriers_words() {
     assert_eq!(estimated.to.to_string(), "2026-11-22");
 }
 
+/// When the news of a tracking is, of which this is the only checkpoint.
+fn time_of(checkpoint: Value, destination: &[(&str, &str)]) -> String {
+    let mut body = fixture();
+    body["msg"]["checkpoints"] = json!([checkpoint]);
+    for (field, value) in destination {
+        body["msg"][*field] = json!(value);
+    }
+    take(&body).unwrap()[0].occurred_at.to_rfc3339()
+}
+
+#[test]
+fn a_time_without_an_offset_is_by_the_clocks_of_its_place() {
+    let at = "2026-11-20T18:02:00";
+    let spain = json!({"checkpoint_time": at, "country_region": "ESP"});
+    assert_eq!(time_of(spain, &[]), "2026-11-20T17:02:00+00:00");
+    let canaries = json!({"checkpoint_time": at, "country_iso3": "ESP", "zip": "35001"});
+    assert_eq!(time_of(canaries, &[]), "2026-11-20T18:02:00+00:00");
+    let california = json!({"checkpoint_time": at, "country_region": "USA", "state": "CA"});
+    assert_eq!(time_of(california, &[]), "2026-11-21T02:02:00+00:00");
+    // In which of its zones is not told; the destination's are nearer than UTC.
+    let states = || json!({"checkpoint_time": at, "country_region": "USA"});
+    let destination = [
+        ("destination_country_region", "USA"),
+        ("destination_state", "NY"),
+    ];
+    assert_eq!(time_of(states(), &destination), "2026-11-20T23:02:00+00:00");
+    let before = [
+        ("destination_country_iso3", "USA"),
+        ("destination_postal_code", "10001"),
+    ];
+    assert_eq!(time_of(states(), &before), "2026-11-20T23:02:00+00:00");
+    assert_eq!(time_of(states(), &[]), "2026-11-20T18:02:00+00:00");
+    // One that says its offset is believed.
+    let told = json!({"checkpoint_time": "2026-11-20T18:02:00+08:00", "country_region": "ESP"});
+    assert_eq!(time_of(told, &[]), "2026-11-20T10:02:00+00:00");
+    // The clocks went from two to three.
+    let skipped = json!({"checkpoint_time": "2026-03-29T02:30:00", "country_region": "ESP"});
+    assert_eq!(time_of(skipped, &[]), "2026-03-29T01:30:00+00:00");
+}
+
 #[test]
 fn tags_and_subtags_have_their_meaning() {
     for (tag, subtag, expected) in [

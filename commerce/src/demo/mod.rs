@@ -128,6 +128,8 @@ impl DemoShop {
             | CommerceEventKind::Due { .. }
             | CommerceEventKind::Remark { .. }
             | CommerceEventKind::ReturnRequested { .. }
+            | CommerceEventKind::ReturnDeclined { .. }
+            | CommerceEventKind::ReturnCancelled { .. }
             | CommerceEventKind::CustomerDataRequested { .. }
             | CommerceEventKind::CustomerRedacted { .. }
             | CommerceEventKind::ShopRedacted => return,
@@ -172,6 +174,8 @@ impl DemoShop {
             CommerceEventKind::OrderUpdated { order }
             | CommerceEventKind::OrderCancelled { order, .. } => Some((**order).clone()),
             CommerceEventKind::ReturnRequested { order, .. }
+            | CommerceEventKind::ReturnDeclined { order, .. }
+            | CommerceEventKind::ReturnCancelled { order, .. }
             | CommerceEventKind::ReturnReceived { order, .. }
             | CommerceEventKind::RefundIssued { order, .. }
             | CommerceEventKind::Fulfilled { order, .. }

@@ -282,7 +282,7 @@ struct ReturnedOrder {
     id: TextOrNumber,
 }
 
-/// A return is asked for (`requested`), granted (`open`), complete (`closed`), or comes to nothing.
+/// A return is asked for (`requested`), granted (`open`), complete (`closed`), or comes to nothing (`declined`, `canceled`).
 fn parse_return(delivery: &Delivery, body: &[u8]) -> Result<Vec<Told>, WebhookRejection> {
     let body: ReturnBody = parse_named("return", body)?;
     let status = match &body.status {
@@ -291,6 +291,8 @@ fn parse_return(delivery: &Delivery, body: &[u8]) -> Result<Vec<Told>, WebhookRe
             "returns/request" => "requested".to_owned(),
             "returns/approve" => "open".to_owned(),
             "returns/close" => "closed".to_owned(),
+            "returns/decline" => "declined".to_owned(),
+            "returns/cancel" => "canceled".to_owned(),
             _ => String::new(),
         },
     };
@@ -306,6 +308,14 @@ fn parse_return(delivery: &Delivery, body: &[u8]) -> Result<Vec<Told>, WebhookRe
         "closed" => (
             body.closed_at.or(body.updated_at),
             CommerceEventKind::ReturnReceived { order, id },
+        ),
+        "declined" => (
+            body.updated_at,
+            CommerceEventKind::ReturnDeclined { order, id },
+        ),
+        "canceled" | "cancelled" => (
+            body.updated_at,
+            CommerceEventKind::ReturnCancelled { order, id },
         ),
         _ => return Ok(Vec::new()),
     };

@@ -339,8 +339,9 @@ fn a_return_is_requested_received_or_comes_to_nothing() {
         ("returns/request", "requested", Some("return_requested")),
         ("returns/approve", "open", Some("return_requested")),
         ("returns/close", "closed", Some("return_received")),
-        ("returns/decline", "declined", None),
-        ("returns/cancel", "canceled", None),
+        ("returns/decline", "declined", Some("return_declined")),
+        ("returns/cancel", "canceled", Some("return_cancelled")),
+        ("returns/update", "processing", None),
     ] {
         body["status"] = json!(status);
         let events = take(topic, &body);
@@ -348,6 +349,8 @@ fn a_return_is_requested_received_or_comes_to_nothing() {
         assert_eq!(got, label, "{topic}");
         let id = events.first().map(|event| match &event.kind {
             CommerceEventKind::ReturnRequested { id, .. }
+            | CommerceEventKind::ReturnDeclined { id, .. }
+            | CommerceEventKind::ReturnCancelled { id, .. }
             | CommerceEventKind::ReturnReceived { id, .. } => id.clone().unwrap(),
             kind => panic!("{kind:?}"),
         });

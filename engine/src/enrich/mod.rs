@@ -132,6 +132,8 @@ impl Enricher {
                 self.find_parcel(&mut enrichment, named, event).await?;
             }
             CommerceEventKind::ReturnRequested { order, .. }
+            | CommerceEventKind::ReturnDeclined { order, .. }
+            | CommerceEventKind::ReturnCancelled { order, .. }
             | CommerceEventKind::ReturnReceived { order, .. }
             | CommerceEventKind::RefundIssued { order, .. } => {
                 if self.store.resolve_order(&order).await?.is_none() {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use chrono::{Days, NaiveTime, TimeDelta};
+use chrono::{Days, NaiveDateTime, NaiveTime, TimeDelta};
 use chrono_tz::Tz;
 use doorstep_core::{
     OrderNumber, Timestamp,
@@ -15,7 +15,7 @@ use doorstep_core::{
     shipment::{ParcelFacts, Shipment, region},
 };
 
-use super::{Authority, Estimates, Eta, Model, Parcel, told};
+use super::{Authority, Estimates, Eta, LEARNED, Model, PRIOR, Parcel, told};
 use crate::{
     router::ParcelNews,
     store::{OrderRecord, Store, StoreError},
@@ -34,8 +34,10 @@ pub struct EtaConfig {
     pub trust: Vec<Authority>,
     /// How probably a learnt window holds, from 0.5 to 0.99.
     pub probability: f64,
-    /// Below so many deliveries nothing learnt is told.
+    /// Below so many deliveries nothing learnt is told beside what others say.
     pub min_deliveries: usize,
+    /// Whether what parcels usually take, and the few that came, is told meanwhile where nobody else names a day.
+    pub prior: bool,
     /// How often all is learnt anew.
     pub learn_every: Duration,
     /// Time zone of destinations whose own is not known.
@@ -48,6 +50,7 @@ impl Default for EtaConfig {
             trust: vec![Authority::Carrier, Authority::Learned, Authority::Promised],
             probability: 0.8,
             min_deliveries: 200,
+            prior: false,
             learn_every: Duration::from_hours(12),
             time_zone: Tz::UTC,
         }
@@ -59,6 +62,8 @@ pub struct Forecasts {
     store: Store,
     config: EtaConfig,
     model: RwLock<Option<Learnt>>,
+    /// What parcels usually take, before anything was learnt; none where that is not told.
+    prior: Option<Arc<Model>>,
 }
 
 #[derive(Clone)]
@@ -68,10 +73,21 @@ struct Learnt {
     model: Option<Arc<Model>>,
 }
 
+/// What forecasts are made by.
+struct Basis {
+    model: Arc<Model>,
+    /// Whether it rests on enough deliveries to be told beside what others say.
+    is_learnt: bool,
+    as_of: Timestamp,
+}
+
 impl Forecasts {
-    /// Over the store; without a model until [`Forecasts::refresh`].
+    /// Over the store; without a learnt model until [`Forecasts::refresh`].
     pub fn new(store: Store, config: EtaConfig) -> Self {
+        // Without parcels no moment is another.
+        let prior = || Arc::new(Model::learn(&[], NaiveDateTime::default()));
         Self {
+            prior: config.prior.then(prior),
             store,
             config,
             model: RwLock::default(),
@@ -82,6 +98,23 @@ impl Forecasts {
         // A model is replaced whole: a panic elsewhere leaves a good one.
         let learnt = self.model.read().unwrap_or_else(PoisonError::into_inner);
         learnt.clone()
+    }
+
+    /// What was learnt, or what is told until enough is.
+    fn basis(&self, now: Timestamp) -> Option<Basis> {
+        let learnt = self.learnt();
+        let learnt = learnt.and_then(|learnt| Some((learnt.model?, learnt.at)));
+        let (model, as_of) = match (learnt, &self.prior) {
+            (Some(learnt), _) => learnt,
+            (None, Some(prior)) => (Arc::clone(prior), now),
+            (None, None) => return None,
+        };
+        let is_learnt = model.deliveries() >= self.config.min_deliveries.max(1);
+        (is_learnt || self.config.prior).then_some(Basis {
+            model,
+            is_learnt,
+            as_of,
+        })
     }
 
     /// Takes up what any instance has learnt since the last time.
@@ -146,7 +179,7 @@ impl Forecasts {
             .collect();
         let deliveries = parcels.iter().filter(|parcel| parcel.delivered.is_some());
         let deliveries = deliveries.count();
-        let body = match deliveries >= self.config.min_deliveries {
+        let body = match self.config.prior || deliveries >= self.config.min_deliveries {
             false => String::new(),
             true => {
                 let as_of = now.with_timezone(&zone).naive_local();
@@ -175,9 +208,14 @@ impl Forecasts {
     ) -> Result<Estimates, StoreError> {
         let now = self.store.ambient().now();
         let today = now.with_timezone(&time_zone).date_naive();
-        Ok(Estimates {
-            learned: self.by_history(order, shipment, now, time_zone).await?,
-            ..told(order, shipment, today)
+        let told = told(order, shipment, today);
+        let by_history = self.by_history(order, shipment, now, time_zone).await?;
+        Ok(match by_history {
+            Some(eta) if eta.is_prior() => Estimates {
+                prior: Some(eta),
+                ..told
+            },
+            learned => Estimates { learned, ..told },
         })
     }
 
@@ -204,12 +242,12 @@ impl Forecasts {
         time_zone: Tz,
     ) -> Result<Option<Eta>, StoreError> {
         use doorstep_core::shipment::TrackingStatus::InTransit;
-        let (Some(learnt), Some(shipment)) = (self.learnt(), shipment) else {
+        let (Some(basis), Some(shipment)) = (self.basis(now), shipment) else {
             return Ok(None);
         };
-        let (Some(model), InTransit) = (learnt.model, shipment.status) else {
+        if shipment.status != InTransit {
             return Ok(None);
-        };
+        }
         let number = &shipment.tracking_number;
         let Some((handed_over_at, facts)) = self.store.on_its_way_since(number).await? else {
             return Ok(None);
@@ -223,11 +261,18 @@ impl Forecasts {
         };
         let zone = order.map_or(time_zone, |record| told_zone(&record.order, time_zone));
         let local = now.with_timezone(&zone).naive_local();
-        let forecast = model.forecast(&told.parcel(zone), self.config.probability, local);
+        let parcel = told.parcel(zone);
+        let forecast = basis
+            .model
+            .forecast(&parcel, self.config.probability, local);
+        // From 50 to 99.
+        let probability = (self.config.probability * 100.0).round() as u8;
+        let whose = if basis.is_learnt { LEARNED } else { PRIOR };
         Ok(forecast.map(|forecast| Eta {
             window: forecast.days,
-            source: format!("learned:{:.0} %", self.config.probability * 100.0),
-            as_of: Some(learnt.at),
+            probability: Some(probability),
+            source: format!("{whose}{probability} %"),
+            as_of: Some(basis.as_of),
         }))
     }
 }

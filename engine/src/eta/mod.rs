@@ -46,10 +46,25 @@ use crate::store::OrderRecord;
 pub struct Eta {
     /// The days, in the destination's calendar.
     pub window: DateWindow,
-    /// Who says so: `carrier:DHL`, `shop:demo`, or `learned:80 %` with the window's probability.
+    /// How probably it is one of these days, in percent; `None` where who says so does not say.
+    pub probability: Option<u8>,
+    /// Who says so: `carrier:DHL`, `shop:demo`, or `learned:80 %` with the window's probability; `prior:80 %` while there were
+    /// too few deliveries to learn from.
     pub source: String,
     /// As of when they say so.
     pub as_of: Option<Timestamp>,
+}
+
+/// How the source of learnt days begins.
+const LEARNED: &str = "learned:";
+/// How the source of days begins that rest on what parcels usually take.
+const PRIOR: &str = "prior:";
+
+impl Eta {
+    /// Whether it rests on what parcels usually take, and only on few of the shop's own.
+    pub fn is_prior(&self) -> bool {
+        self.source.starts_with(PRIOR)
+    }
 }
 
 /// Who may say when a parcel comes.
@@ -83,16 +98,20 @@ pub struct Estimates {
     pub learned: Option<Eta>,
     /// What the shop promised.
     pub promised: Option<Eta>,
+    /// What parcels usually take, while too little was learnt.
+    pub prior: Option<Eta>,
 }
 
 impl Estimates {
-    /// What the first of these says who says anything.
+    /// What the first of these says who says anything. What parcels usually take counts last, where what is learnt counts.
     pub fn most_trusted(&self, trust: &[Authority]) -> Option<&Eta> {
-        trust.iter().find_map(|authority| match authority {
+        let named = trust.iter().find_map(|authority| match authority {
             Authority::Carrier => self.carrier.as_ref(),
             Authority::Learned => self.learned.as_ref(),
             Authority::Promised => self.promised.as_ref(),
-        })
+        });
+        let prior = self.prior.as_ref();
+        named.or(prior.filter(|_| trust.contains(&Authority::Learned)))
     }
 }
 
@@ -106,6 +125,7 @@ pub(crate) fn told(
         carrier: by_carrier(shipment, today),
         learned: None,
         promised: by_shop(order, shipment, today),
+        prior: None,
     }
 }
 
@@ -125,6 +145,7 @@ fn by_carrier(shipment: Option<&Shipment>, today: NaiveDate) -> Option<Eta> {
     let window = shipment.estimated.filter(|window| window.to >= today)?;
     Some(Eta {
         window,
+        probability: None,
         source: format!("carrier:{}", shipment.carrier),
         as_of: shipment.status_at,
     })
@@ -146,6 +167,7 @@ fn by_shop(
     let window = record.order.promised.filter(|window| window.to >= today)?;
     Some(Eta {
         window,
+        probability: None,
         source: format!("shop:{}", record.source),
         as_of: Some(record.as_of),
     })

@@ -29,6 +29,7 @@ fn both(order: &OrderRecord, shipment: Option<&Shipment>, today: &str) -> Estima
         carrier: by_carrier(shipment, day(today)),
         learned: None,
         promised: by_shop(Some(order), shipment, day(today)),
+        prior: None,
     }
 }
 
@@ -43,6 +44,7 @@ fn whoever_is_trusted_most_is_believed() {
     let mut estimates = both(&order, Some(&told), "2026-11-21");
     estimates.learned = Some(Eta {
         window: window("2026-11-24", "2026-11-25"),
+        probability: Some(80),
         source: "learned:80 %".to_owned(),
         as_of: None,
     });
@@ -61,6 +63,32 @@ fn whoever_is_trusted_most_is_believed() {
         (eta.window.to, eta.source.as_str()),
         (day("2026-11-26"), "shop:test")
     );
+}
+
+#[test]
+fn what_parcels_usually_take_counts_last_and_only_where_learnt_days_count() {
+    use Authority::{Carrier, Learned, Promised};
+    let prior = Eta {
+        window: window("2026-11-23", "2026-11-30"),
+        probability: Some(80),
+        source: "prior:80 %".to_owned(),
+        as_of: None,
+    };
+    let mut order = testing::order_record("1001");
+    let untold = parcel(TrackingStatus::InTransit, None);
+    let of = |order: &OrderRecord, trust: &[Authority]| {
+        let estimates = Estimates {
+            prior: Some(prior.clone()),
+            ..both(order, Some(&untold), "2026-11-21")
+        };
+        estimates.most_trusted(trust).cloned()
+    };
+    assert_eq!(of(&order, &[Learned, Promised]), Some(prior.clone()));
+    assert_eq!(of(&order, &[Carrier, Promised]), None);
+    order.order.promised = Some(window("2026-11-23", "2026-11-26"));
+    let told = of(&order, &[Learned, Promised]).unwrap();
+    assert_eq!(told.source, "shop:test");
+    assert!(!told.is_prior() && prior.is_prior());
 }
 
 #[test]

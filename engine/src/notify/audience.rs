@@ -17,6 +17,9 @@ const NO_SCAN: Duration = Duration::from_hours(5 * 24);
 /// The same for an order that is not handed over.
 const LATE_DISPATCH: Duration = Duration::from_hours(3 * 24);
 
+/// Why news is held that a chat told first.
+pub(super) const JUST_TOLD_IN_CHAT: &str = "just told in the chat";
+
 /// What is to be decided.
 pub(super) struct Asked<'a> {
     /// By which rules and words.
@@ -88,7 +91,7 @@ impl Notifier {
         let since = now - asked.book.rules.limits().told_in_chat;
         let told =
             asked.others.is_empty() && self.store.told_in_chat(customer.id, news, since).await?;
-        Ok(told.then(|| "just told in the chat".to_owned()))
+        Ok(told.then(|| JUST_TOLD_IN_CHAT.to_owned()))
     }
 
     /// What the merchant's rules on schedule call too long; a few days where there is none.

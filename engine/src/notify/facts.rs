@@ -5,8 +5,9 @@
 //! | `shop.name` | what customers call the shop |
 //! | `customer.name` | full name, or `none` |
 //! | `order.number`, `order.placed_at`, `order.total`, `order.items` | the order; `items` have `title` and `quantity` |
-//! | `parcel` | `none` when the news is about no parcel; else `carrier`, `tracking_number`, `status`, `location`: each may be `none`; where parcels share a message, `tracking_number` holds all, with commas |
+//! | `parcel` | `none` when the news is about no parcel; else `carrier`, `tracking_number`, `status`, `location`, and in its own words and language `message`: each may be `none`; where parcels share a message, `tracking_number` holds all, with commas |
 //! | `window` | the expected days for the filter `window`, or `none` |
+//! | `window_probability` | how probably it is one of those days, in percent, or `none`: carriers and shops do not say |
 //! | `refund` | the amount given back for the filter `money`, or `none` |
 //! | `track_url` | the order's tracking page, or `none` |
 //! | `preferences_url` | where the customer chooses what to hear, or `none`; mails have it at their end anyway |
@@ -69,6 +70,14 @@ struct ParcelFacts<'a> {
     tracking_number: Option<String>,
     status: &'a str,
     location: Option<&'a str>,
+    message: Option<&'a str>,
+}
+
+/// What a carrier said of a parcel.
+struct Word<'a> {
+    status: TrackingStatus,
+    location: Option<&'a str>,
+    message: Option<&'a str>,
 }
 
 impl Told<'_> {
@@ -89,10 +98,16 @@ impl Told<'_> {
         };
         let event = match self.event {
             CommerceEventKind::Tracking { event, .. }
-            | CommerceEventKind::Fulfilled { event, .. } => {
-                Some((event.status, event.location.as_deref()))
-            }
-            CommerceEventKind::Due { status, .. } => status.map(|status| (status, None)),
+            | CommerceEventKind::Fulfilled { event, .. } => Some(Word {
+                status: event.status,
+                location: event.location.as_deref(),
+                message: event.message.as_deref(),
+            }),
+            CommerceEventKind::Due { status, .. } => status.map(|status| Word {
+                status,
+                location: None,
+                message: None,
+            }),
             _ => None,
         };
         let refund = match self.event {
@@ -109,22 +124,19 @@ impl Told<'_> {
             .with("shop", shop)
             .with("customer", customer)
             .with("order", order)
-            .with(
-                "parcel",
-                event.map(|(status, location)| parcel(status, location, &self.shipments)),
-            )
+            .with("parcel", event.map(|word| parcel(&word, &self.shipments)))
             .with("window", self.eta.map(|eta| eta.window))
+            .with(
+                "window_probability",
+                self.eta.and_then(|eta| eta.probability),
+            )
             .with("refund", refund)
             .with("track_url", self.track_url.as_deref())
             .with("preferences_url", self.preferences_url.as_deref())
     }
 }
 
-fn parcel<'a>(
-    status: TrackingStatus,
-    location: Option<&'a str>,
-    shipments: &[&'a Shipment],
-) -> ParcelFacts<'a> {
+fn parcel<'a>(word: &Word<'a>, shipments: &[&'a Shipment]) -> ParcelFacts<'a> {
     let numbers: Vec<&str> = shipments
         .iter()
         .filter_map(|shipment| public_number(shipment))
@@ -135,8 +147,9 @@ fn parcel<'a>(
             .map(|shipment| shipment.carrier.as_str())
             .filter(|carrier| !carrier.is_empty()),
         tracking_number: (!numbers.is_empty()).then(|| numbers.join(", ")),
-        status: status.as_str(),
-        location,
+        status: word.status.as_str(),
+        location: word.location,
+        message: word.message,
     }
 }
 
@@ -153,6 +166,7 @@ pub(super) fn sample(event: &str, known: bool, now: Timestamp) -> Facts {
     let day = now.date_naive();
     let eta = Eta {
         window: DateWindow { from: day, to: day },
+        probability: Some(80),
         source: "carrier:DHL".to_owned(),
         as_of: None,
     };
@@ -199,12 +213,11 @@ fn sample_event(event: &str, location: Option<String>, amount: Option<Money>) ->
         };
     }
     match event {
-        "order_updated" | "order_cancelled" | "return_requested" | "return_received" => {
-            CommerceEventKind::ReturnReceived {
-                order: order(),
-                id: None,
-            }
-        }
+        "order_updated" | "order_cancelled" | "return_requested" | "return_declined"
+        | "return_cancelled" | "return_received" => CommerceEventKind::ReturnReceived {
+            order: order(),
+            id: None,
+        },
         "refund_issued" => CommerceEventKind::RefundIssued {
             order: order(),
             amount,
@@ -217,7 +230,7 @@ fn sample_event(event: &str, location: Option<String>, amount: Option<Money>) ->
             event: TrackingEvent {
                 status: serde_json::from_value(status.into()).unwrap_or(TrackingStatus::InTransit),
                 occurred_at: Timestamp::UNIX_EPOCH,
-                message: None,
+                message: location.as_ref().map(|_| "Sorted".to_owned()),
                 location,
                 estimated: None,
                 parcel: Default::default(),

@@ -7,7 +7,7 @@ use doorstep_core::{
     Timestamp,
     event::{CommerceEvent, CommerceEventKind},
     notification::Topic,
-    order::{DateWindow, Order, OrderStatus},
+    order::{DateWindow, Order, OrderRef, OrderStatus},
     shipment::TrackingStatus,
 };
 
@@ -155,6 +155,39 @@ async fn a_refund_closes_what_was_late() {
         assert!(kept_back(&test, SELLING, "T2").await.is_some());
         happened(&test, "r1", refund(), test.store.ambient().now()).await;
         assert_eq!(kept_back(&test, SELLING, "T3").await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_return_that_comes_to_nothing_keeps_nothing_back() {
+    let id = |id: &str| Some(id.to_owned());
+    let order = || OrderRef::Number("1001".into());
+    let requested = |which| CommerceEventKind::ReturnRequested {
+        order: order(),
+        id: id(which),
+    };
+    let ends = [
+        CommerceEventKind::ReturnDeclined {
+            order: order(),
+            id: id("r1"),
+        },
+        CommerceEventKind::ReturnCancelled {
+            order: order(),
+            id: id("r1"),
+        },
+    ];
+    for end in ends {
+        for test in stores().await {
+            let now = test.store.ambient().now();
+            happened(&test, "e1", requested("r1"), now).await;
+            let returned = Some("not the moment to sell: order 1001 is being returned");
+            assert_eq!(kept_back(&test, SELLING, "T2").await.as_deref(), returned);
+            happened(&test, "e2", end.clone(), now + Duration::from_mins(5)).await;
+            assert_eq!(kept_back(&test, SELLING, "T3").await, None);
+            // Another return of the order is another matter.
+            happened(&test, "e3", requested("r2"), now).await;
+            assert_eq!(kept_back(&test, SELLING, "T4").await.as_deref(), returned);
+        }
     }
 }
 

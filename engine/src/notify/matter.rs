@@ -35,6 +35,8 @@ impl Notifier {
                 (Some(order.number.clone().into()), None)
             }
             CommerceEventKind::ReturnRequested { order, .. }
+            | CommerceEventKind::ReturnDeclined { order, .. }
+            | CommerceEventKind::ReturnCancelled { order, .. }
             | CommerceEventKind::ReturnReceived { order, .. }
             | CommerceEventKind::RefundIssued { order, .. } => (Some(order.clone()), None),
             CommerceEventKind::Fulfilled { order, .. } => {
@@ -176,6 +178,8 @@ impl Matter {
         let event = &self.event.event;
         match &event.kind {
             CommerceEventKind::ReturnRequested { id, .. }
+            | CommerceEventKind::ReturnDeclined { id, .. }
+            | CommerceEventKind::ReturnCancelled { id, .. }
             | CommerceEventKind::ReturnReceived { id, .. }
             | CommerceEventKind::RefundIssued { id, .. } => Some(match id {
                 Some(id) => id.clone(),

@@ -22,7 +22,8 @@ impl Notifier {
             .forecasts
             .estimate(matter.order.as_ref(), Some(shipment), zone)
             .await?;
-        let moved = eta.filter(|eta| has_moved(told, eta.window));
+        // What parcels usually take says nothing of this one.
+        let moved = eta.filter(|eta| !eta.is_prior() && has_moved(told, eta.window));
         Ok(moved.map(|eta| {
             let window = eta.window;
             format!("parcel:{parcel}:{}/{}", window.from, window.to)

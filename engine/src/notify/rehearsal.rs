@@ -7,6 +7,7 @@
 //! learnt days as they were then instead of as they are.
 
 mod compared;
+mod recorded;
 mod world;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -17,8 +18,11 @@ use doorstep_core::{
 };
 use serde::Serialize;
 
-pub use self::compared::{Difference, RuleChange, compare};
 use self::world::{Agenda, Records, Then};
+pub use self::{
+    compared::{Difference, RuleChange, compare, compare_with_past},
+    recorded::recorded,
+};
 use super::{Notifier, NotifyConfig, NotifyError, Rules};
 use crate::{
     enrich::{EnrichError, Enricher},

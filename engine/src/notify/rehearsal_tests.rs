@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use doorstep_core::{Timestamp, shipment::TrackingStatus};
+use doorstep_core::{Timestamp, customer::Proof, message::Address, shipment::TrackingStatus};
 
-use super::rehearsal::{Foreseen, Span, compare, rehearse};
+use super::rehearsal::{Foreseen, Span, compare, compare_with_past, recorded, rehearse};
 use crate::{
     queue::Job,
     store::{Database, DatabaseConfig},
@@ -68,22 +68,20 @@ async fn foresee_until(test: &TestStore, rules: &str, until: &str) -> Vec<Forese
         path: folder.path().join("rehearsal.db"),
     };
     let scratch = Database::open(&config);
-    let until: Timestamp = until.parse().unwrap();
+    let setting = test.setting(rules);
+    rehearse(&test.store, scratch.await.unwrap(), setting, span(until))
+        .await
+        .unwrap()
+}
+
+fn span(until: &str) -> Span {
     let since: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
-    let span = Span {
+    Span {
         lead_in: since,
         since,
         look_every: Duration::from_mins(5),
-        until,
-    };
-    rehearse(
-        &test.store,
-        scratch.await.unwrap(),
-        test.setting(rules),
-        span,
-    )
-    .await
-    .unwrap()
+        until: until.parse().unwrap(),
+    }
 }
 
 fn words(foreseen: &[Foreseen]) -> Vec<(String, String)> {
@@ -129,6 +127,91 @@ async fn a_changed_rule_does_exactly_what_the_rehearsal_foretold() {
         assert_eq!(late.len(), 1);
         assert!(late[0].before.is_some() && late[0].after.is_none());
         assert_eq!(changes["in_transit:shipped"].different.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn what_was_really_told_is_compared_with_the_files_as_they_are() {
+    for test in stores().await {
+        live(&test, AS_IT_IS).await;
+        let span = span("2026-11-22T10:00:00Z");
+        let past = || async { recorded(&test.store, span).await.unwrap() };
+        assert_eq!(words(&past().await), test.told().await);
+        let unchanged = foresee(&test, AS_IT_IS).await;
+        let same = compare_with_past(past().await, unchanged.clone(), span);
+        let alike: Vec<usize> = same.values().map(|change| change.alike).collect();
+        assert_eq!(alike, [2, 1], "{same:?}");
+        assert!(same.values().all(|change| change.different.is_empty()));
+
+        let after = foresee(&test, CHANGED).await;
+        let changes = compare_with_past(past().await, after, span);
+        let late = &changes["late"].different;
+        assert!(late[0].before.is_some() && late[0].after.is_none());
+        assert_eq!(changes["in_transit:shipped"].different.len(), 2);
+
+        // Work that waited its turn is no difference, and hours are one.
+        let lag = |minutes| {
+            let mut past = unchanged.clone();
+            for said in past.iter_mut().flat_map(|one| &mut one.deed.messages) {
+                said.at += Duration::from_mins(minutes);
+            }
+            let changes = compare_with_past(past, unchanged.clone(), span);
+            let different = changes.values().map(|change| change.different.len());
+            different.sum::<usize>()
+        };
+        assert_eq!([lag(15), lag(16)], [0, 3]);
+
+        // What is admitted and not decided yet was told to nobody, for no fault of the rules.
+        let news = tracking("e4", Some("1001"), "T4", TrackingStatus::InTransit);
+        test.happen(news).await;
+        let undecided = compare_with_past(past().await, foresee(&test, AS_IT_IS).await, span);
+        assert!(undecided.values().all(|change| change.different.is_empty()));
+    }
+}
+
+/// Customers with WhatsApp hear it there first.
+const BY_PHONE: &str = "rules:
+  - {on: in_transit, template: shipped, channels: [whatsapp, email], send: first, fallback_after: 2h}
+";
+
+#[tokio::test]
+async fn what_a_rehearsal_cannot_know_is_no_difference() {
+    for test in stores().await {
+        let ada = Proof {
+            customer: Some("C-1".into()),
+            email: None,
+            name: None,
+        };
+        let number = Address::new("whatsapp", "+34600000000");
+        test.store.prove(&number, &ada, None).await.unwrap();
+        let news = tracking("e1", Some("1001"), "T1", TrackingStatus::InTransit);
+        let event = test.happen(news).await;
+        let notifier = test.notifier(BY_PHONE);
+        notifier.decide(event).await.unwrap();
+        let unread = test.queue.take().into_iter().find_map(|job| match job {
+            Job::FallBack { delivery, .. } => Some(delivery),
+            _ => None,
+        });
+        test.clock.advance(Duration::from_hours(3));
+        notifier.fall_back(unread.unwrap()).await.unwrap();
+        let channels: Vec<String> = test.told().await.into_iter().map(|(on, _)| on).collect();
+        assert_eq!(channels, ["whatsapp", "email"]);
+
+        let span = span("2026-11-22T10:00:00Z");
+        let past = recorded(&test.store, span).await.unwrap();
+        let after = foresee(&test, BY_PHONE).await;
+        let different = |past: Vec<Foreseen>| {
+            let changes = compare_with_past(past, after.clone(), span);
+            let different = changes.values().map(|change| change.different.len());
+            different.sum::<usize>()
+        };
+        assert_eq!(different(past.clone()), 0, "everything arrives: {past:?}");
+
+        let mut asked = past;
+        asked[0].deed.messages.clear();
+        assert_eq!(different(asked.clone()), 1);
+        asked[0].deed.reason = "just told in the chat".to_owned();
+        assert_eq!(different(asked), 0);
     }
 }
 

@@ -3,7 +3,8 @@
 //! ```yaml
 //! rules:
 //!   - on: out_for_delivery         # what happened: a tracking status, order_updated, order_cancelled, fulfilled,
-//!                                  # return_requested, return_received, refund_issued, eta_moved
+//!                                  # return_requested, return_declined, return_cancelled, return_received, refund_issued,
+//!                                  # eta_moved
 //!     template: out_for_delivery   # templates/out_for_delivery.<language>.md
 //!     audience: {}                 # for whom, and
 //!     when: {}                     # in which case: see conditions.rs
@@ -40,7 +41,7 @@ use crate::{
 pub(super) const ETA_MOVED: &str = "eta_moved";
 
 /// What can happen, as rules name it.
-pub const EVENTS: [&str; 23] = [
+pub const EVENTS: [&str; 25] = [
     "pre_transit",
     "in_transit",
     "out_for_delivery",
@@ -56,6 +57,8 @@ pub const EVENTS: [&str; 23] = [
     "order_cancelled",
     "fulfilled",
     "return_requested",
+    "return_declined",
+    "return_cancelled",
     "return_received",
     "refund_issued",
     ETA_MOVED,

@@ -1,10 +1,10 @@
 //! What experiments leave behind: who was in which variant, and what these customers did then.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use doorstep_core::{Timestamp, order::Order};
+use doorstep_core::{ChannelName, Timestamp, order::Order};
 use sea_orm::DbErr;
 use serde::Serialize;
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use super::{
     row::{Row, at},
     write::Write,
 };
-use crate::page_token::TrackingScope;
+use crate::page_token::{TRACKING_PATH, TrackingScope};
 
 /// The variant of customers who hear nothing.
 pub const HOLDOUT: &str = "holdout";
@@ -50,6 +50,15 @@ pub struct Deeds {
 /// By experiment and variant.
 pub type Outcomes = BTreeMap<String, BTreeMap<String, Deeds>>;
 
+/// How a variant's messages reached its customers: what can be known of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Means {
+    /// The channels they were told on.
+    pub channels: BTreeSet<ChannelName>,
+    /// Whether any message named the tracking page.
+    pub links: bool,
+}
+
 /// Asking where the order is. The likeliest intent stands first in what was understood.
 const ASKED: [&str; 2] = ["order_status", "not_received"];
 
@@ -81,6 +90,31 @@ impl Store {
             count(deeds, row, again)?;
         }
         Ok(outcomes)
+    }
+
+    /// How the news of experiments was told since `since`, by experiment and variant.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn means_of_experiments(
+        &self,
+        since: Timestamp,
+    ) -> Result<BTreeMap<String, BTreeMap<String, Means>>, StoreError> {
+        let sql = format!(
+            "SELECT n.experiment, n.variant, c.channel,
+                MAX(CASE WHEN o.content LIKE '%{TRACKING_PATH}%' THEN CAST(1 AS BIGINT) ELSE 0 END) AS links
+            FROM notifications n JOIN outbound_messages o ON o.notification_id = n.id
+            JOIN conversations c ON c.id = o.conversation_id
+            WHERE n.experiment IS NOT NULL AND n.created_at >= $1 GROUP BY n.experiment, n.variant, c.channel"
+        );
+        let mut all: BTreeMap<String, BTreeMap<String, Means>> = BTreeMap::new();
+        for row in self.query(&sql, [at(since)]).await? {
+            let variants = all.entry(row.get("experiment")?).or_default();
+            let means = variants.entry(row.get("variant")?).or_default();
+            means.channels.insert(ChannelName(row.get("channel")?));
+            means.links |= row.get::<i64>("links")? > 0;
+        }
+        Ok(all)
     }
 
     /// When the customers of experiments placed orders.

@@ -113,6 +113,16 @@ impl Store {
     }
 }
 
+/// Why a message went to another channel, as it stands in its notification's reason.
+const MISSED: [&str; 2] = ["did not arrive", "was not read"];
+
+/// Whether a notification's reason says that another channel got its message too.
+pub(crate) fn is_fallback(reason: &str) -> bool {
+    MISSED
+        .iter()
+        .any(|missed| reason.contains(&format!("; {missed} on ")))
+}
+
 /// Makes the next channel's turn come now. Nothing happens to messages without a next channel.
 pub(super) async fn bring_forward(
     transaction: &Transaction<'_>,
@@ -214,10 +224,7 @@ impl Write for CommitFallback {
                     .iter()
                     .map(|recipient| recipient.address.channel.as_str())
                     .collect();
-                let missed = match self.falling.arrived {
-                    true => "was not read",
-                    false => "did not arrive",
-                };
+                let missed = MISSED[usize::from(self.falling.arrived)];
                 let reason = format!(
                     "{missed} on {}, told on {}",
                     self.falling.channel,

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use doorstep_core::{
     CustomerId, OrderNumber, Timestamp,
+    event::{CommerceEvent, CommerceEventKind},
     message::{Content, FactSource},
     order::OrderStatus,
 };
@@ -47,9 +48,29 @@ impl ChatNews<'_> {
     }
 }
 
+/// The order of a return that did not come to nothing, of what was told of a customer's returns by order.
+fn open_return(told: &[(Option<String>, CommerceEvent)]) -> Option<&str> {
+    let came_to_nothing =
+        |order: &Option<String>, begun: &CommerceEvent, which: &Option<String>| {
+            told.iter().any(|(other, event)| match &event.kind {
+                CommerceEventKind::ReturnDeclined { id, .. }
+                | CommerceEventKind::ReturnCancelled { id, .. } => {
+                    other == order && id == which && event.occurred_at >= begun.occurred_at
+                }
+                _ => false,
+            })
+        };
+    let open = told.iter().find(|(order, event)| match &event.kind {
+        CommerceEventKind::ReturnRequested { id, .. }
+        | CommerceEventKind::ReturnReceived { id, .. } => !came_to_nothing(order, event, id),
+        _ => false,
+    });
+    open.map(|(order, _)| order.as_deref().unwrap_or_default())
+}
+
 impl Store {
     /// A parcel, order or return of the customer that is late, damaged, lost or being returned, in words; a refund of its
-    /// order closes it.
+    /// order closes it, and a return is closed where it is declined or cancelled.
     ///
     /// # Errors
     /// The store could not be read.
@@ -76,18 +97,20 @@ impl Store {
             let status: String = row.get("status")?;
             return Ok(Some(format!("a parcel of order {order} is {status}")));
         }
-        let returns = format!(
-            "SELECT n.order_number FROM notifications n JOIN commerce_events e ON e.id = n.event_id
-                WHERE n.customer_id = $1 AND e.kind IN ('return_requested', 'return_received') AND e.occurred_at >= $2
-                    AND {refunded} n.order_number AND f.occurred_at >= e.occurred_at) LIMIT 1"
+        let returns_sql = format!(
+            "SELECT n.order_number, e.parsed FROM notifications n JOIN commerce_events e ON e.id = n.event_id
+                WHERE n.customer_id = $1 AND e.occurred_at >= $2
+                    AND e.kind IN ('return_requested', 'return_received', 'return_declined', 'return_cancelled')
+                    AND {refunded} n.order_number AND f.occurred_at >= e.occurred_at)"
         );
-        let rows = self.query(&returns, [customer.0.into(), since]).await?;
-        let Some(row) = rows.first() else {
-            return self.late_order(customer, patience, PROBLEM_LASTS).await;
-        };
-        let order: Option<String> = row.get("order_number")?;
-        let order = order.unwrap_or_default();
-        Ok(Some(format!("order {order} is being returned")))
+        let mut returns = Vec::new();
+        for row in self.query(&returns_sql, [customer.0.into(), since]).await? {
+            returns.push((row.get("order_number")?, row.json("parsed")?));
+        }
+        match open_return(&returns) {
+            Some(order) => Ok(Some(format!("order {order} is being returned"))),
+            None => self.late_order(customer, patience, PROBLEM_LASTS).await,
+        }
     }
 
     /// Whether an answer to the customer since `since` told the news.

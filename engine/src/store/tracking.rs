@@ -39,6 +39,16 @@ pub struct Scan {
     pub occurred_at: Timestamp,
     /// Where, in the carrier's words.
     pub location: Option<String>,
+    /// What else the carrier said of it, in its words and language.
+    pub message: Option<String>,
+}
+
+impl Scan {
+    /// Whether both tell of the same scan: two sources may put it into different words.
+    fn is_same(&self, other: &Self) -> bool {
+        (self.status, self.occurred_at, &self.location)
+            == (other.status, other.occurred_at, &other.location)
+    }
 }
 
 impl Store {
@@ -60,7 +70,7 @@ impl Store {
             });
         }
         let sql =
-            "SELECT t.tracking_number, t.status, t.occurred_at, t.location FROM tracking_events t
+            "SELECT t.tracking_number, t.status, t.occurred_at, t.location, t.message FROM tracking_events t
             JOIN shipments s ON s.tracking_number = t.tracking_number
             WHERE s.order_number = $1 ORDER BY t.occurred_at DESC, t.event_id DESC LIMIT $2";
         for row in self
@@ -72,13 +82,16 @@ impl Store {
                 status: read_status(&row.get::<String>("status")?)?,
                 occurred_at: row.time("occurred_at")?,
                 location: row.get("location")?,
+                message: row.get("message")?,
             };
             let parcel = parcels
                 .iter_mut()
                 .find(|parcel| parcel.shipment.tracking_number.as_str() == number);
+            let Some(parcel) = parcel else { continue };
             // The same scan told by two sources is one line.
-            if let Some(parcel) = parcel.filter(|parcel| !parcel.scans.contains(&scan)) {
-                parcel.scans.push(scan);
+            match parcel.scans.iter_mut().find(|known| known.is_same(&scan)) {
+                Some(known) => known.message = known.message.take().or(scan.message),
+                None => parcel.scans.push(scan),
             }
         }
         Ok(parcels)

@@ -86,7 +86,10 @@ async fn what_one_instance_learns_all_tell() {
         assert_eq!(estimate(&store, &teller, "T9").await, None);
         teller.refresh().await.unwrap();
         let eta = estimate(&store, &teller, "T9").await.unwrap();
-        assert_eq!(eta.source, "learned:80 %");
+        assert_eq!(
+            (eta.source.as_str(), eta.probability),
+            ("learned:80 %", Some(80))
+        );
         assert_eq!(eta.as_of, Some(store.clock.now()));
         let day = |text: &str| text.parse::<NaiveDate>().unwrap();
         assert!(eta.window.from >= day("2026-11-21"), "{eta:?}");
@@ -97,6 +100,39 @@ async fn what_one_instance_learns_all_tell() {
         // After its time it is learnt anew.
         store.clock.advance(Duration::from_hours(13));
         assert_eq!(teller.learn_if_due().await.unwrap(), Some(60));
+    }
+}
+
+#[tokio::test]
+async fn what_parcels_usually_take_is_told_until_enough_is_learnt() {
+    for store in stores().await {
+        let new_shop = EtaConfig {
+            prior: true,
+            ..config(61)
+        };
+        let forecasts = Forecasts::new(store.store.clone(), new_shop);
+        let eta = async |parcel| estimate(&store, &forecasts, parcel).await;
+        tell(&store, "T9", InTransit, time("2026-11-21T08:00:00Z")).await;
+        let usual = eta("T9").await.unwrap();
+        assert_eq!((usual.probability, usual.is_prior()), (Some(80), true));
+        assert_eq!(usual.source, "prior:80 %");
+        assert_eq!(usual.as_of, Some(store.clock.now()));
+        let length = |eta: &Eta| (eta.window.to - eta.window.from).num_days();
+        assert!((3..=14).contains(&length(&usual)), "{usual:?}");
+
+        // Sixty are too few to be told beside what others say, and say more than none.
+        with_history(&store).await;
+        assert_eq!(forecasts.learn_if_due().await.unwrap(), Some(60));
+        forecasts.refresh().await.unwrap();
+        let better = eta("T9").await.unwrap();
+        assert!(better.is_prior(), "{better:?}");
+        assert!(
+            length(&better) < length(&usual),
+            "{better:?} is no narrower than {usual:?}"
+        );
+
+        tell(&store, "T8", Exception, time("2026-11-21T08:00:00Z")).await;
+        assert_eq!(eta("T8").await, None);
     }
 }
 

@@ -358,6 +358,7 @@ async fn the_days_that_were_learnt_are_told_with_their_source() {
             from: day(24),
             to: day(25),
         },
+        probability: Some(80),
         source: "learned:80 %".to_owned(),
         as_of: Some("2026-11-21T03:00:00Z".parse().unwrap()),
     });

@@ -99,6 +99,8 @@ fn blank_kind(kind: &mut CommerceEventKind) {
         CommerceEventKind::CustomerDataRequested { person }
         | CommerceEventKind::CustomerRedacted { person } => *person = DataSubject::default(),
         CommerceEventKind::ReturnRequested { .. }
+        | CommerceEventKind::ReturnDeclined { .. }
+        | CommerceEventKind::ReturnCancelled { .. }
         | CommerceEventKind::ReturnReceived { .. }
         | CommerceEventKind::RefundIssued { .. }
         | CommerceEventKind::ShopRedacted
