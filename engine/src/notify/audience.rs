@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use doorstep_core::{
     ChannelName, customer::Customer, event::Due, message::Address, notification::Topic,
+    shipment::Shipment,
 };
 
 use super::{Arrival, Book, Matter, Notifier, NotifyError, Rule, Send, facts, limits};
@@ -29,6 +30,14 @@ pub(super) struct Asked<'a> {
     /// The same news of other parcels of the order, told in the same message.
     pub(super) others: &'a [Matter],
     pub(super) stage: Stage,
+}
+
+/// Whose news it is.
+struct Whose<'a> {
+    order: &'a OrderRecord,
+    /// All parcels of the order that we know of.
+    parcels: &'a [Shipment],
+    customer: &'a Customer,
 }
 
 /// How far the news has come.
@@ -57,12 +66,21 @@ impl Notifier {
             Ok(addresses) => addresses,
             Err(reason) => return Ok(Audience::Held(reason)),
         };
+        let parcels = match &asked.matter.shipment {
+            Some(_) => self.store.parcels_of(&order.order.number).await?,
+            None => Vec::new(),
+        };
         if let Some(wait) = self.put_off(asked, customer) {
             return Ok(Audience::Waits(wait));
         }
+        let whose = Whose {
+            order,
+            parcels: &parcels,
+            customer,
+        };
         let mut recipients = Vec::with_capacity(addresses.len());
         for address in addresses {
-            recipients.push(self.write_to(address, asked, order, customer).await?);
+            recipients.push(self.write_to(address, asked, &whose).await?);
         }
         Ok(Audience::Told(recipients))
     }
@@ -229,10 +247,14 @@ impl Notifier {
         &self,
         address: Address,
         asked: &Asked<'_>,
-        order: &OrderRecord,
-        customer: &Customer,
+        whose: &Whose<'_>,
     ) -> Result<Recipient, NotifyError> {
         let (rule, matter) = (asked.rule, asked.matter);
+        let Whose {
+            order,
+            parcels,
+            customer,
+        } = *whose;
         let language = match &customer.language {
             Some(language) => language.clone(),
             None => self
@@ -267,6 +289,7 @@ impl Notifier {
                 .chain([matter])
                 .filter_map(|matter| matter.shipment.as_ref())
                 .collect(),
+            parcels,
             eta: eta.as_ref(),
             customer,
         };

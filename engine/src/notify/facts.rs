@@ -6,6 +6,8 @@
 //! | `customer.name` | full name, or `none` |
 //! | `order.number`, `order.placed_at`, `order.total`, `order.items` | the order; `items` have `title` and `quantity` |
 //! | `parcel` | `none` when the news is about no parcel; else `carrier`, `tracking_number`, `status`, `location`: each may be `none`; where parcels share a message, `tracking_number` holds all, with commas |
+//! | `parcel.count`, `parcel.of` | how many parcels this is the news of, and how many the order has as far as we know |
+//! | `parcel.arrived`, `parcel.still_coming` | how many of the order's parcels were delivered, and how many may still be: neither delivered nor lost nor sent back |
 //! | `window` | the expected days for the filter `window`, or `none` |
 //! | `refund` | the amount given back for the filter `money`, or `none` |
 //! | `track_url` | the order's tracking page, or `none` |
@@ -35,6 +37,8 @@ pub(super) struct Told<'a> {
     pub(super) order: &'a Order,
     /// The parcels that this is the news of; several when they share a message.
     pub(super) shipments: Vec<&'a Shipment>,
+    /// All parcels of the order that we know of.
+    pub(super) parcels: &'a [Shipment],
     pub(super) eta: Option<&'a Eta>,
     pub(super) customer: &'a Customer,
 }
@@ -69,6 +73,10 @@ struct ParcelFacts<'a> {
     tracking_number: Option<String>,
     status: &'a str,
     location: Option<&'a str>,
+    count: usize,
+    of: usize,
+    arrived: usize,
+    still_coming: usize,
 }
 
 impl Told<'_> {
@@ -111,32 +119,51 @@ impl Told<'_> {
             .with("order", order)
             .with(
                 "parcel",
-                event.map(|(status, location)| parcel(status, location, &self.shipments)),
+                event.map(|(status, location)| self.parcel(status, location)),
             )
             .with("window", self.eta.map(|eta| eta.window))
             .with("refund", refund)
             .with("track_url", self.track_url.as_deref())
             .with("preferences_url", self.preferences_url.as_deref())
     }
-}
 
-fn parcel<'a>(
-    status: TrackingStatus,
-    location: Option<&'a str>,
-    shipments: &[&'a Shipment],
-) -> ParcelFacts<'a> {
-    let numbers: Vec<&str> = shipments
-        .iter()
-        .filter_map(|shipment| public_number(shipment))
-        .collect();
-    ParcelFacts {
-        carrier: shipments
-            .first()
-            .map(|shipment| shipment.carrier.as_str())
-            .filter(|carrier| !carrier.is_empty()),
-        tracking_number: (!numbers.is_empty()).then(|| numbers.join(", ")),
-        status: status.as_str(),
-        location,
+    fn parcel<'a>(
+        &'a self,
+        status: TrackingStatus,
+        location: Option<&'a str>,
+    ) -> ParcelFacts<'a> {
+        let numbers: Vec<&str> = self
+            .shipments
+            .iter()
+            .filter_map(|shipment| public_number(shipment))
+            .collect();
+        let stand = |stands: fn(TrackingStatus) -> bool| {
+            let parcels = self.parcels.iter();
+            parcels.filter(|parcel| stands(parcel.status)).count()
+        };
+        // It is the news of one at least, also where nobody told its number.
+        let count = self.shipments.len().max(1);
+        let of = self.parcels.len().max(count);
+        let told = match status {
+            TrackingStatus::Delivered => count,
+            _ => 0,
+        };
+        let arrived = stand(|status| status == TrackingStatus::Delivered).max(told);
+        let given_up = stand(|status| status.is_final() && status != TrackingStatus::Delivered);
+        ParcelFacts {
+            carrier: self
+                .shipments
+                .first()
+                .map(|shipment| shipment.carrier.as_str())
+                .filter(|carrier| !carrier.is_empty()),
+            tracking_number: (!numbers.is_empty()).then(|| numbers.join(", ")),
+            status: status.as_str(),
+            location,
+            count,
+            of,
+            arrived,
+            still_coming: of.saturating_sub(arrived + given_up),
+        }
     }
 }
 
@@ -181,6 +208,7 @@ pub(super) fn sample(event: &str, known: bool, now: Timestamp) -> Facts {
         event: &sample_event(event, some("Berlin"), known.then_some(amount)),
         order: &sample_order(amount, now),
         shipments: known.then_some(&shipment).into_iter().collect(),
+        parcels: &[],
         eta: known.then_some(&eta),
         customer: &customer,
     }

@@ -341,6 +341,8 @@ mod schedule_tests;
 #[cfg(test)]
 mod shipped_tests;
 #[cfg(test)]
+mod split_tests;
+#[cfg(test)]
 pub(crate) mod tests;
 #[cfg(test)]
 mod wishes_tests;
