@@ -148,6 +148,32 @@ async fn nothing_is_sold_while_an_order_is_not_handed_over() {
 }
 
 #[tokio::test]
+async fn nothing_is_sold_while_a_label_is_never_scanned() {
+    for test in stores().await {
+        let placed = test.store.ambient().now();
+        ordered(&test, |order| {
+            order.status = OrderStatus::Shipped;
+            order.placed_at = placed;
+        })
+        .await;
+        test.clock.advance(3 * DAY);
+        assert_eq!(
+            kept_back(&test, SELLING, "T2").await,
+            None,
+            "no carrier told of it"
+        );
+        scanned(&test, TrackingStatus::PreTransit, None).await;
+        assert_eq!(
+            kept_back(&test, SELLING, "T3").await.as_deref(),
+            Some("not the moment to sell: order 1001 is not handed over yet")
+        );
+        test.clock.advance(Duration::from_hours(1));
+        scanned(&test, TrackingStatus::InTransit, None).await;
+        assert_eq!(kept_back(&test, SELLING, "T4").await, None);
+    }
+}
+
+#[tokio::test]
 async fn a_refund_closes_what_was_late() {
     for test in stores().await {
         ordered(&test, |order| order.promised = Some(day(20))).await;
