@@ -70,7 +70,7 @@ impl Notifier {
             Some(_) => self.store.parcels_of(&order.order.number).await?,
             None => Vec::new(),
         };
-        if let Some(wait) = self.put_off(asked, customer) {
+        if let Some(wait) = self.put_off(asked, customer, &parcels) {
             return Ok(Audience::Waits(wait));
         }
         let whose = Whose {
@@ -196,14 +196,20 @@ impl Notifier {
             .is_none_or(|capabilities| !capabilities.mailbox)
     }
 
-    /// Until when it is put off: for the end of quiet hours, and for other parcels with the same news.
-    fn put_off(&self, asked: &Asked<'_>, customer: &Customer) -> Option<Wait> {
+    /// Until when it is put off: for the end of quiet hours, and for other parcels with the same news, where the order has
+    /// any.
+    fn put_off(
+        &self,
+        asked: &Asked<'_>,
+        customer: &Customer,
+        parcels: &[Shipment],
+    ) -> Option<Wait> {
         let rule = asked.rule;
         let now = self.store.ambient().now();
         let zone = customer.time_zone.unwrap_or(self.config.time_zone);
         let digest = rule
             .digest
-            .filter(|_| asked.stage == Stage::First && asked.matter.shipment.is_some());
+            .filter(|_| asked.stage == Stage::First && parcels.len() > 1);
         let waited = rule.wait.filter(|_| asked.stage == Stage::First);
         let gathered = now + digest.max(waited).unwrap_or_default();
         let limits = asked.book.rules.limits();

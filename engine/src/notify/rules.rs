@@ -15,7 +15,7 @@
 //!     urgent: true                 # also in quiet hours, and however much was told today
 //!     fallback_after: 30m          # with `send: first`: the next channel gets what did not arrive by then
 //!     unless: delivered            # what keeps it from the next channel: delivered (the default), or read
-//!     digest: 10m                  # parcels of one order with the same news by then share a message
+//!     digest: 10m                  # parcels of one order with the same news by then share a message; one alone waits for none
 //!     name: on_the_van             # what explanations call it; <on>:<template> by default
 //!     experiment: {}               # several ways to tell it: see experiments.rs
 //! ```

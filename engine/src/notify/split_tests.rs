@@ -1,21 +1,19 @@
 //! An order that comes in several parcels: what is said of each, in the words we ship.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use doorstep_core::{
-    Language,
-    event::{CommerceEvent, CommerceEventKind},
+    ConfigFiles, Language,
+    event::CommerceEventKind,
     message::Content,
-    shipment::{
-        Shipment,
-        TrackingStatus::{self, Delivered, InTransit, Lost, OutForDelivery},
-    },
+    shipment::TrackingStatus::{self, Delivered, InTransit, Lost, OutForDelivery},
 };
 
-use super::{Notifier, tests};
+use super::{Notifier, Outcome, tests};
 use crate::{
+    queue::Job,
     templates::Templates,
-    testing::{TestStore, order, stores, tracking},
+    testing::{TestStore, sent_in, stores, tracking},
 };
 
 const RULES: &str = "rules:
@@ -27,12 +25,15 @@ const RULES: &str = "rules:
 /// By these rules, in the words we ship.
 fn notifier(test: &TestStore) -> Notifier {
     let mut files = tests::shipped_files();
-    files.files.retain(|name, _| !name.starts_with("rules/"));
     files
         .files
-        .insert("rules/shop.yaml".to_owned(), RULES.to_owned());
-    let templates = Templates::load(&files, &Language::ENGLISH).unwrap();
-    let rules = Notifier::load_rules(&files, &templates, &tests::channels()).unwrap();
+        .insert("rules/default.yaml".to_owned(), RULES.to_owned());
+    by(test, &files)
+}
+
+fn by(test: &TestStore, files: &ConfigFiles) -> Notifier {
+    let templates = Templates::load(files, &Language::ENGLISH).unwrap();
+    let rules = Notifier::load_rules(files, &templates, &tests::channels()).unwrap();
     let setting = test.setting("rules: []\n");
     Notifier::new(
         test.store.clone(),
@@ -45,24 +46,10 @@ fn notifier(test: &TestStore) -> Notifier {
 
 /// The shop tells of Ada's order 1001 with these parcels, and in which language she reads.
 async fn placed(test: &TestStore, language: &str, parcels: &[&str]) {
-    let mut order = order("1001");
-    order.customer.language = Some(language.parse().unwrap());
-    let shipments = parcels.iter().map(|number| Shipment {
-        carrier: "DHL".to_owned(),
-        tracking_number: (*number).into(),
-        status: TrackingStatus::PreTransit,
-        status_at: None,
-        estimated: None,
-    });
-    order.shipments = shipments.collect();
-    let event = CommerceEvent {
-        source: "test".into(),
-        external_id: "placed".to_owned(),
-        occurred_at: order.placed_at,
-        kind: CommerceEventKind::OrderUpdated {
-            order: Box::new(order),
-        },
-    };
+    let mut event = sent_in("1001", parcels);
+    if let CommerceEventKind::OrderUpdated { order } = &mut event.kind {
+        order.customer.language = Some(language.parse().unwrap());
+    }
     test.happen(event).await;
 }
 
@@ -206,5 +193,72 @@ async fn which_part_of_an_order_is_told_in_every_language() {
             assert!(!all.text.contains(here), "{}", all.text);
             assert_eq!(all.approved.unwrap().body, ["1001"]);
         }
+    }
+}
+
+/// Half an hour is waited for other parcels of the order.
+const DIGEST: &str =
+    "rules:\n  - {on: in_transit, template: shipped, channels: [email], digest: 30m}\n";
+
+/// How often it was told, and whether it waits, when parcel T1 is on its way.
+async fn on_its_way(test: &TestStore) -> (usize, bool) {
+    let scan = tracking("e1", Some("1001"), "T1", InTransit);
+    let event = test.happen(scan).await;
+    match test.notifier(DIGEST).decide(event).await.unwrap() {
+        Outcome::Decided(decided) => (decided[0].told, decided[0].waits.is_some()),
+        outcome => panic!("{outcome:?}"),
+    }
+}
+
+#[tokio::test]
+async fn only_where_there_are_other_parcels_is_waited_for_them() {
+    for test in stores().await {
+        test.happen(sent_in("1001", &["T1"])).await;
+        assert_eq!(on_its_way(&test).await, (1, false));
+    }
+    for test in stores().await {
+        test.happen(sent_in("1001", &["T1", "T2"])).await;
+        assert_eq!(on_its_way(&test).await, (0, true));
+    }
+}
+
+#[tokio::test]
+async fn two_parcels_of_one_order_are_one_message_by_the_rules_we_ship() {
+    for test in stores().await {
+        test.happen(sent_in("1001", &["T1", "T2"])).await;
+        let notifier = by(&test, &tests::shipped_files());
+        for parcel in ["T1", "T2"] {
+            let scan = tracking(parcel, Some("1001"), parcel, Delivered);
+            let event = test.happen(scan).await;
+            notifier.decide(event).await.unwrap();
+        }
+        let jobs = test.queue.take().into_iter();
+        let waiting: Vec<_> = jobs
+            .filter_map(|job| match job {
+                Job::NotifyDue { notification, .. } => Some(notification),
+                _ => None,
+            })
+            .collect();
+        let [waiting] = waiting[..] else {
+            panic!("one message waits")
+        };
+        test.clock.advance(Duration::from_mins(10));
+        notifier.decide_due(waiting).await.unwrap();
+        let told = test.told().await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        let words = "your order 1001 has been delivered. Enjoy it!";
+        assert!(told[0].1.contains(words), "{told:?}");
+        assert!(told[0].1.contains("T1, T2"), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_rules_we_ship_tell_of_a_parcel_that_nobody_scans() {
+    for test in stores().await {
+        let notifier = by(&test, &tests::shipped_files());
+        let scan = tracking("e1", Some("1001"), "T1", InTransit);
+        test.happen(scan).await;
+        test.clock.advance(Duration::from_hours(4 * 24));
+        assert_eq!(notifier.find_due().await.unwrap(), 1);
     }
 }
