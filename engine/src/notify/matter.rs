@@ -13,7 +13,7 @@ use doorstep_core::{
 use super::{Notifier, OncePer, Rule, limits};
 use crate::{
     eta::Eta,
-    store::{ChatNews, News, OrderRecord, StoreError, StoredEvent, Subject},
+    store::{ChatNews, DedupeKey, News, OrderRecord, StoreError, StoredEvent, Subject},
 };
 
 /// All that is known about what an event is about.
@@ -145,9 +145,9 @@ impl Matter {
         }
     }
 
-    /// Names the news: in whose words, what happened, to which parcel or order, and of what happens more than once, which
-    /// time. Migration m0013 wrote the keys of before in this form.
-    pub(super) fn dedupe_key(&self, rule: &Rule) -> String {
+    /// Names the news: what happened, the `place` of the rule among those that say something else of it
+    /// ([`Rules::place`](super::Rules)), of which parcel or order, and of what happens more than once, which time.
+    pub(super) fn dedupe_key(&self, rule: &Rule, place: usize) -> DedupeKey {
         let subject = match (rule.once_per, &self.shipment, &self.order_number) {
             (OncePer::Parcel, Some(shipment), _) => {
                 format!("parcel:{}", shipment.tracking_number)
@@ -155,10 +155,12 @@ impl Matter {
             (_, _, Some(order)) => format!("order:{order}"),
             _ => format!("event:{}", self.event.id),
         };
-        let key = format!("{}:{}:{subject}", rule.template, self.what());
-        match self.which_time() {
-            Some(which) => format!("{key}:{which}"),
-            None => key,
+        let what = self.what();
+        let which = self.which_time();
+        let which = which.map(|which| format!(":{which}")).unwrap_or_default();
+        DedupeKey {
+            now: format!("{what}#{place}:{subject}{which}"),
+            former: format!("{}:{what}:{subject}{which}", rule.template),
         }
     }
 

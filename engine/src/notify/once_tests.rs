@@ -61,7 +61,11 @@ fn refund(event: &str, refund: Option<&str>, cents: i64) -> CommerceEvent {
 
 /// What is said of each event: `told`, or why not.
 async fn hear(test: &TestStore, events: Vec<CommerceEvent>) -> Vec<String> {
-    let notifier = test.notifier(RULES);
+    hear_by(test, RULES, events).await
+}
+
+async fn hear_by(test: &TestStore, rules: &str, events: Vec<CommerceEvent>) -> Vec<String> {
+    let notifier = test.notifier(rules);
     let mut heard = Vec::new();
     for event in events {
         let event = test.happen(event).await;
@@ -243,5 +247,46 @@ async fn what_was_told_by_the_version_before_is_not_told_again() {
             scan("e4", Lost, "20T13:00"),
         ];
         assert_eq!(hear(&test, events).await, ["told before", "told"]);
+    }
+}
+
+#[tokio::test]
+async fn a_template_that_gets_another_name_tells_nobody_again() {
+    let shipped = "{on: in_transit, template: shipped,";
+    assert!(RULES.contains(shipped));
+    let renamed = RULES.replace(shipped, "{on: in_transit, template: wishes,");
+    for test in stores().await {
+        let told = hear(&test, vec![scan("e1", InTransit, "20T10:00")]).await;
+        assert_eq!(told, ["told"]);
+        let again = vec![scan("e2", InTransit, "20T11:00")];
+        assert_eq!(hear_by(&test, &renamed, again).await, ["told before"]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_told_by_its_templates_name_is_not_told_again() {
+    for test in stores().await {
+        let told = hear(&test, vec![scan("e1", InTransit, "20T10:00")]).await;
+        assert_eq!(told, ["told"]);
+        let sql = "UPDATE notifications SET dedupe_key = 'shipped:in_transit:parcel:T1'";
+        let database = test.store.database();
+        database.pool.execute_unprepared(sql).await.unwrap();
+        let again = vec![scan("e2", InTransit, "20T11:00")];
+        assert_eq!(hear(&test, again).await, ["told before"]);
+    }
+}
+
+#[tokio::test]
+async fn rules_that_say_different_things_of_one_event_are_each_told_once() {
+    let rules = "rules:
+  - {on: in_transit, template: shipped, channels: [email]}
+  - {on: in_transit, template: plain, channels: [email]}
+  - {on: in_transit, template: plain, channels: [whatsapp, email], name: again}
+";
+    for test in stores().await {
+        hear_by(&test, rules, vec![scan("e1", InTransit, "20T10:00")]).await;
+        assert_eq!(test.told().await.len(), 2);
+        hear_by(&test, rules, vec![scan("e2", InTransit, "20T11:00")]).await;
+        assert_eq!(test.told().await.len(), 2);
     }
 }
