@@ -204,6 +204,7 @@ async fn happened(test: &TestStore, id: &str, kind: CommerceEventKind, at: Times
     let rules = "rules:
   - {on: refund_issued, template: plain, channels: [email]}
   - {on: return_received, template: plain, channels: [email]}
+  - {on: return_requested, template: plain, channels: [email]}
 ";
     let event = CommerceEvent {
         source: "test".into(),
@@ -244,5 +245,22 @@ async fn refunds_and_returns_that_the_chat_just_told_are_not_told_again() {
         test.clock.advance(Duration::from_mins(16));
         let again = happened(&test, "r4", refund(), now).await;
         assert_eq!(held(&again), None);
+    }
+}
+
+#[tokio::test]
+async fn a_return_that_the_chat_just_told_of_is_not_told_again() {
+    let wish = || CommerceEventKind::ReturnRequested {
+        order: "1001".into(),
+        id: None,
+    };
+    for test in stores().await {
+        ordered(&test, |order| order.status = OrderStatus::Returned).await;
+        let now = test.store.ambient().now();
+        let before = happened(&test, "r1", wish(), now).await;
+        assert_eq!(held(&before), None);
+        ask_in_chat(&test, "order:1001:returned", now).await;
+        let after = happened(&test, "r2", wish(), now).await;
+        assert_eq!(held(&after), Some("just told in the chat"));
     }
 }

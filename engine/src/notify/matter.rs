@@ -4,7 +4,7 @@ use chrono_tz::Tz;
 use doorstep_core::{
     CommerceEventId, OrderNumber,
     customer::Customer,
-    event::CommerceEventKind,
+    event::{CommerceEventKind, Due},
     message::FactSource,
     order::{OrderRef, OrderStatus},
     shipment::Shipment,
@@ -206,6 +206,16 @@ impl Matter {
                 &[OrderStatus::Returned, OrderStatus::Refunded]
             }
             CommerceEventKind::RefundIssued { .. } => &[OrderStatus::Refunded],
+            CommerceEventKind::ReturnRequested { .. } => &[OrderStatus::Returned],
+            CommerceEventKind::Due { what, .. } => match what {
+                // The event's time is that of the last scan.
+                Due::NoScan => return Some(ChatNews::Scan(event.occurred_at)),
+                Due::LateDispatch | Due::PromiseMissed => {
+                    &[OrderStatus::Processing, OrderStatus::Shipped]
+                }
+                // Questions, which no answer asks.
+                Due::WasItFine | Due::ReviewRequest => return None,
+            },
             _ => return None,
         };
         let order = self.order_number.as_ref()?;

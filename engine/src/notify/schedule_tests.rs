@@ -9,7 +9,7 @@ use doorstep_core::{
     shipment::TrackingStatus,
 };
 
-use super::{Notifier, Outcome, tests};
+use super::{Notifier, Outcome, later_tests::ask_in_chat, tests};
 use crate::{
     queue::Job,
     templates::Templates,
@@ -273,6 +273,32 @@ async fn what_the_shop_packed_and_no_carrier_tells_of_is_no_late_dispatch() {
         test.happen(CommerceEvent { kind, ..label }).await;
         test.queue.take();
         assert_eq!(look(&test).await, []);
+    }
+}
+
+#[tokio::test]
+async fn who_just_asked_in_the_chat_is_not_told_what_they_heard_there() {
+    let silent = |rule: &str| vec![(rule.to_owned(), 0)];
+    for test in stores().await {
+        parcel(&test, "e1", "T1", TrackingStatus::InTransit).await;
+        test.clock.advance(Duration::from_hours(96));
+        let scanned_at = "2026-11-20T10:00:00Z".parse().unwrap();
+        ask_in_chat(&test, "tracking:dhl", scanned_at).await;
+        assert_eq!(look(&test).await, silent("forgotten"));
+    }
+    for test in stores().await {
+        placed(&test, |order| order.status = OrderStatus::Processing).await;
+        let now = test.store.ambient().now();
+        ask_in_chat(&test, "order:1001:processing", now).await;
+        assert_eq!(look(&test).await, silent("unpacked"));
+    }
+    for test in stores().await {
+        placed(&test, |order| order.promised = promised(&test)).await;
+        parcel(&test, "e1", "T1", TrackingStatus::OutForDelivery).await;
+        test.clock.advance(Duration::from_hours(26));
+        let now = test.store.ambient().now();
+        ask_in_chat(&test, "order:1001:shipped", now).await;
+        assert_eq!(look(&test).await, silent("promise"));
     }
 }
 
