@@ -127,11 +127,7 @@ impl Told<'_> {
             .with("preferences_url", self.preferences_url.as_deref())
     }
 
-    fn parcel<'a>(
-        &'a self,
-        status: TrackingStatus,
-        location: Option<&'a str>,
-    ) -> ParcelFacts<'a> {
+    fn parcel<'a>(&'a self, status: TrackingStatus, location: Option<&'a str>) -> ParcelFacts<'a> {
         let numbers: Vec<&str> = self
             .shipments
             .iter()

@@ -1,13 +1,14 @@
 //! All that is known about what an event is about.
 
+use chrono::TimeDelta;
 use chrono_tz::Tz;
 use doorstep_core::{
-    CommerceEventId, OrderNumber,
+    CommerceEventId, OrderNumber, Timestamp,
     customer::Customer,
     event::{CommerceEventKind, Due},
     message::FactSource,
     order::{OrderRef, OrderStatus},
-    shipment::Shipment,
+    shipment::{Shipment, TrackingStatus},
 };
 
 use super::{Notifier, OncePer, Rule, limits};
@@ -25,6 +26,30 @@ pub(super) struct Matter {
     pub(super) customer: Option<Customer>,
     /// Where the customer's days begin: their time zone, else the shop's.
     pub(super) zone: Tz,
+}
+
+/// Where a parcel was longer ago is no news.
+const STEP_IS_NEWS: TimeDelta = TimeDelta::hours(36);
+/// That it arrived is, for whoever waits for it.
+const ARRIVAL_IS_NEWS: TimeDelta = TimeDelta::days(7);
+
+/// Until when what happened is news to somebody who never heard of it. What is wrong, or waits for its customer, always is.
+fn news_until(status: TrackingStatus, occurred_at: Timestamp) -> Option<Timestamp> {
+    let lasts = match status {
+        TrackingStatus::InTransit
+        | TrackingStatus::OutForDelivery
+        | TrackingStatus::DeliveryAttempt => STEP_IS_NEWS,
+        TrackingStatus::Delivered => ARRIVAL_IS_NEWS,
+        TrackingStatus::PreTransit
+        | TrackingStatus::ReadyForPickup
+        | TrackingStatus::Delayed
+        | TrackingStatus::Exception
+        | TrackingStatus::ReturnedToSender
+        | TrackingStatus::Lost
+        | TrackingStatus::Damaged => return None,
+    };
+    // A source may name the last day there is.
+    occurred_at.checked_add_signed(lasts)
 }
 
 impl Notifier {
@@ -128,6 +153,7 @@ impl Matter {
                 occurred_at: event.occurred_at,
                 again_from: (event.status.recurs())
                     .then(|| limits::end_of_day(event.occurred_at, self.zone)),
+                news_until: news_until(event.status, event.occurred_at),
             }),
             (
                 CommerceEventKind::Due {
@@ -140,6 +166,8 @@ impl Matter {
                 status: *status,
                 occurred_at: self.event.event.occurred_at,
                 again_from: None,
+                // It is about how long ago that is.
+                news_until: None,
             }),
             _ => None,
         }

@@ -179,8 +179,11 @@ async fn which_part_of_an_order_is_told_in_every_language() {
     ] {
         for test in stores().await {
             placed(&test, language, &["T1", "T2"]).await;
-            for (status, words) in [(InTransit, shipped), (OutForDelivery, van), (Delivered, here)]
-            {
+            for (status, words) in [
+                (InTransit, shipped),
+                (OutForDelivery, van),
+                (Delivered, here),
+            ] {
                 let said = hear(&test, "T1", status).await.unwrap();
                 assert!(said.text.contains(words), "{}", said.text);
                 let approved = said.approved.unwrap();

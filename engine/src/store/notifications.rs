@@ -133,6 +133,8 @@ pub struct News {
     pub occurred_at: Timestamp,
     /// From when on the same status is news of its own; `None`: it never is.
     pub again_from: Option<Timestamp>,
+    /// Until when it is news if nobody heard of it before; `None`: it does not grow old.
+    pub news_until: Option<Timestamp>,
 }
 
 /// What came of committing decisions.
@@ -277,7 +279,10 @@ impl Write for CommitDecisions {
         {
             lock_order(transaction, order).await?;
         }
-        let history = telling::history(transaction, self.subject.parcel.as_ref()).await?;
+        let parcel = self.subject.parcel.as_ref();
+        let history = telling::history(transaction, parcel).await?;
+        // Only now: what waits from here on was news when it came.
+        let history = history.or_else(|| telling::outlived(parcel, now));
         if !self.subject.order_known && self.order_arrived(transaction).await? {
             return Ok(Outcome::Outdated);
         }

@@ -82,7 +82,10 @@ impl Store {
     ///
     /// # Errors
     /// The store could not be read.
-    pub(crate) async fn parcels_of(&self, order: &OrderNumber) -> Result<Vec<Shipment>, StoreError> {
+    pub(crate) async fn parcels_of(
+        &self,
+        order: &OrderNumber,
+    ) -> Result<Vec<Shipment>, StoreError> {
         let sql = format!(
             "SELECT * FROM shipments s WHERE order_number = $1 AND {} ORDER BY tracking_number",
             is_parcel("s")

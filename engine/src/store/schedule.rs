@@ -56,7 +56,9 @@ impl Store {
                 let kept = "NOT EXISTS (SELECT 1 FROM shipments s JOIN tracking_events t
                     ON t.tracking_number = s.tracking_number AND t.status <> 'pre_transit'
                     WHERE s.order_number = o.number)";
-                let orders = self.orders_to_look_at(due, kept, &labelled("o.number")).await?;
+                let orders = self
+                    .orders_to_look_at(due, kept, &labelled("o.number"))
+                    .await?;
                 let waits = |order: &Order, labelled| {
                     stays(order.status, labelled).then_some(order.placed_at)
                 };
