@@ -56,13 +56,16 @@ impl Store {
                 let kept = "NOT EXISTS (SELECT 1 FROM shipments s JOIN tracking_events t
                     ON t.tracking_number = s.tracking_number AND t.status <> 'pre_transit'
                     WHERE s.order_number = o.number)";
-                let orders = self
-                    .orders_to_look_at(due, kept, &labelled("o.number"))
-                    .await?;
+                let asked = Asked {
+                    due,
+                    after,
+                    condition: kept,
+                    fact: &labelled("o.number"),
+                };
                 let waits = |order: &Order, labelled| {
                     stays(order.status, labelled).then_some(order.placed_at)
                 };
-                Ok(self.orders_due(due, after, orders, waits))
+                self.orders_due(&asked, waits).await
             }
             Due::PromiseMissed => {
                 let open = format!(
@@ -72,13 +75,18 @@ impl Store {
                     parcel = is_parcel("s"),
                 );
                 let known = has_parcels("o.number");
-                let orders = self.orders_to_look_at(due, &open, &known).await?;
+                let asked = Asked {
+                    due,
+                    after,
+                    condition: &open,
+                    fact: &known,
+                };
                 // Of an order that was sent without any parcel that we know, nobody knows whether it arrived.
                 let promised = |order: &Order, known: bool| {
                     let open = known || order.status == OrderStatus::Processing;
                     end_of_promise(order).filter(|_| open)
                 };
-                Ok(self.orders_due(due, after, orders, promised))
+                self.orders_due(&asked, promised).await
             }
         }
     }
@@ -126,25 +134,62 @@ impl Store {
         Ok(events)
     }
 
-    /// Orders that were not found before, each with whether `fact` holds for it.
+    /// Those of the orders whose time is over; `began` says when it began to run, if it runs, by the order and what else was
+    /// asked about it. Some at a time: a shop may have more open orders than fit into memory.
+    async fn orders_due(
+        &self,
+        asked: &Asked<'_>,
+        began: impl Fn(&Order, bool) -> Option<Timestamp> + Send,
+    ) -> Result<Vec<CommerceEvent>, StoreError> {
+        let now = self.ambient().now();
+        let limit = usize::try_from(LIMIT).unwrap_or(usize::MAX);
+        let mut found = Vec::new();
+        let mut last = String::new();
+        loop {
+            let orders = self.orders_to_look_at(asked, &last).await?;
+            let Some((order, _)) = orders.last() else {
+                return Ok(found);
+            };
+            last = order.number.as_str().to_owned();
+            for (order, fact) in orders {
+                let Some(began) = began(&order, fact) else {
+                    continue;
+                };
+                let end = began + asked.after;
+                if end <= now && end > now - STILL_NEWS {
+                    found.push(late(asked.due, order.number, began));
+                }
+            }
+            if found.len() >= limit {
+                found.truncate(limit);
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Orders after one that were not found before, each with whether the fact holds for it.
     async fn orders_to_look_at(
         &self,
-        due: Due,
-        condition: &str,
-        fact: &str,
+        asked: &Asked<'_>,
+        last: &str,
     ) -> Result<Vec<(Order, bool)>, StoreError> {
         // An order that nobody told of for so long is not late, it is forgotten by the shop too.
         let told_since = self.ambient().now() - TimeDelta::days(60);
+        let Asked {
+            condition, fact, ..
+        } = asked;
         let sql = format!(
-            "SELECT o.body, {fact} AS holds FROM orders o WHERE o.as_of > $1 AND {condition}
+            "SELECT o.body, {fact} AS holds FROM orders o WHERE o.as_of > $1 AND o.number > $4 AND {condition}
                 AND NOT EXISTS (SELECT 1 FROM commerce_events e WHERE e.source = $2
                     AND e.external_id = $3 || o.number)
-                ORDER BY o.as_of"
+                ORDER BY o.number LIMIT $5"
         );
         let values = [
             at(told_since),
             SOURCE.into(),
-            format!("{}:", due.as_str()).into(),
+            format!("{}:", asked.due.as_str()).into(),
+            last.into(),
+            LIMIT.into(),
         ];
         let rows = self.query(&sql, values).await?;
         let orders = rows
@@ -152,35 +197,29 @@ impl Store {
             .map(|row| Ok::<_, DbErr>((row.json("body")?, row.get("holds")?)));
         Ok(orders.collect::<Result<_, _>>()?)
     }
+}
 
-    /// Those of the orders whose time is over; `began` says when it began to run, if it runs, by the order and what else was
-    /// asked about it.
-    fn orders_due(
-        &self,
-        due: Due,
-        after: Duration,
-        orders: Vec<(Order, bool)>,
-        began: impl Fn(&Order, bool) -> Option<Timestamp>,
-    ) -> Vec<CommerceEvent> {
-        let now = self.ambient().now();
-        let events = orders.into_iter().filter_map(|(order, fact)| {
-            let began = began(&order, fact)?;
-            let end = began + after;
-            (end <= now && end > now - STILL_NEWS).then(|| CommerceEvent {
-                source: SourceName::from(SOURCE),
-                external_id: format!("{}:{}", due.as_str(), order.number),
-                occurred_at: began,
-                kind: CommerceEventKind::Due {
-                    what: due,
-                    order: order.number,
-                    tracking_number: None,
-                    status: None,
-                },
-            })
-        });
-        events
-            .take(usize::try_from(LIMIT).unwrap_or(usize::MAX))
-            .collect()
+/// What is looked for among orders.
+struct Asked<'a> {
+    due: Due,
+    after: Duration,
+    /// Which orders, in SQL.
+    condition: &'a str,
+    /// What else is to be known of each, in SQL.
+    fact: &'a str,
+}
+
+fn late(what: Due, order: OrderNumber, began: Timestamp) -> CommerceEvent {
+    CommerceEvent {
+        source: SourceName::from(SOURCE),
+        external_id: format!("{}:{order}", what.as_str()),
+        occurred_at: began,
+        kind: CommerceEventKind::Due {
+            what,
+            order,
+            tracking_number: None,
+            status: None,
+        },
     }
 }
 
