@@ -20,7 +20,7 @@ use doorstep_core::{
     notification::Topic,
     order::{Order, OrderCustomer, OrderLine, OrderStatus},
     product::{Product, StockLevel},
-    shipment::{TrackingEvent, TrackingStatus},
+    shipment::{Shipment, TrackingEvent, TrackingStatus},
     shop::{OrderLookup, Shop},
 };
 use sea_orm::DbErr;
@@ -225,6 +225,27 @@ pub(crate) fn tracking(
                 estimated: None,
                 parcel: Default::default(),
             },
+        },
+    }
+}
+
+/// The shop tells of an order of Ada's that it sends in these parcels.
+pub(crate) fn sent_in(number: &str, parcels: &[&str]) -> CommerceEvent {
+    let mut order = order(number);
+    let shipments = parcels.iter().map(|parcel| Shipment {
+        carrier: "DHL".to_owned(),
+        tracking_number: (*parcel).into(),
+        status: TrackingStatus::PreTransit,
+        status_at: None,
+        estimated: None,
+    });
+    order.shipments = shipments.collect();
+    CommerceEvent {
+        source: "test".into(),
+        external_id: format!("sent {number}"),
+        occurred_at: order.placed_at,
+        kind: CommerceEventKind::OrderUpdated {
+            order: Box::new(order),
         },
     }
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use doorstep_core::{
     Ambient, ChannelName, Clock, ConfigFiles, Entropy, Health, Language, Money, OrderNumber,
     ShopCustomerId, Sku, SourceName, Timestamp,
@@ -384,15 +385,15 @@ impl Road {
         }
     }
 
-    /// Admits that an order's parcel is somewhere, as the shop's webhook `id` tells.
+    /// Admits that an order's parcel was somewhere so many hours ago, as the shop's webhook `id` tells.
     pub(crate) async fn tell(
         &self,
         id: &str,
         order: &str,
         status: TrackingStatus,
-        at: &str,
+        hours_ago: i64,
     ) -> EventAdmission {
-        let event = tracking(id, order, status, at);
+        let event = tracking(id, order, status, hours_ago);
         let source = "test".into();
         let admitted = self.store.admit_events(&source, b"{}", vec![event]).await;
         admitted.unwrap()[0]
@@ -504,19 +505,25 @@ pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
         .expect("it happens within 30 s")
 }
 
-/// What the shop's webhook tells of an order's parcel.
-pub(crate) fn tracking(id: &str, order: &str, status: TrackingStatus, at: &str) -> CommerceEvent {
+/// What the shop's webhook tells of an order's parcel, of so many hours ago.
+pub(crate) fn tracking(
+    id: &str,
+    order: &str,
+    status: TrackingStatus,
+    hours_ago: i64,
+) -> CommerceEvent {
+    let occurred_at = SystemClock.now() - TimeDelta::hours(hours_ago);
     CommerceEvent {
         source: "test".into(),
         external_id: id.to_owned(),
-        occurred_at: at.parse().unwrap(),
+        occurred_at,
         kind: CommerceEventKind::Tracking {
             order: Some(order.into()),
             carrier: Some("DHL".to_owned()),
             tracking_number: Some(format!("T{order}").as_str().into()),
             event: TrackingEvent {
                 status,
-                occurred_at: at.parse().unwrap(),
+                occurred_at,
                 message: None,
                 location: None,
                 estimated: None,

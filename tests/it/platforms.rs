@@ -3,6 +3,7 @@
 
 use chrono::TimeDelta;
 use doorstep_core::Timestamp;
+use serde_json::{Value, json};
 
 use crate::support::{
     database::Database,
@@ -76,12 +77,12 @@ impl Shop {
 async fn a_shopify_order_is_followed_and_forgotten_when_shopify_says_so() {
     let shop = Shop::open().await;
     // Out of order, and one of them twice: the carrier's news name the order by an identifier that nobody knows yet.
-    shop.tell(
-        "fulfillment_events/create",
-        "w3",
-        body!("fulfillment_events.create"),
-    )
-    .await;
+    let mut van: Value = serde_json::from_slice(body!("fulfillment_events.create")).unwrap();
+    // A van of long ago is told to nobody.
+    van["happened_at"] = json!(now() - TimeDelta::minutes(5));
+    let van = van.to_string();
+    shop.tell("fulfillment_events/create", "w3", van.as_bytes())
+        .await;
     shop.tell("orders/create", "w1", body!("orders.create"))
         .await;
     let again = shop

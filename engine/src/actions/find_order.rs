@@ -365,14 +365,15 @@ fn forecast_source(eta: &Eta) -> Option<FactSource> {
     })
 }
 
-/// Whether the order's own status is news, which is not told again then.
+/// Whether the order's own status is news, or says what a rule on schedule would: that is not told again then.
 fn matters_by_itself(status: OrderStatus) -> bool {
     match status {
-        OrderStatus::Cancelled | OrderStatus::Returned | OrderStatus::Refunded => true,
-        OrderStatus::AwaitingPayment
-        | OrderStatus::Processing
+        OrderStatus::Processing
         | OrderStatus::Shipped
-        | OrderStatus::Delivered => false,
+        | OrderStatus::Cancelled
+        | OrderStatus::Returned
+        | OrderStatus::Refunded => true,
+        OrderStatus::AwaitingPayment | OrderStatus::Delivered => false,
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use doorstep_core::{
     ChannelName, customer::Customer, event::Due, message::Address, notification::Topic,
+    shipment::Shipment,
 };
 
 use super::{Arrival, Book, Matter, Notifier, NotifyError, Rule, Send, facts, limits};
@@ -34,6 +35,14 @@ pub(super) struct Asked<'a> {
     pub(super) stage: Stage,
 }
 
+/// Whose news it is.
+struct Whose<'a> {
+    order: &'a OrderRecord,
+    /// All parcels of the order that we know of.
+    parcels: &'a [Shipment],
+    customer: &'a Customer,
+}
+
 /// How far the news has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -60,12 +69,21 @@ impl Notifier {
             Ok(addresses) => addresses,
             Err(reason) => return Ok(Audience::Held(reason)),
         };
-        if let Some(wait) = self.put_off(asked, customer) {
+        let parcels = match &asked.matter.shipment {
+            Some(_) => self.store.parcels_of(&order.order.number).await?,
+            None => Vec::new(),
+        };
+        if let Some(wait) = self.put_off(asked, customer, &parcels) {
             return Ok(Audience::Waits(wait));
         }
+        let whose = Whose {
+            order,
+            parcels: &parcels,
+            customer,
+        };
         let mut recipients = Vec::with_capacity(addresses.len());
         for address in addresses {
-            recipients.push(self.write_to(address, asked, order, customer).await?);
+            recipients.push(self.write_to(address, asked, &whose).await?);
         }
         Ok(Audience::Told(recipients))
     }
@@ -181,14 +199,20 @@ impl Notifier {
             .is_none_or(|capabilities| !capabilities.mailbox)
     }
 
-    /// Until when it is put off: for the end of quiet hours, and for other parcels with the same news.
-    fn put_off(&self, asked: &Asked<'_>, customer: &Customer) -> Option<Wait> {
+    /// Until when it is put off: for the end of quiet hours, and for other parcels with the same news, where the order has
+    /// any.
+    fn put_off(
+        &self,
+        asked: &Asked<'_>,
+        customer: &Customer,
+        parcels: &[Shipment],
+    ) -> Option<Wait> {
         let rule = asked.rule;
         let now = self.store.ambient().now();
         let zone = customer.time_zone.unwrap_or(self.config.time_zone);
         let digest = rule
             .digest
-            .filter(|_| asked.stage == Stage::First && asked.matter.shipment.is_some());
+            .filter(|_| asked.stage == Stage::First && parcels.len() > 1);
         let waited = rule.wait.filter(|_| asked.stage == Stage::First);
         let gathered = now + digest.max(waited).unwrap_or_default();
         let limits = asked.book.rules.limits();
@@ -232,10 +256,14 @@ impl Notifier {
         &self,
         address: Address,
         asked: &Asked<'_>,
-        order: &OrderRecord,
-        customer: &Customer,
+        whose: &Whose<'_>,
     ) -> Result<Recipient, NotifyError> {
         let (rule, matter) = (asked.rule, asked.matter);
+        let Whose {
+            order,
+            parcels,
+            customer,
+        } = *whose;
         let language = match &customer.language {
             Some(language) => language.clone(),
             None => self
@@ -270,6 +298,7 @@ impl Notifier {
                 .chain([matter])
                 .filter_map(|matter| matter.shipment.as_ref())
                 .collect(),
+            parcels,
             eta: eta.as_ref(),
             customer,
         };

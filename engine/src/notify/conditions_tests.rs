@@ -94,6 +94,9 @@ async fn decide(test: &TestStore, conditions: &str) -> (String, String) {
     if let CommerceEventKind::Tracking { event, .. } = &mut news.kind {
         event.parcel.service = Some("Express Easy".to_owned());
     }
+    // Another parcel of the order is packed: there is one to wait for.
+    let packed = tracking("e0", Some("1001"), "T2", TrackingStatus::PreTransit);
+    test.happen(packed).await;
     let event = test.happen(news).await;
     let rules = format!(
         "rules:\n  - {{on: in_transit, template: shipped, channels: [email], {conditions}}}\n"
@@ -253,6 +256,8 @@ async fn what_waited_is_held_when_its_conditions_hold_no_more() {
             },
         )
         .await;
+        let packed = tracking("e0", Some("1001"), "T2", TrackingStatus::PreTransit);
+        test.happen(packed).await;
         let news = tracking("e1", Some("1001"), "T1", TrackingStatus::InTransit);
         let event = test.happen(news).await;
         let rules = "rules:\n  - {on: in_transit, template: shipped, channels: [email], digest: 2d, when: {days_late: \

@@ -6,6 +6,8 @@
 //! | `customer.name` | full name, or `none` |
 //! | `order.number`, `order.placed_at`, `order.total`, `order.items` | the order; `items` have `title` and `quantity` |
 //! | `parcel` | `none` when the news is about no parcel; else `carrier`, `tracking_number`, `status`, `location`, and in its own words and language `message`: each may be `none`; where parcels share a message, `tracking_number` holds all, with commas |
+//! | `parcel.count`, `parcel.of` | how many parcels this is the news of, and how many the order has as far as we know |
+//! | `parcel.arrived`, `parcel.still_coming` | how many of the order's parcels were delivered, and how many may still be: neither delivered nor lost nor sent back |
 //! | `window` | the expected days for the filter `window`, or `none` |
 //! | `window_probability` | how probably it is one of those days, in percent, or `none`: carriers and shops do not say |
 //! | `refund` | the amount given back for the filter `money`, or `none` |
@@ -36,6 +38,8 @@ pub(super) struct Told<'a> {
     pub(super) order: &'a Order,
     /// The parcels that this is the news of; several when they share a message.
     pub(super) shipments: Vec<&'a Shipment>,
+    /// All parcels of the order that we know of.
+    pub(super) parcels: &'a [Shipment],
     pub(super) eta: Option<&'a Eta>,
     pub(super) customer: &'a Customer,
 }
@@ -71,6 +75,10 @@ struct ParcelFacts<'a> {
     status: &'a str,
     location: Option<&'a str>,
     message: Option<&'a str>,
+    count: usize,
+    of: usize,
+    arrived: usize,
+    still_coming: usize,
 }
 
 /// What a carrier said of a parcel.
@@ -124,7 +132,7 @@ impl Told<'_> {
             .with("shop", shop)
             .with("customer", customer)
             .with("order", order)
-            .with("parcel", event.map(|word| parcel(&word, &self.shipments)))
+            .with("parcel", event.map(|word| self.parcel(&word)))
             .with("window", self.eta.map(|eta| eta.window))
             .with(
                 "window_probability",
@@ -134,22 +142,41 @@ impl Told<'_> {
             .with("track_url", self.track_url.as_deref())
             .with("preferences_url", self.preferences_url.as_deref())
     }
-}
 
-fn parcel<'a>(word: &Word<'a>, shipments: &[&'a Shipment]) -> ParcelFacts<'a> {
-    let numbers: Vec<&str> = shipments
-        .iter()
-        .filter_map(|shipment| public_number(shipment))
-        .collect();
-    ParcelFacts {
-        carrier: shipments
-            .first()
-            .map(|shipment| shipment.carrier.as_str())
-            .filter(|carrier| !carrier.is_empty()),
-        tracking_number: (!numbers.is_empty()).then(|| numbers.join(", ")),
-        status: word.status.as_str(),
-        location: word.location,
-        message: word.message,
+    fn parcel<'a>(&'a self, word: &Word<'a>) -> ParcelFacts<'a> {
+        let numbers: Vec<&str> = self
+            .shipments
+            .iter()
+            .filter_map(|shipment| public_number(shipment))
+            .collect();
+        let stand = |stands: fn(TrackingStatus) -> bool| {
+            let parcels = self.parcels.iter();
+            parcels.filter(|parcel| stands(parcel.status)).count()
+        };
+        // It is the news of one at least, also where nobody told its number.
+        let count = self.shipments.len().max(1);
+        let of = self.parcels.len().max(count);
+        let told = match word.status {
+            TrackingStatus::Delivered => count,
+            _ => 0,
+        };
+        let arrived = stand(|status| status == TrackingStatus::Delivered).max(told);
+        let given_up = stand(|status| status.is_final() && status != TrackingStatus::Delivered);
+        ParcelFacts {
+            carrier: self
+                .shipments
+                .first()
+                .map(|shipment| shipment.carrier.as_str())
+                .filter(|carrier| !carrier.is_empty()),
+            tracking_number: (!numbers.is_empty()).then(|| numbers.join(", ")),
+            status: word.status.as_str(),
+            location: word.location,
+            message: word.message,
+            count,
+            of,
+            arrived,
+            still_coming: of.saturating_sub(arrived + given_up),
+        }
     }
 }
 
@@ -195,6 +222,7 @@ pub(super) fn sample(event: &str, known: bool, now: Timestamp) -> Facts {
         event: &sample_event(event, some("Berlin"), known.then_some(amount)),
         order: &sample_order(amount, now),
         shipments: known.then_some(&shipment).into_iter().collect(),
+        parcels: &[],
         eta: known.then_some(&eta),
         customer: &customer,
     }

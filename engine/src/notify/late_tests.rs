@@ -148,6 +148,32 @@ async fn nothing_is_sold_while_an_order_is_not_handed_over() {
 }
 
 #[tokio::test]
+async fn nothing_is_sold_while_a_label_is_never_scanned() {
+    for test in stores().await {
+        let placed = test.store.ambient().now();
+        ordered(&test, |order| {
+            order.status = OrderStatus::Shipped;
+            order.placed_at = placed;
+        })
+        .await;
+        test.clock.advance(3 * DAY);
+        assert_eq!(
+            kept_back(&test, SELLING, "T2").await,
+            None,
+            "no carrier told of it"
+        );
+        scanned(&test, TrackingStatus::PreTransit, None).await;
+        assert_eq!(
+            kept_back(&test, SELLING, "T3").await.as_deref(),
+            Some("not the moment to sell: order 1001 is not handed over yet")
+        );
+        test.clock.advance(Duration::from_hours(1));
+        scanned(&test, TrackingStatus::InTransit, None).await;
+        assert_eq!(kept_back(&test, SELLING, "T4").await, None);
+    }
+}
+
+#[tokio::test]
 async fn a_refund_closes_what_was_late() {
     for test in stores().await {
         ordered(&test, |order| order.promised = Some(day(20))).await;
@@ -211,6 +237,7 @@ async fn happened(test: &TestStore, id: &str, kind: CommerceEventKind, at: Times
     let rules = "rules:
   - {on: refund_issued, template: plain, channels: [email]}
   - {on: return_received, template: plain, channels: [email]}
+  - {on: return_requested, template: plain, channels: [email]}
 ";
     let event = CommerceEvent {
         source: "test".into(),
@@ -251,5 +278,22 @@ async fn refunds_and_returns_that_the_chat_just_told_are_not_told_again() {
         test.clock.advance(Duration::from_mins(16));
         let again = happened(&test, "r4", refund(), now).await;
         assert_eq!(held(&again), None);
+    }
+}
+
+#[tokio::test]
+async fn a_return_that_the_chat_just_told_of_is_not_told_again() {
+    let wish = || CommerceEventKind::ReturnRequested {
+        order: "1001".into(),
+        id: None,
+    };
+    for test in stores().await {
+        ordered(&test, |order| order.status = OrderStatus::Returned).await;
+        let now = test.store.ambient().now();
+        let before = happened(&test, "r1", wish(), now).await;
+        assert_eq!(held(&before), None);
+        ask_in_chat(&test, "order:1001:returned", now).await;
+        let after = happened(&test, "r2", wish(), now).await;
+        assert_eq!(held(&after), Some("just told in the chat"));
     }
 }

@@ -17,7 +17,7 @@ use super::Outcome;
 use crate::{
     queue::Job,
     store::Decided,
-    testing::{TestStore, stores, tracking},
+    testing::{TestStore, sent_in, stores, tracking},
     turn::Turn,
 };
 
@@ -157,6 +157,8 @@ async fn a_later_scan_that_says_the_same_does_not_make_waiting_news_history() {
 #[tokio::test]
 async fn parcels_of_one_order_with_the_same_news_share_a_message() {
     for test in stores().await {
+        test.happen(sent_in("1001", &["T1", "T2"])).await;
+        test.happen(sent_in("1002", &["T3", "T4"])).await;
         on_its_way(&test, DIGEST, "e1", "1001", "T1").await;
         test.clock.advance(Duration::from_mins(4));
         on_its_way(&test, DIGEST, "e2", "1001", "T2").await;

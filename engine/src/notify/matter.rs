@@ -1,19 +1,20 @@
 //! All that is known about what an event is about.
 
+use chrono::TimeDelta;
 use chrono_tz::Tz;
 use doorstep_core::{
-    CommerceEventId, OrderNumber,
+    CommerceEventId, OrderNumber, Timestamp,
     customer::Customer,
-    event::CommerceEventKind,
+    event::{CommerceEventKind, Due},
     message::FactSource,
     order::{OrderRef, OrderStatus},
-    shipment::Shipment,
+    shipment::{Shipment, TrackingStatus},
 };
 
 use super::{Notifier, OncePer, Rule, limits};
 use crate::{
     eta::Eta,
-    store::{ChatNews, News, OrderRecord, StoreError, StoredEvent, Subject},
+    store::{ChatNews, DedupeKey, News, OrderRecord, StoreError, StoredEvent, Subject},
 };
 
 /// All that is known about what an event is about.
@@ -25,6 +26,30 @@ pub(super) struct Matter {
     pub(super) customer: Option<Customer>,
     /// Where the customer's days begin: their time zone, else the shop's.
     pub(super) zone: Tz,
+}
+
+/// Where a parcel was longer ago is no news.
+const STEP_IS_NEWS: TimeDelta = TimeDelta::hours(36);
+/// That it arrived is, for whoever waits for it.
+const ARRIVAL_IS_NEWS: TimeDelta = TimeDelta::days(7);
+
+/// Until when what happened is news to somebody who never heard of it. What is wrong, or waits for its customer, always is.
+fn news_until(status: TrackingStatus, occurred_at: Timestamp) -> Option<Timestamp> {
+    let lasts = match status {
+        TrackingStatus::InTransit
+        | TrackingStatus::OutForDelivery
+        | TrackingStatus::DeliveryAttempt => STEP_IS_NEWS,
+        TrackingStatus::Delivered => ARRIVAL_IS_NEWS,
+        TrackingStatus::PreTransit
+        | TrackingStatus::ReadyForPickup
+        | TrackingStatus::Delayed
+        | TrackingStatus::Exception
+        | TrackingStatus::ReturnedToSender
+        | TrackingStatus::Lost
+        | TrackingStatus::Damaged => return None,
+    };
+    // A source may name the last day there is.
+    occurred_at.checked_add_signed(lasts)
 }
 
 impl Notifier {
@@ -130,6 +155,7 @@ impl Matter {
                 occurred_at: event.occurred_at,
                 again_from: (event.status.recurs())
                     .then(|| limits::end_of_day(event.occurred_at, self.zone)),
+                news_until: news_until(event.status, event.occurred_at),
             }),
             (
                 CommerceEventKind::Due {
@@ -142,14 +168,16 @@ impl Matter {
                 status: *status,
                 occurred_at: self.event.event.occurred_at,
                 again_from: None,
+                // It is about how long ago that is.
+                news_until: None,
             }),
             _ => None,
         }
     }
 
-    /// Names the news: in whose words, what happened, to which parcel or order, and of what happens more than once, which
-    /// time. Migration m0013 wrote the keys of before in this form.
-    pub(super) fn dedupe_key(&self, rule: &Rule) -> String {
+    /// Names the news: what happened, the `place` of the rule among those that say something else of it
+    /// ([`Rules::place`](super::Rules)), of which parcel or order, and of what happens more than once, which time.
+    pub(super) fn dedupe_key(&self, rule: &Rule, place: usize) -> DedupeKey {
         let subject = match (rule.once_per, &self.shipment, &self.order_number) {
             (OncePer::Parcel, Some(shipment), _) => {
                 format!("parcel:{}", shipment.tracking_number)
@@ -157,10 +185,12 @@ impl Matter {
             (_, _, Some(order)) => format!("order:{order}"),
             _ => format!("event:{}", self.event.id),
         };
-        let key = format!("{}:{}:{subject}", rule.template, self.what());
-        match self.which_time() {
-            Some(which) => format!("{key}:{which}"),
-            None => key,
+        let what = self.what();
+        let which = self.which_time();
+        let which = which.map(|which| format!(":{which}")).unwrap_or_default();
+        DedupeKey {
+            now: format!("{what}#{place}:{subject}{which}"),
+            former: format!("{}:{what}:{subject}{which}", rule.template),
         }
     }
 
@@ -208,6 +238,16 @@ impl Matter {
                 &[OrderStatus::Returned, OrderStatus::Refunded]
             }
             CommerceEventKind::RefundIssued { .. } => &[OrderStatus::Refunded],
+            CommerceEventKind::ReturnRequested { .. } => &[OrderStatus::Returned],
+            CommerceEventKind::Due { what, .. } => match what {
+                // The event's time is that of the last scan.
+                Due::NoScan => return Some(ChatNews::Scan(event.occurred_at)),
+                Due::LateDispatch | Due::PromiseMissed => {
+                    &[OrderStatus::Processing, OrderStatus::Shipped]
+                }
+                // Questions, which no answer asks.
+                Due::WasItFine | Due::ReviewRequest => return None,
+            },
             _ => return None,
         };
         let order = self.order_number.as_ref()?;

@@ -40,7 +40,7 @@ use self::{
 use crate::{
     eta::{EtaConfig, Forecasts},
     page_token::PageLinks,
-    store::{Audience, Decided, Decision, ParcelUpdate, Store, StoreError, Verdict},
+    store::{Audience, Decided, Decision, DedupeKey, ParcelUpdate, Store, StoreError, Verdict},
     templates::{TemplateError, Templates},
 };
 
@@ -241,7 +241,7 @@ impl Notifier {
         let label = matter.event.event.kind.label();
         let mut decisions = Vec::new();
         for rule in book.rules.on(label) {
-            let key = matter.dedupe_key(rule);
+            let key = matter.dedupe_key(rule, book.rules.place(rule));
             decisions.push(self.apply(book, rule, matter, key).await?);
         }
         let mut on_moved = book.rules.on(ETA_MOVED).peekable();
@@ -249,7 +249,10 @@ impl Notifier {
             && let Some(key) = self.moved_window(matter).await?
         {
             for rule in on_moved {
-                let key = format!("{}:{key}", rule.template);
+                let key = DedupeKey {
+                    now: format!("{ETA_MOVED}#{}:{key}", book.rules.place(rule)),
+                    former: format!("{}:{key}", rule.template),
+                };
                 let decision = self.apply(book, rule, matter, key).await?;
                 decisions.push(Decision {
                     only_alone: true,
@@ -259,7 +262,7 @@ impl Notifier {
         }
         if decisions.is_empty() {
             decisions.push(Decision {
-                dedupe_key: String::new(),
+                dedupe_key: DedupeKey::default(),
                 rule: String::new(),
                 template: "none".to_owned(),
                 topic: Topic::Order,
@@ -279,7 +282,7 @@ impl Notifier {
         book: &Book,
         rule: &Rule,
         matter: &Matter,
-        dedupe_key: String,
+        dedupe_key: DedupeKey,
     ) -> Result<Decision, NotifyError> {
         let dealt = rule.dealt(matter.customer.as_ref());
         let asked = Asked {
@@ -340,6 +343,8 @@ mod rehearsal_tests;
 mod schedule_tests;
 #[cfg(test)]
 mod shipped_tests;
+#[cfg(test)]
+mod split_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 #[cfg(test)]

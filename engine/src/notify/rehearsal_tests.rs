@@ -8,7 +8,7 @@ use super::rehearsal::{Foreseen, Span, compare, compare_with_past, recorded, reh
 use crate::{
     queue::Job,
     store::{Database, DatabaseConfig},
-    testing::{TestStore, stores, tracking},
+    testing::{TestStore, sent_in, stores, tracking},
 };
 
 const AS_IT_IS: &str = "rules:
@@ -25,6 +25,8 @@ rules:
 /// Lives through a day by these rules: two parcels on their way, and a third that is late.
 async fn live(test: &TestStore, rules: &str) {
     let notifier = test.notifier(rules);
+    let sent = test.happen(sent_in("1001", &["T1", "T2", "T3"])).await;
+    notifier.decide(sent).await.unwrap();
     for (id, parcel, status) in [
         ("e1", "T1", TrackingStatus::InTransit),
         ("e2", "T2", TrackingStatus::InTransit),

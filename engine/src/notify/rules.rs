@@ -16,7 +16,7 @@
 //!     urgent: true                 # also in quiet hours, and however much was told today
 //!     fallback_after: 30m          # with `send: first`: the next channel gets what did not arrive by then
 //!     unless: delivered            # what keeps it from the next channel: delivered (the default), or read
-//!     digest: 10m                  # parcels of one order with the same news by then share a message
+//!     digest: 10m                  # parcels of one order with the same news by then share a message; one alone waits for none
 //!     name: on_the_van             # what explanations call it; <on>:<template> by default
 //!     experiment: {}               # several ways to tell it: see experiments.rs
 //! ```
@@ -266,6 +266,24 @@ impl Rules {
         self.rules.iter().find(|rule| rule.name == name)
     }
 
+    /// Which of the several things that rules say of one event a rule says, counted from 0: rules with the same words say the
+    /// same. It does not change with a template's name.
+    pub(super) fn place(&self, rule: &Rule) -> usize {
+        let mut before: Vec<&str> = Vec::new();
+        for other in &self.rules {
+            if happening(&other.on) != happening(&rule.on) {
+                continue;
+            }
+            if other.template == rule.template {
+                break;
+            }
+            if !before.contains(&other.template.as_str()) {
+                before.push(&other.template);
+            }
+        }
+        before.len()
+    }
+
     /// When customers are left in peace.
     pub fn limits(&self) -> &Limits {
         &self.limits
@@ -276,6 +294,14 @@ impl Rules {
         let mut rules = self.rules.iter();
         let rule = rules.find(|rule| rule.templates().any(|own| own == template));
         rule.map(|rule| rule.on.as_str())
+    }
+}
+
+/// What happened, by a rule's `on`: that a shop packed a parcel and that its label exists are the same.
+fn happening(on: &str) -> &str {
+    match on {
+        "fulfilled" => "pre_transit",
+        on => on,
     }
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use doorstep_core::{
     Language,
     event::{CommerceEvent, CommerceEventKind, Due},
-    order::{DateWindow, OrderStatus},
+    order::{DateWindow, Order, OrderStatus},
     shipment::TrackingStatus,
 };
 
-use super::{Notifier, Outcome, tests};
+use super::{Notifier, Outcome, later_tests::ask_in_chat, tests};
 use crate::{
     queue::Job,
     templates::Templates,
@@ -154,9 +154,159 @@ async fn orders_that_stay_and_promises_that_are_missed_are_told() {
     }
 }
 
+/// The shop tells of order 1001, which was placed three days ago and is sent.
+async fn placed(test: &TestStore, change: impl FnOnce(&mut Order)) {
+    let mut order = order("1001");
+    change(&mut order);
+    let event = CommerceEvent {
+        source: "test".into(),
+        external_id: "placed".to_owned(),
+        occurred_at: order.placed_at,
+        kind: CommerceEventKind::OrderUpdated {
+            order: Box::new(order),
+        },
+    };
+    test.happen(event).await;
+    test.queue.take();
+}
+
+/// Promised for today.
+fn promised(test: &TestStore) -> Option<DateWindow> {
+    let day = test.store.ambient().now().date_naive();
+    Some(DateWindow { from: day, to: day })
+}
+
+#[tokio::test]
+async fn a_parcel_that_waits_for_its_customer_has_kept_the_promise() {
+    for test in stores().await {
+        placed(&test, |order| order.promised = promised(&test)).await;
+        parcel(&test, "e1", "T1", TrackingStatus::ReadyForPickup).await;
+        test.clock.advance(Duration::from_hours(26));
+        assert_eq!(look(&test).await, []);
+    }
+    for test in stores().await {
+        placed(&test, |order| order.promised = promised(&test)).await;
+        parcel(&test, "e1", "T1", TrackingStatus::OutForDelivery).await;
+        test.clock.advance(Duration::from_hours(26));
+        assert_eq!(look(&test).await, one("promise"));
+    }
+}
+
+#[tokio::test]
+async fn of_an_order_that_was_sent_without_a_number_nobody_knows_whether_it_came() {
+    for test in stores().await {
+        placed(&test, |order| order.promised = promised(&test)).await;
+        test.clock.advance(Duration::from_hours(26));
+        assert_eq!(look(&test).await, []);
+    }
+}
+
+#[tokio::test]
+async fn a_review_is_asked_for_once_everything_is_there() {
+    for test in stores().await {
+        parcel(&test, "e1", "T1", TrackingStatus::Delivered).await;
+        parcel(&test, "e2", "T2", TrackingStatus::ReadyForPickup).await;
+        test.clock.advance(Duration::from_hours(96));
+        assert_eq!(look(&test).await, [], "the other waits at the shop");
+    }
+    for test in stores().await {
+        parcel(&test, "e1", "T1", TrackingStatus::Delivered).await;
+        parcel(&test, "e2", "T2", TrackingStatus::Lost).await;
+        test.clock.advance(Duration::from_hours(96));
+        assert_eq!(look(&test).await, one("fine"), "the other never comes");
+    }
+}
+
+#[tokio::test]
+async fn who_was_given_money_back_is_not_asked_for_a_review() {
+    for test in stores().await {
+        parcel(&test, "e1", "T1", TrackingStatus::Delivered).await;
+        let refund = CommerceEvent {
+            source: "test".into(),
+            external_id: "r1".to_owned(),
+            occurred_at: test.store.ambient().now(),
+            kind: CommerceEventKind::RefundIssued {
+                order: "1001".into(),
+                amount: None,
+                id: None,
+            },
+        };
+        let refund = test.happen(refund).await;
+        test.notifier(RULES).decide(refund).await.unwrap();
+        test.queue.take();
+        test.clock.advance(Duration::from_hours(96));
+        assert_eq!(look(&test).await, []);
+    }
+}
+
+#[tokio::test]
+async fn a_parcel_whose_label_was_never_scanned_is_a_late_dispatch() {
+    for test in stores().await {
+        placed(&test, |_| {}).await;
+        assert_eq!(look(&test).await, [], "nobody told of a parcel");
+        parcel(&test, "e1", "T1", TrackingStatus::PreTransit).await;
+        assert_eq!(look(&test).await, one("unpacked"));
+        assert_eq!(look(&test).await, []);
+    }
+    for test in stores().await {
+        placed(&test, |_| {}).await;
+        parcel(&test, "e1", "T1", TrackingStatus::PreTransit).await;
+        parcel(&test, "e2", "T1", TrackingStatus::InTransit).await;
+        assert_eq!(look(&test).await, [], "it was");
+    }
+}
+
+#[tokio::test]
+async fn what_the_shop_packed_and_no_carrier_tells_of_is_no_late_dispatch() {
+    for test in stores().await {
+        placed(&test, |_| {}).await;
+        let label = tracking("e1", Some("1001"), "T1", TrackingStatus::PreTransit);
+        let CommerceEventKind::Tracking { event, .. } = label.kind.clone() else {
+            unreachable!("it is a scan")
+        };
+        let kind = CommerceEventKind::Fulfilled {
+            order: "1001".into(),
+            carrier: None,
+            tracking_number: Some("T1".into()),
+            event,
+        };
+        test.happen(CommerceEvent { kind, ..label }).await;
+        test.queue.take();
+        assert_eq!(look(&test).await, []);
+    }
+}
+
+#[tokio::test]
+async fn who_just_asked_in_the_chat_is_not_told_what_they_heard_there() {
+    let silent = |rule: &str| vec![(rule.to_owned(), 0)];
+    for test in stores().await {
+        parcel(&test, "e1", "T1", TrackingStatus::InTransit).await;
+        test.clock.advance(Duration::from_hours(96));
+        let scanned_at = "2026-11-20T10:00:00Z".parse().unwrap();
+        ask_in_chat(&test, "tracking:dhl", scanned_at).await;
+        assert_eq!(look(&test).await, silent("forgotten"));
+    }
+    for test in stores().await {
+        placed(&test, |order| order.status = OrderStatus::Processing).await;
+        let now = test.store.ambient().now();
+        ask_in_chat(&test, "order:1001:processing", now).await;
+        assert_eq!(look(&test).await, silent("unpacked"));
+    }
+    for test in stores().await {
+        placed(&test, |order| order.promised = promised(&test)).await;
+        parcel(&test, "e1", "T1", TrackingStatus::OutForDelivery).await;
+        test.clock.advance(Duration::from_hours(26));
+        let now = test.store.ambient().now();
+        ask_in_chat(&test, "order:1001:shipped", now).await;
+        assert_eq!(look(&test).await, silent("promise"));
+    }
+}
+
 #[test]
 fn scheduled_rules_find_their_words_in_every_language() {
     let mut files = tests::shipped_files();
+    // Some of those we ship are on schedule too, with times of their own.
+    files.files.remove("rules/default.yaml");
     let rules = Due::ALL.map(|due| {
         let name = due.as_str();
         format!("  - {{on: {name}, after: 5d, template: {name}, channels: [email]}}\n")

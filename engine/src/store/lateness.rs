@@ -15,7 +15,7 @@ use super::{
     Store, StoreError,
     parcels::read_status,
     row::{Row, at},
-    schedule::{end_of_day, end_of_promise},
+    schedule::{end_of_day, end_of_promise, labelled, stays},
 };
 
 /// From when on silence is too long, and where days end.
@@ -57,15 +57,14 @@ impl Store {
     ) -> Result<Option<String>, StoreError> {
         let now = self.ambient().now();
         let since = now - lasts;
-        let orders = self
-            .query(
-                "SELECT o.body, (SELECT MAX(f.occurred_at) FROM notifications r
+        let sql = format!(
+            "SELECT o.body, (SELECT MAX(f.occurred_at) FROM notifications r
                         JOIN commerce_events f ON f.id = r.event_id AND f.kind = 'refund_issued'
-                        WHERE r.customer_id = $1 AND r.order_number = o.number) AS refunded_at
+                        WHERE r.customer_id = $1 AND r.order_number = o.number) AS refunded_at, {labelled} AS labelled
                     FROM orders o WHERE o.customer_id = $1 AND o.as_of >= $2 ORDER BY o.number",
-                [customer.0.into(), at(since)],
-            )
-            .await?;
+            labelled = labelled("o.number")
+        );
+        let orders = self.query(&sql, [customer.0.into(), at(since)]).await?;
         if orders.is_empty() {
             return Ok(None);
         }
@@ -74,7 +73,7 @@ impl Store {
             let order: Order = row.json("body")?;
             let refunded_at = row.optional_time("refunded_at")?;
             let parcels = parcels.remove(order.number.as_str()).unwrap_or_default();
-            let mut late = late(&order, &parcels, patience).into_iter();
+            let mut late = late(&order, &parcels, row.get("labelled")?, patience).into_iter();
             let open = late.find(|(began, _)| {
                 (since..=now).contains(began)
                     && refunded_at.is_none_or(|refunded| refunded < *began)
@@ -120,15 +119,15 @@ fn read_parcel(row: &Row) -> Result<Parcel, DbErr> {
     })
 }
 
-/// Everything about an order that is or will be late.
-fn late(order: &Order, parcels: &[Parcel], patience: Patience) -> Vec<Late> {
+/// Everything about an order that is or will be late; `labelled`: a carrier said that it has a parcel's label.
+fn late(order: &Order, parcels: &[Parcel], labelled: bool, patience: Patience) -> Vec<Late> {
     let number = &order.number;
     let mut late = Vec::new();
     if !matches!(order.status, OrderStatus::Processing | OrderStatus::Shipped) {
         return late;
     }
     let handed_over = parcels.iter().any(|parcel| parcel.handed_over);
-    let packing = order.status == OrderStatus::Processing && !handed_over;
+    let packing = stays(order.status, labelled) && !handed_over;
     if packing {
         let end = order.placed_at + patience.dispatch;
         late.push((end, format!("order {number} is not handed over yet")));

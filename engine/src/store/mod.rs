@@ -68,7 +68,7 @@ pub use lateness::Patience;
 pub use left_behind::ReleasedClaims;
 pub use mailbox::Bus;
 pub use notifications::{
-    AtMost, Audience, Decided, Decision, News, Recipient, Subject, Verdict, Wait,
+    AtMost, Audience, Decided, Decision, DedupeKey, News, Recipient, Subject, Verdict, Wait,
 };
 pub use orders::{Enrichment, OrderRecord, customer_key};
 pub use parcels::ParcelUpdate;

@@ -27,7 +27,7 @@ use crate::queue::{Job, JobQueue};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
     /// Names the news itself, so that it is told once, whoever reports it and however often.
-    pub dedupe_key: String,
+    pub dedupe_key: DedupeKey,
     /// The rule's name; empty when there is no rule on the event.
     pub rule: String,
     /// The template.
@@ -46,6 +46,15 @@ pub struct Decision {
     pub audience: Audience,
     /// The customer's place in the rule's experiment.
     pub trial: Option<Trial>,
+}
+
+/// What names a piece of news.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DedupeKey {
+    /// Its name: what is written down.
+    pub now: String,
+    /// As it was named until templates' names were no part of it; what was told by that name is told.
+    pub former: String,
 }
 
 /// How many notifications a customer hears since a time, urgent ones aside.
@@ -124,6 +133,8 @@ pub struct News {
     pub occurred_at: Timestamp,
     /// From when on the same status is news of its own; `None`: it never is.
     pub again_from: Option<Timestamp>,
+    /// Until when it is news if nobody heard of it before; `None`: it does not grow old.
+    pub news_until: Option<Timestamp>,
 }
 
 /// What came of committing decisions.
@@ -268,7 +279,10 @@ impl Write for CommitDecisions {
         {
             lock_order(transaction, order).await?;
         }
-        let history = telling::history(transaction, self.subject.parcel.as_ref()).await?;
+        let parcel = self.subject.parcel.as_ref();
+        let history = telling::history(transaction, parcel).await?;
+        // Only now: what waits from here on was news when it came.
+        let history = history.or_else(|| telling::outlived(parcel, now));
         if !self.subject.order_known && self.order_arrived(transaction).await? {
             return Ok(Outcome::Outdated);
         }
@@ -354,17 +368,21 @@ impl CommitDecisions {
                 "told with the event's own news".to_owned(),
             )));
         }
-        if !matches!(decision.audience, Audience::Told(_)) {
+        if matches!(decision.audience, Audience::Held(_)) {
             return Ok(None);
         }
+        let DedupeKey { now, former } = &decision.dedupe_key;
         let known = query_one(
             transaction,
-            "SELECT 1 AS one FROM notifications WHERE dedupe_key = $1",
-            [decision.dedupe_key.as_str().into()],
+            "SELECT 1 AS one FROM notifications WHERE dedupe_key IN ($1, $2) LIMIT 1",
+            [now.as_str().into(), former.as_str().into()],
         )
         .await?;
         if known.is_some() {
             return Ok(Some(Audience::Held("told before".to_owned())));
+        }
+        if matches!(decision.audience, Audience::Waits(_)) {
+            return Ok(None);
         }
         telling::too_many(transaction, self.subject.customer, decision.at_most).await
     }
@@ -396,7 +414,7 @@ impl CommitDecisions {
     ) -> Result<Option<String>, DbErr> {
         let reason = format!("told at {} addresses", recipients.len());
         let reason = with_conditions(&reason, decision.conditions.as_deref());
-        let key = &decision.dedupe_key;
+        let key = &decision.dedupe_key.now;
         let note = Note::new(decision, key, "told", &reason);
         let Some(id) = self.note(transaction, note).await? else {
             return Ok(Some("told before".to_owned()));
@@ -432,7 +450,7 @@ impl CommitDecisions {
             }
             _ => None,
         };
-        let key = &decision.dedupe_key;
+        let key = &decision.dedupe_key.now;
         let reason = with_conditions(&wait.reason, decision.conditions.as_deref());
         let mut note = Note::new(decision, key, "waits", &reason);
         match &digest {

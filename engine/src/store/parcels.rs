@@ -78,6 +78,29 @@ impl Store {
         Ok(service.transpose()?.flatten())
     }
 
+    /// All parcels of an order that we know of, also those of which no carrier told yet, in order of their numbers.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub(crate) async fn parcels_of(
+        &self,
+        order: &OrderNumber,
+    ) -> Result<Vec<Shipment>, StoreError> {
+        let sql = format!(
+            "SELECT * FROM shipments s WHERE order_number = $1 AND {} ORDER BY tracking_number",
+            is_parcel("s")
+        );
+        let rows = self.query(&sql, [order.as_str().into()]).await?;
+        let shipments = rows.iter().map(read_shipment);
+        let mut shipments = shipments.collect::<Result<Vec<_>, _>>()?;
+        let is_named = |one: &Shipment| ParcelUpdate::is_named(&one.tracking_number);
+        if shipments.iter().any(is_named) {
+            // What was told of some parcel of the order is about one of these.
+            shipments.retain(is_named);
+        }
+        Ok(shipments)
+    }
+
     /// The parcels of an order that carriers told us about, in order of their numbers.
     ///
     /// # Errors
@@ -92,6 +115,15 @@ impl Store {
         shipments.retain(|shipment| ParcelUpdate::is_named(&shipment.tracking_number));
         Ok(shipments)
     }
+}
+
+/// That a row of `shipments` is a parcel, in SQL: of news that named only an order, its row stays after they found their
+/// parcel.
+pub(super) fn is_parcel(alias: &str) -> String {
+    format!(
+        "({alias}.tracking_number NOT LIKE '{NAMELESS}%' OR EXISTS (SELECT 1 FROM tracking_events told
+            WHERE told.tracking_number = {alias}.tracking_number))"
+    )
 }
 
 pub(super) fn read_shipment(row: &Row) -> Result<Shipment, DbErr> {

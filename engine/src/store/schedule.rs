@@ -11,7 +11,13 @@ use doorstep_core::{
     order::{Order, OrderStatus},
 };
 
-use super::{Store, StoreError, parcels::read_status, row::at};
+use sea_orm::DbErr;
+
+use super::{
+    Store, StoreError,
+    parcels::{is_parcel, read_status},
+    row::at,
+};
 
 /// Who tells of it.
 pub(crate) const SOURCE: &str = "doorstep";
@@ -36,37 +42,51 @@ impl Store {
                 self.parcels_due(due, after, &format!("s.status IN {open}"))
                     .await
             }
-            // Who waits for another parcel of the order is asked about all of them, and who sends something back has said
-            // how it was.
+            // Who waits for another parcel of the order is asked about all of them.
             Due::WasItFine => {
-                let kept = "s.status = 'delivered' AND NOT EXISTS (SELECT 1 FROM shipments x
-                    WHERE x.order_number = s.order_number
-                        AND (x.status NOT IN ('delivered', 'returned_to_sender', 'lost') OR x.status_at > $1)
-                        AND EXISTS (SELECT 1 FROM tracking_events y WHERE y.tracking_number = x.tracking_number))
-                    AND NOT EXISTS (SELECT 1 FROM notifications r JOIN commerce_events b ON b.id = r.event_id
-                        AND b.kind IN ('return_requested', 'return_received', 'refund_issued')
-                    JOIN orders o ON o.number = r.order_number AND o.customer_id = r.customer_id
-                    WHERE o.number = s.order_number)";
-                self.parcels_due(due, after, kept).await
+                let kept = arrived_and_kept("'delivered', 'returned_to_sender', 'lost'");
+                self.parcels_due(due, after, &kept).await
             }
-            Due::ReviewRequest => self.parcels_due(due, after, "s.status = 'delivered'").await,
+            // And nobody is asked to praise what did not come.
+            Due::ReviewRequest => {
+                let kept = arrived_and_kept("'delivered'");
+                self.parcels_due(due, after, &kept).await
+            }
             Due::LateDispatch => {
                 let kept = "NOT EXISTS (SELECT 1 FROM shipments s JOIN tracking_events t
                     ON t.tracking_number = s.tracking_number AND t.status <> 'pre_transit'
                     WHERE s.order_number = o.number)";
-                let orders = self.orders_to_look_at(due, kept).await?;
-                let waits = |order: &Order| {
-                    let began = order.placed_at;
-                    (order.status == OrderStatus::Processing).then_some(began)
+                let asked = Asked {
+                    due,
+                    after,
+                    condition: kept,
+                    fact: &labelled("o.number"),
                 };
-                Ok(self.orders_due(due, after, orders, waits))
+                let waits = |order: &Order, labelled| {
+                    stays(order.status, labelled).then_some(order.placed_at)
+                };
+                self.orders_due(&asked, waits).await
             }
             Due::PromiseMissed => {
-                let open = "(NOT EXISTS (SELECT 1 FROM shipments s WHERE s.order_number = o.number)
-                    OR EXISTS (SELECT 1 FROM shipments s WHERE s.order_number = o.number
-                        AND s.status NOT IN ('delivered', 'returned_to_sender', 'lost')))";
-                let orders = self.orders_to_look_at(due, open).await?;
-                Ok(self.orders_due(due, after, orders, end_of_promise))
+                let open = format!(
+                    "(NOT {known} OR EXISTS (SELECT 1 FROM shipments s WHERE s.order_number = o.number AND {parcel}
+                        AND s.status NOT IN ('ready_for_pickup', 'delivered', 'returned_to_sender', 'lost')))",
+                    known = has_parcels("o.number"),
+                    parcel = is_parcel("s"),
+                );
+                let known = has_parcels("o.number");
+                let asked = Asked {
+                    due,
+                    after,
+                    condition: &open,
+                    fact: &known,
+                };
+                // Of an order that was sent without any parcel that we know, nobody knows whether it arrived.
+                let promised = |order: &Order, known: bool| {
+                    let open = known || order.status == OrderStatus::Processing;
+                    end_of_promise(order).filter(|_| open)
+                };
+                self.orders_due(&asked, promised).await
             }
         }
     }
@@ -114,52 +134,130 @@ impl Store {
         Ok(events)
     }
 
-    async fn orders_to_look_at(&self, due: Due, condition: &str) -> Result<Vec<Order>, StoreError> {
+    /// Those of the orders whose time is over; `began` says when it began to run, if it runs, by the order and what else was
+    /// asked about it. Some at a time: a shop may have more open orders than fit into memory.
+    async fn orders_due(
+        &self,
+        asked: &Asked<'_>,
+        began: impl Fn(&Order, bool) -> Option<Timestamp> + Send,
+    ) -> Result<Vec<CommerceEvent>, StoreError> {
+        let now = self.ambient().now();
+        let limit = usize::try_from(LIMIT).unwrap_or(usize::MAX);
+        let mut found = Vec::new();
+        let mut last = String::new();
+        loop {
+            let orders = self.orders_to_look_at(asked, &last).await?;
+            let Some((order, _)) = orders.last() else {
+                return Ok(found);
+            };
+            last = order.number.as_str().to_owned();
+            for (order, fact) in orders {
+                let Some(began) = began(&order, fact) else {
+                    continue;
+                };
+                let end = began + asked.after;
+                if end <= now && end > now - STILL_NEWS {
+                    found.push(late(asked.due, order.number, began));
+                }
+            }
+            if found.len() >= limit {
+                found.truncate(limit);
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Orders after one that were not found before, each with whether the fact holds for it.
+    async fn orders_to_look_at(
+        &self,
+        asked: &Asked<'_>,
+        last: &str,
+    ) -> Result<Vec<(Order, bool)>, StoreError> {
         // An order that nobody told of for so long is not late, it is forgotten by the shop too.
         let told_since = self.ambient().now() - TimeDelta::days(60);
+        let Asked {
+            condition, fact, ..
+        } = asked;
         let sql = format!(
-            "SELECT o.body FROM orders o WHERE o.as_of > $1 AND {condition}
+            "SELECT o.body, {fact} AS holds FROM orders o WHERE o.as_of > $1 AND o.number > $4 AND {condition}
                 AND NOT EXISTS (SELECT 1 FROM commerce_events e WHERE e.source = $2
                     AND e.external_id = $3 || o.number)
-                ORDER BY o.as_of"
+                ORDER BY o.number LIMIT $5"
         );
         let values = [
             at(told_since),
             SOURCE.into(),
-            format!("{}:", due.as_str()).into(),
+            format!("{}:", asked.due.as_str()).into(),
+            last.into(),
+            LIMIT.into(),
         ];
         let rows = self.query(&sql, values).await?;
-        let orders = rows.iter().map(|row| row.json("body"));
+        let orders = rows
+            .iter()
+            .map(|row| Ok::<_, DbErr>((row.json("body")?, row.get("holds")?)));
         Ok(orders.collect::<Result<_, _>>()?)
     }
+}
 
-    /// Those of the orders whose time is over; `began` says when it began to run, if it runs.
-    fn orders_due(
-        &self,
-        due: Due,
-        after: Duration,
-        orders: Vec<Order>,
-        began: impl Fn(&Order) -> Option<Timestamp>,
-    ) -> Vec<CommerceEvent> {
-        let now = self.ambient().now();
-        let events = orders.into_iter().filter_map(|order| {
-            let began = began(&order)?;
-            let end = began + after;
-            (end <= now && end > now - STILL_NEWS).then(|| CommerceEvent {
-                source: SourceName::from(SOURCE),
-                external_id: format!("{}:{}", due.as_str(), order.number),
-                occurred_at: began,
-                kind: CommerceEventKind::Due {
-                    what: due,
-                    order: order.number,
-                    tracking_number: None,
-                    status: None,
-                },
-            })
-        });
-        events
-            .take(usize::try_from(LIMIT).unwrap_or(usize::MAX))
-            .collect()
+/// What is looked for among orders.
+struct Asked<'a> {
+    due: Due,
+    after: Duration,
+    /// Which orders, in SQL.
+    condition: &'a str,
+    /// What else is to be known of each, in SQL.
+    fact: &'a str,
+}
+
+fn late(what: Due, order: OrderNumber, began: Timestamp) -> CommerceEvent {
+    CommerceEvent {
+        source: SourceName::from(SOURCE),
+        external_id: format!("{}:{order}", what.as_str()),
+        occurred_at: began,
+        kind: CommerceEventKind::Due {
+            what,
+            order,
+            tracking_number: None,
+            status: None,
+        },
+    }
+}
+
+/// Of a parcel `s` that it arrived, all of its order did or are in one of the other states, none later than `$1`, and nothing
+/// of the order is sent or paid back: who sends something back has said how it was.
+fn arrived_and_kept(states: &str) -> String {
+    format!(
+        "s.status = 'delivered' AND NOT EXISTS (SELECT 1 FROM shipments x
+            WHERE x.order_number = s.order_number AND (x.status NOT IN ({states}) OR x.status_at > $1)
+                AND EXISTS (SELECT 1 FROM tracking_events y WHERE y.tracking_number = x.tracking_number))
+            AND NOT EXISTS (SELECT 1 FROM notifications r JOIN commerce_events b ON b.id = r.event_id
+                AND b.kind IN ('return_requested', 'return_received', 'refund_issued')
+            JOIN orders o ON o.number = r.order_number AND o.customer_id = r.customer_id
+            WHERE o.number = s.order_number)"
+    )
+}
+
+/// Whether we know of any parcel of an order.
+fn has_parcels(order: &str) -> String {
+    let parcel = is_parcel("p");
+    format!("EXISTS (SELECT 1 FROM shipments p WHERE p.order_number = {order} AND {parcel})")
+}
+
+/// Whether a carrier said of a parcel of an order that its label exists. That the shop packed it does not count: of a carrier
+/// that tells us nothing, nobody knows that it has not scanned the parcel.
+pub(super) fn labelled(order: &str) -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM shipments l JOIN tracking_events m ON m.tracking_number = l.tracking_number
+            JOIN commerce_events n ON n.id = m.event_id AND n.kind = 'pre_transit' WHERE l.order_number = {order})"
+    )
+}
+
+/// Whether an order of which no parcel was scanned stays at the shop: by its status, or though the shop calls it sent.
+pub(super) fn stays(status: OrderStatus, labelled: bool) -> bool {
+    match status {
+        OrderStatus::Processing => true,
+        OrderStatus::Shipped => labelled,
+        _ => false,
     }
 }
 

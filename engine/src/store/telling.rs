@@ -83,6 +83,16 @@ pub(super) async fn history(
     Ok(None)
 }
 
+/// Why news is history, if it is first heard of when nothing can be done with it any more: a scan of last week, or
+/// yesterday's van after an outage.
+pub(super) fn outlived(news: Option<&News>, now: Timestamp) -> Option<String> {
+    let news = news.filter(|news| news.news_until.is_some_and(|until| until < now))?;
+    Some(match (now - news.occurred_at).num_days() {
+        1 => "history: it happened 1 day ago".to_owned(),
+        days => format!("history: it happened {days} days ago"),
+    })
+}
+
 async fn was_final(transaction: &Transaction<'_>, news: &News) -> Result<bool, DbErr> {
     let row = query_one(
         transaction,

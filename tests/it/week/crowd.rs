@@ -118,7 +118,13 @@ impl Stranger {
             "time_zone": self.zone.name(),
         });
         let key = self.customer_key();
-        let body = order_placed(placed, self.order, &key, customer, None);
+        let other = format!("{parcel}-2");
+        // What the shop sends in two parcels, it says so: the news of both is one message then.
+        let parcels = match shape {
+            Shape::Split => vec![parcel.clone(), other.clone()],
+            _ => Vec::new(),
+        };
+        let body = order_placed(placed, self.order, &key, customer, None, &parcels);
         self.happens.push((placed, body));
         let handed_over = on_day(1);
         let (second, third, fourth) = (on_day(2), on_day(3), on_day(4));
@@ -129,7 +135,6 @@ impl Stranger {
         }
         self.scan("in_transit", &parcel, handed_over);
         if shape == Shape::Split {
-            let other = format!("{parcel}-2");
             self.scan("in_transit", &other, handed_over + TimeDelta::minutes(12));
             self.hears_by_phone("shipped");
             for (says, from) in [("out_for_delivery", second), ("delivered", second + hour)] {

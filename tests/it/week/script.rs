@@ -86,6 +86,9 @@ struct Placed {
     order: u32,
     of: String,
     promised: Option<String>,
+    /// The numbers that the shop tells with the order.
+    #[serde(default)]
+    parcels: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -329,6 +332,7 @@ impl Story {
                 "time_zone": person.zone.name(),
             }),
             promised,
+            &placed.parcels,
         )
     }
 
@@ -401,12 +405,16 @@ pub(crate) fn order_placed(
     customer_key: &str,
     customer: Value,
     promised: Option<String>,
+    parcels: &[String],
 ) -> Value {
+    let parcels = parcels.iter();
+    let parcels = parcels.map(|number| json!({"carrier": "Correos", "tracking_number": number}));
     let mut payload = json!({
         "placed_at": now,
         "customer": customer,
         "currency": "EUR",
         "lines": [{"sku": "TENT", "title": "Tent", "quantity": 1, "price": "39.90"}],
+        "shipments": parcels.collect::<Vec<_>>(),
     });
     if let Some(day) = promised {
         payload["promised_delivery"] = day.into();

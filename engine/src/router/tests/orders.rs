@@ -429,3 +429,14 @@ async fn an_answer_that_tells_of_a_refund_names_that_as_its_source() {
     let told: Vec<&str> = sources.map(|source| source.name.as_str()).collect();
     assert!(told.contains(&"order:10234:refunded"), "{told:?}");
 }
+
+#[tokio::test]
+async fn an_answer_that_tells_where_an_order_stands_names_that_as_a_source() {
+    let mut chat = Chat::new();
+    let asked = "where is my order 10234, my postcode is 28012";
+    chat.teach("en", asked, &[("order_status", 0.9)]);
+    let turn = chat.turn(asked, None).await;
+    let sources = turn.replies.iter().flat_map(|reply| &reply.sources);
+    let told: Vec<&str> = sources.map(|source| source.name.as_str()).collect();
+    assert!(told.contains(&"order:10234:shipped"), "{told:?}");
+}
