@@ -1,16 +1,20 @@
 //! What the demo page plays with: the shop's books, signed requests as a shop or carrier would send them, and the
 //! mails as the customer would see them.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use doorstep_commerce::{demo::DemoShop, registry};
 use doorstep_core::{
-    ChannelName, Health, OrderNumber, Timestamp,
+    ChannelName, Health, OrderNumber, OutboundMessageId, Sku, Timestamp,
     channel::{Capabilities, Channel, Inbox, Receipt, SendError, WebhookOutcome},
     message::{Address, OutboundMessage},
     order::Order,
+    product::StockLevel,
     shop::EventSource,
     webhook::{WebhookRejection, WebhookRequest},
 };
@@ -22,19 +26,77 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 
+/// How many units of a size are put back that had none from the beginning.
+const PUT_BACK: u32 = 5;
+
 /// The demo's own parts.
 pub struct Demo {
     /// The shop, whose books the panel writes.
     pub shop: Arc<DemoShop>,
     /// Counts mails that left.
     pub mails: watch::Sender<u64>,
+    /// Mails in the order in which the page was shown them: one that was made earlier and left later moves no other.
+    numbered: Mutex<Vec<OutboundMessageId>>,
+    /// How many there were of what the panel sold out.
+    sold_out: Mutex<BTreeMap<Sku, u32>>,
 }
 
 impl Demo {
     /// A demo over an opened shop.
     pub fn new(shop: Arc<DemoShop>, mails: watch::Sender<u64>) -> Self {
-        Self { shop, mails }
+        Self {
+            shop,
+            mails,
+            numbered: Mutex::default(),
+            sold_out: Mutex::default(),
+        }
     }
+
+    /// Numbers the mails that lie in the outbox from 1, each once and for good, and returns those after the n-th, `most`
+    /// at most.
+    pub fn mails_after(
+        &self,
+        lying: Vec<OutboundMessageId>,
+        after: usize,
+        most: usize,
+    ) -> Vec<(usize, OutboundMessageId)> {
+        let mut numbered = lock(&self.numbered);
+        let known: HashSet<OutboundMessageId> = numbered.iter().copied().collect();
+        numbered.extend(lying.into_iter().filter(|id| !known.contains(id)));
+        let fresh = (1..).zip(numbered.iter().copied()).skip(after);
+        fresh.take(most).collect()
+    }
+
+    /// Sells out units, of which there is so much `stock` now, and remembers how many there were.
+    pub fn sell_out(&self, stock: &[StockLevel]) {
+        let mut sold_out = lock(&self.sold_out);
+        for level in stock.iter().filter(|level| level.quantity > 0) {
+            sold_out.insert(level.sku.clone(), level.quantity);
+            self.shop.set_stock(&level.sku, 0);
+        }
+    }
+
+    /// Puts sold-out units back: as many as there were, or a few where there were none from the beginning.
+    pub fn put_back(&self, stock: &[StockLevel]) {
+        if stock.iter().any(|level| level.quantity > 0) {
+            return;
+        }
+        let mut sold_out = lock(&self.sold_out);
+        let by_hand = stock.iter().any(|level| sold_out.contains_key(&level.sku));
+        for level in stock {
+            let quantity = match sold_out.remove(&level.sku) {
+                Some(quantity) => quantity,
+                None if by_hand => continue,
+                None => PUT_BACK,
+            };
+            self.shop.set_stock(&level.sku, quantity);
+        }
+    }
+}
+
+/// What a lock holds is whole also after a panic: every change is one assignment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the panel's buttons do.
@@ -101,6 +163,8 @@ impl Action {
 pub struct SignedRequest {
     /// The configured source it is sent to.
     pub source: &'static str,
+    /// The event's identifier, by which the source tells it apart.
+    pub event: String,
     /// Headers, the signature among them.
     pub headers: HeaderMap,
     /// Body.
@@ -134,6 +198,7 @@ pub fn signed_request(
         registry::sign(config, &id, now, body.as_bytes()).map_err(|error| error.to_string())?;
     Ok(SignedRequest {
         source,
+        event: id,
         headers,
         body,
     })

@@ -25,7 +25,10 @@ use apalis_core::{
     worker::context::WorkerContext,
 };
 use apalis_sqlite::JsonCodec;
-use doorstep_engine::{Store, store::Row};
+use doorstep_engine::{
+    Store,
+    store::{Row, crash_point},
+};
 use sea_orm::DbErr;
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
@@ -40,6 +43,12 @@ use crate::{
 
 /// How long to wait before asking a database again that did not answer.
 const PAUSE: Duration = Duration::from_secs(1);
+
+// The queue's own transactions, as `tests/it/crash.rs` names them. On SQLite jobs are fetched and acknowledged by the
+// store's writer, which has crash points already.
+const FETCH: &str = "fetch_jobs";
+const BEAT: &str = "beat";
+const ACKNOWLEDGE: &str = "acknowledge_jobs";
 
 /// One queue as one worker sees it.
 #[derive(Clone)]
@@ -135,7 +144,12 @@ impl Rows {
                 relax(&mut tx).await?;
                 let config = self.postgres_config();
                 let tasks = apalis_postgres::queries::fetch_next(&mut *tx, &config, worker).await?;
-                tx.commit().await?;
+                // A fetch that brought nothing is no boundary: the first ones, at the start, never do.
+                if tasks.is_empty() {
+                    tx.commit().await?;
+                } else {
+                    commit(FETCH, tx).await?;
+                }
                 Ok(tasks)
             }
         }
@@ -154,7 +168,7 @@ impl Rows {
                 let orphans =
                     apalis_sqlite::queries::reenqueue_orphaned(&mut *tx, lease, queue, &others)
                         .await?;
-                tx.commit().await?;
+                commit(BEAT, tx).await?;
                 Ok(orphans)
             }
             Tables::Postgres(pool) => {
@@ -162,7 +176,7 @@ impl Rows {
                 apalis_postgres::queries::keep_alive(&mut *tx, queue, worker).await?;
                 let orphans =
                     apalis_postgres::queries::reenqueue_orphaned(&mut *tx, queue, lease).await?;
-                tx.commit().await?;
+                commit(BEAT, tx).await?;
                 Ok(orphans)
             }
         }
@@ -196,7 +210,7 @@ impl Rows {
                 let mut tx = pool.begin().await?;
                 relax(&mut tx).await?;
                 apalis_postgres::queries::handle_results(&mut *tx, &results, worker.name()).await?;
-                tx.commit().await?;
+                commit(ACKNOWLEDGE, tx).await?;
             }
         }
         Ok(())
@@ -214,6 +228,18 @@ fn read_task(row: &Row) -> Result<Task<Vec<u8>>, DbErr> {
         .task_id(TaskId::from_string(row.get::<String>("id")?))
         .attempt(usize::try_from(attempts).unwrap_or_default())
         .build())
+}
+
+/// Commits one of the queue's own transactions; the crash test kills the program on both sides of it, as it does around
+/// the store's.
+async fn commit<D: sqlx::Database>(
+    name: &str,
+    tx: sqlx::Transaction<'_, D>,
+) -> Result<(), sqlx::Error> {
+    crash_point(name, "before_commit");
+    tx.commit().await?;
+    crash_point(name, "after_commit");
+    Ok(())
 }
 
 /// Commits without waiting for the disk: after a power cut the job is taken or acknowledged again.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use serde_json::json;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -37,9 +38,13 @@ pub(super) async fn demo(cli: &Cli, arguments: &Demo) -> Result<(), Failure> {
     let (listener, config) = listen(config).await?;
     let address = config.http.listen;
     let app = App::start(config, ambient::system(), Role::All, true).await?;
-    print(format!(
-        "Doorstep's demo shop is open at http://{address}/ (Ctrl-C closes it; nothing is kept)"
-    ))?;
+    let url = format!("http://{address}/");
+    match cli.json {
+        true => print(json!({ "url": url }))?,
+        false => print(format!(
+            "Doorstep's demo shop is open at {url} (Ctrl-C closes it; nothing is kept)"
+        ))?,
+    }
     crate::serve(app, listener, stop_on_signal()?)
         .await
         .map_err(Failure::finding)

@@ -1,20 +1,20 @@
 //! The demo page's own routes; only `doorstep demo` has them.
 
-use std::{path::PathBuf, time::Duration};
+mod decisions;
+mod handoffs;
+mod outbox;
+mod shelf;
+
+use std::time::Duration;
 
 use axum::{
     Json, Router,
-    extract::{Path, Query, State},
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
+    extract::{Path, State},
+    http::{HeaderMap, header},
     routing::{get, post},
 };
-use doorstep_channels::{
-    email::outbox,
-    webchat::{IdentityClaims, sign_identity},
-};
-use doorstep_core::{OrderNumber, Sku, product::Product};
-use doorstep_engine::templates::format;
+use doorstep_channels::webchat::{IdentityClaims, sign_identity};
+use doorstep_core::OrderNumber;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -24,10 +24,10 @@ use crate::{
     demo::{self, Action, Demo},
 };
 
-/// How many products the shop window shows.
-const SHOWN: usize = 24;
-/// Mails that the inbox shows at most.
-const MAILS: usize = 200;
+/// How often is looked for what nobody announces, while a page waits for it.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long a request waits at most, in seconds.
+const LONGEST_WAIT_S: u64 = 25;
 /// How long a demo customer stays signed in.
 const SIGNED_IN_HOURS: i64 = 12;
 
@@ -40,8 +40,12 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/demo/state", get(state))
         .route("/demo/identity", post(identity))
         .route("/demo/events", post(events))
-        .route("/demo/outbox", get(emails))
-        .route("/demo/outbox/{id}", get(email))
+        .route("/demo/decisions", get(decisions::list))
+        .route("/demo/stock", post(shelf::change))
+        .route("/demo/handoffs", get(handoffs::list))
+        .route("/demo/handoffs/{id}/close", post(handoffs::close))
+        .route("/demo/outbox", get(outbox::list))
+        .route("/demo/outbox/{id}", get(outbox::show))
         .route(
             "/demo/{*path}",
             get(async |Path(path): Path<String>, headers: HeaderMap| {
@@ -60,8 +64,8 @@ fn demo_of(app: &App) -> Result<&Demo, ApiError> {
 async fn state(State(app): State<Shared>) -> Result<Json<Value>, ApiError> {
     let demo = demo_of(&app)?;
     let mut products = Vec::new();
-    for product in shop_window(demo.shop.products()) {
-        products.push(shown_product(&app, product).await?);
+    for product in shelf::window(demo.shop.products()) {
+        products.push(shelf::shown(&app, product).await?);
     }
     let customers: Vec<Value> = demo
         .shop
@@ -92,53 +96,6 @@ async fn state(State(app): State<Shared>) -> Result<Json<Value>, ApiError> {
         "customers": customers,
         "orders": orders,
     })))
-}
-
-/// The first product of every category, then the second, and so on: a window with something of everything.
-fn shop_window(products: &[Product]) -> Vec<&Product> {
-    let mut by_category: std::collections::BTreeMap<&str, Vec<&Product>> =
-        std::collections::BTreeMap::new();
-    for product in products {
-        by_category
-            .entry(product.category.as_deref().unwrap_or_default())
-            .or_default()
-            .push(product);
-    }
-    let longest = by_category.values().map(Vec::len).max().unwrap_or(0);
-    (0..longest)
-        .flat_map(|row| {
-            by_category
-                .values()
-                .filter_map(move |shelf| shelf.get(row).copied())
-        })
-        .take(SHOWN)
-        .collect()
-}
-
-async fn shown_product(app: &App, product: &Product) -> Result<Value, ApiError> {
-    let skus: Vec<Sku> = product
-        .variants
-        .iter()
-        .map(|variant| variant.sku.clone())
-        .collect();
-    let stock = app
-        .shop
-        .stock(&skus)
-        .await
-        .map_err(|error| ApiError::internal("the shop did not answer", &error))?;
-    let quantity: u32 = stock.iter().map(|level| level.quantity).sum();
-    let price = stock
-        .iter()
-        .map(|level| level.price)
-        .min_by_key(|price| price.minor);
-    Ok(json!({
-        "sku": skus.first(),
-        "title": product.title,
-        "category": product.category,
-        "image": product.image,
-        "price": price.map(|price| format::money(&app.config.shop.default_language, &price)),
-        "stock": if quantity == 0 { "Sold out".to_owned() } else { format!("{quantity} in stock") },
-    }))
 }
 
 /// `Europe/Madrid` → `Madrid`.
@@ -228,6 +185,8 @@ async fn events(
     Ok(Json(json!({
         "request": { "method": "POST", "url": url, "headers": headers, "body": signed.body },
         "responses": responses,
+        // What came of it is asked for by this.
+        "event": { "source": signed.source, "id": signed.event },
     })))
 }
 
@@ -247,80 +206,28 @@ async fn post_signed(url: &str, signed: &demo::SignedRequest) -> Result<Value, A
     Ok(json!({ "status": status, "body": response.text().await.map_err(failed)? }))
 }
 
-#[derive(Deserialize)]
-struct OutboxQuery {
-    #[serde(default)]
-    after: usize,
-    #[serde(default)]
-    wait: u64,
-}
-
-fn outbox_folder(app: &App) -> PathBuf {
-    let folder = app
-        .config
-        .channels
-        .email
-        .as_ref()
-        .map(|email| email.outbox.clone())
-        .unwrap_or_default();
-    app.config.data_dir.join(folder)
-}
-
-/// Mails after the n-th, oldest first; waits for one.
-async fn emails(
-    State(app): State<Shared>,
-    Query(query): Query<OutboxQuery>,
-) -> Result<Json<Value>, ApiError> {
-    let mut mails = demo_of(&app)?.mails.subscribe();
-    let mut fresh = mails_after(&app, query.after).await?;
-    if fresh.is_empty() {
-        tokio::select! {
-            // Answered with what there is, however the wait ended.
-            _ = tokio::time::timeout(Duration::from_secs(query.wait.min(25)), mails.changed()) => {}
-            () = app.stop.cancelled() => {}
-        }
-        fresh = mails_after(&app, query.after).await?;
+/// What `ask` finds, asked until there is something or `wait_s` seconds are over. For what is announced to nobody, since
+/// only this page wants to hear of it.
+async fn awaited<T, F>(app: &App, wait_s: u64, ask: impl Fn() -> F) -> Result<Option<T>, ApiError>
+where
+    F: Future<Output = Result<Option<T>, ApiError>>,
+{
+    if let Some(found) = ask().await? {
+        return Ok(Some(found));
     }
-    let last = query.after + fresh.len();
-    Ok(Json(json!({ "emails": fresh, "last": last })))
-}
-
-async fn mails_after(app: &App, after: usize) -> Result<Vec<Value>, ApiError> {
-    let mut mails = outbox::list(&outbox_folder(app), MAILS)
-        .await
-        .map_err(|error| ApiError::internal("the outbox cannot be read", &error))?;
-    mails.reverse();
-    Ok(mails
-        .into_iter()
-        .enumerate()
-        .skip(after)
-        .map(|(index, mail)| {
-            json!({
-                "n": index + 1,
-                "id": mail.id,
-                "to": mail.to,
-                "subject": mail.subject,
-                "at": mail.at,
-                "text": mail.text,
-                "html_url": format!("/demo/outbox/{}", mail.id),
-            })
-        })
-        .collect())
-}
-
-/// One mail as HTML, to be shown in a sandboxed frame.
-async fn email(State(app): State<Shared>, Path(id): Path<String>) -> Result<Response, ApiError> {
-    let mails = outbox::list(&outbox_folder(&app), MAILS)
-        .await
-        .map_err(|error| ApiError::internal("the outbox cannot be read", &error))?;
-    let mail = mails
-        .into_iter()
-        .find(|mail| mail.id == id)
-        .ok_or_else(|| ApiError::not_found("there is no such mail"))?;
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data: https:; frame-ancestors 'self'; sandbox";
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, policy),
-    ];
-    Ok((StatusCode::OK, headers, mail.html).into_response())
+    let looking = async {
+        let mut looks = tokio::time::interval(LOOK);
+        loop {
+            looks.tick().await;
+            if let Some(found) = ask().await? {
+                return Ok::<_, ApiError>(Some(found));
+            }
+        }
+    };
+    let wait = Duration::from_secs(wait_s.min(LONGEST_WAIT_S));
+    tokio::select! {
+        found = looking => found,
+        () = tokio::time::sleep(wait) => Ok(None),
+        () = app.stop.cancelled() => Ok(None),
+    }
 }

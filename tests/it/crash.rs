@@ -53,6 +53,12 @@ const NOT_ON_THE_ROADS: [&str; 21] = [
 ];
 /// Transactions that PostgreSQL does not have: there the job queue commits by itself, on connections of its own.
 const SQLITE_ALONE: [&str; 1] = ["keep_books"];
+/// The transactions of those connections.
+const QUEUE_ON_POSTGRES: [&str; 3] = ["acknowledge_jobs", BEAT, "fetch_jobs"];
+/// On SQLite the queue's other transactions are `keep_books`.
+const QUEUE_ON_SQLITE: [&str; 1] = [BEAT];
+/// A worker says that it lives, and takes over the jobs of those that do not: by the clock, whatever the traffic.
+const BEAT: &str = "beat";
 /// Transactions that only clear up: they are reached by what an earlier crash left behind.
 const CLEARING_UP: [&str; 2] = ["enqueue", "release_claims"];
 /// Where a crash leaves an event that nobody works on, for the sweep to enqueue.
@@ -87,29 +93,46 @@ async fn survive(kind: Kind) {
     for _ in 0..RANDOM_KILLS {
         ordeal.kill_after(random.below(24)).await;
     }
-    let tally = ordeal.finish().await;
+    let _last = ordeal.come_to_rest().await;
+    let truth = ordeal.truth().await;
+    truth.wait_for_quiet().await;
+    let harm = truth.harm(&ordeal.place).await;
+    // Told before anything is asserted, so that a failure tells how much it is.
     println!(
         "{kind:?}: {} rounds, {} kills ({} at transaction boundaries, {RANDOM_KILLS} at random moments), \
-         {} messages, {} events, {} notifications, lost 0, repeated 0, out of order 0, in {:.0} s",
-        tally.rounds,
-        tally.kills,
-        tally.kills - RANDOM_KILLS,
-        tally.customers * MESSAGES,
-        tally.customers * EVENTS,
-        tally.customers,
+         {} messages, {} events, {} notifications, lost {}, repeated {}, out of order {}, in {:.0} s",
+        ordeal.rounds,
+        ordeal.kills,
+        ordeal.kills - RANDOM_KILLS,
+        ordeal.customers * MESSAGES,
+        ordeal.customers * EVENTS,
+        ordeal.customers,
+        harm.lost,
+        harm.repeated,
+        harm.out_of_order,
         began.elapsed().as_secs_f64(),
     );
+    assert_eq!(ordeal.lived.len(), ordeal.customers);
+    truth.check_messages().await;
+    truth.check_replies().await;
+    truth.check_news(&ordeal.place).await;
+    assert_eq!(harm, Harm::default());
     assert!(
         unreached.is_empty(),
         "these crash points were never reached: {unreached:?}"
     );
 }
 
-/// Every transaction, before and after its commit, at its first and at a later pass. The names come from the source, so
-/// that a new transaction is crashed at too.
+/// Every transaction, before and after its commit, at its first and at a later pass. The store's names come from the
+/// source, so that a new transaction is crashed at too.
 fn crash_points(kind: Kind) -> Vec<String> {
     let mut points = Vec::new();
-    for name in transactions() {
+    let queue: &[&str] = match kind {
+        Kind::Sqlite => &QUEUE_ON_SQLITE,
+        Kind::Postgres => &QUEUE_ON_POSTGRES,
+    };
+    let queue = queue.iter().map(|&name| name.to_owned());
+    for name in transactions().into_iter().chain(queue) {
         let elsewhere = kind == Kind::Postgres && SQLITE_ALONE.contains(&name.as_str());
         if elsewhere || NOT_ON_THE_ROADS.contains(&name.as_str()) {
             continue;
@@ -176,11 +199,22 @@ struct Ordeal {
     kills: u64,
 }
 
-/// What the ordeal came to.
-struct Tally {
-    customers: usize,
-    rounds: u64,
-    kills: u64,
+/// What must not happen, counted over messages, answers, events, news and e-mails.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Harm {
+    lost: usize,
+    repeated: usize,
+    out_of_order: usize,
+}
+
+impl Harm {
+    /// Holds what was found against what was acknowledged and must be there, once.
+    fn compare(&mut self, acknowledged: impl IntoIterator<Item = String>, found: &[String]) {
+        let distinct: BTreeSet<&String> = found.iter().collect();
+        self.repeated += found.len() - distinct.len();
+        let acknowledged = acknowledged.into_iter();
+        self.lost += acknowledged.filter(|one| !distinct.contains(one)).count();
+    }
 }
 
 impl Ordeal {
@@ -220,6 +254,10 @@ impl Ordeal {
                 break;
             }
             reached = self.work(&process).await;
+        }
+        if !reached && point.starts_with(BEAT) {
+            within("a heartbeat", process.ended()).await;
+            reached = true;
         }
         self.end_round(&process).await;
         reached
@@ -295,30 +333,42 @@ impl Ordeal {
         self.lived.extend(lived.expect("customers are served"));
     }
 
-    /// Lets everything come to its end, and checks what is there.
-    async fn finish(mut self) -> Tally {
+    /// Lets the last customers live; the program that serves them goes on for as long as it is held.
+    async fn come_to_rest(&mut self) -> Process {
         let process = self.begin_round(None).await;
         if let Some(batch) = self.batch.take() {
             let lived = within("the last customers", batch).await;
             self.end_batch(lived);
         }
-        let database = self.place.database().await;
-        let truth = Truth {
-            database,
+        process
+    }
+
+    async fn truth(&self) -> Truth<'_> {
+        Truth {
+            database: self.place.database().await,
             customers: &self.lived,
-        };
-        truth.wait_for_quiet().await;
-        truth.check_messages().await;
-        truth.check_replies().await;
-        truth.check_news(&self.place).await;
-        drop(process);
-        assert_eq!(self.lived.len(), self.customers);
-        Tally {
-            customers: self.customers,
-            rounds: self.rounds,
-            kills: self.kills,
         }
     }
+}
+
+/// The chats that were told the news.
+const TOLD_CHATS: &str =
+    "SELECT c.address FROM outbound_messages o JOIN conversations c ON o.conversation_id = c.id
+    WHERE o.notification_id IS NOT NULL AND c.channel = 'webchat'";
+
+/// To whom a mail was written, once for each mail.
+async fn mailed_to(place: &Place) -> Vec<String> {
+    let mails = doorstep_channels::email::outbox::list(&place.outbox(), usize::MAX).await;
+    mails.unwrap().into_iter().map(|mail| mail.to).collect()
+}
+
+/// How often a customer's earlier message comes after a later one.
+fn falls(external_ids: &[String]) -> usize {
+    let neighbours = external_ids.windows(2);
+    neighbours
+        .map(|pair| (place_of(&pair[0]), place_of(&pair[1])))
+        .filter(|((one, first), (other, second))| one == other && first > second)
+        .count()
 }
 
 /// What database and outbox say in the end.
@@ -336,6 +386,35 @@ impl Truth<'_> {
             (self.database.number(open).await == 0).then_some(())
         })
         .await;
+    }
+
+    /// What was lost, repeated, or handled or answered out of order.
+    async fn harm(&self, place: &Place) -> Harm {
+        let mut harm = Harm::default();
+        let written = || {
+            let customers = self.customers.iter();
+            customers
+                .flat_map(|lived| (0..MESSAGES).map(move |at| format!("{}:m{at}", lived.visitor)))
+        };
+        let handled = "SELECT external_id FROM inbound_messages WHERE handled_at IS NOT NULL
+            ORDER BY conversation_id, ordinal";
+        let handled = self.database.texts(handled).await;
+        harm.compare(written(), &handled);
+        let answered = "SELECT i.external_id FROM outbound_messages o JOIN inbound_messages i ON o.in_reply_to = i.id
+            ORDER BY o.conversation_id, o.position";
+        let answered = self.database.texts(answered).await;
+        harm.compare(written(), &answered);
+        harm.out_of_order = falls(&handled) + falls(&answered);
+
+        let told = (0..self.customers.len())
+            .flat_map(|number| [format!("placed-{number}"), format!("news-{number}")]);
+        let events = "SELECT external_id FROM commerce_events WHERE source = 'generic'";
+        harm.compare(told, &self.database.texts(events).await);
+        let visitors = self.customers.iter().map(|lived| lived.visitor.clone());
+        harm.compare(visitors, &self.database.texts(TOLD_CHATS).await);
+        let customers = self.customers.iter().map(|lived| lived.email.clone());
+        harm.compare(customers, &mailed_to(place).await);
+        harm
     }
 
     /// Every message is there once, handled, in the order it was written.
@@ -421,10 +500,7 @@ impl Truth<'_> {
         assert_eq!(self.database.number(sent).await, customers, "deliveries");
         self.none("SELECT COUNT(*) FROM deliveries WHERE status <> 'sent'")
             .await;
-        let mails = doorstep_channels::email::outbox::list(&place.outbox(), usize::MAX)
-            .await
-            .unwrap();
-        let mut mailed: Vec<String> = mails.into_iter().map(|mail| mail.to).collect();
+        let mut mailed = mailed_to(place).await;
         let mut expected: Vec<String> = self
             .customers
             .iter()
@@ -438,9 +514,7 @@ impl Truth<'_> {
     /// The news is in every customer's chat, and in no chat twice. A session whose answer a kill swallowed is a second
     /// browser of the same customer: it is told too, once.
     async fn check_chats(&self) {
-        let sql = "SELECT c.address FROM outbound_messages o JOIN conversations c ON o.conversation_id = c.id
-            WHERE o.notification_id IS NOT NULL AND c.channel = 'webchat'";
-        let told = self.database.texts(sql).await;
+        let told = self.database.texts(TOLD_CHATS).await;
         let chats: BTreeSet<&String> = told.iter().collect();
         assert_eq!(chats.len(), told.len(), "no chat is told twice");
         for customer in self.customers {

@@ -16,6 +16,7 @@ mod check;
 mod classify;
 mod conversations;
 mod crash;
+mod demo;
 mod eta;
 mod eval;
 mod eval_answers;

@@ -1,4 +1,4 @@
-// The demo page: a storefront, the carrier's desk beside it, and the inbox below the desk.
+// The demo page: a storefront, and beside it the desk: who waits for a person, the carrier's news, the shelf, the inbox.
 // Talks to /demo/* only; whatever comes from the server is set as text, never as markup.
 
 const $ = (id) => document.getElementById(id);
@@ -6,7 +6,7 @@ const FIRST_SHELF = 12;
 const BACK_OFF = { first: 1000, most: 20_000 };
 const SIGNED_IN_AS = "doorstep-demo:customer";
 
-const page = { state: { products: [], customers: [], orders: [] }, category: "", all: false, letters: [], unseen: new Set(), open: null, chosen: false, inboxSeen: false };
+const page = { state: { products: [], customers: [], orders: [] }, category: "", all: false, letters: [], unseen: new Set(), open: null, chosen: false, inboxSeen: false, waiting: new Set() };
 
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -18,6 +18,7 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const said = (word) => String(word || "").replace(/[_-]/g, " ");
 
@@ -191,6 +192,7 @@ async function sendNews(button) {
   try {
     const exchange = await ask("/demo/events", { order: order.number, action: button.dataset.action, source, twice: $("twice").checked });
     showWire(exchange);
+    if (exchange.responses.some((response) => response.status < 300)) showDecisions(exchange.event);
     $("wire").scrollIntoView({ block: "nearest" });
     refresh();
   } catch (problem) {
@@ -217,6 +219,34 @@ function showWire({ request, responses }) {
   const note = responses.length > 1 ? "The same request, byte for byte, twice. The customer hears of it once." : "The body is indented here for reading; the signature covers it as sent.";
   $("wire").replaceChildren(make("div", { class: "wire-box" }, sent, answers), make("p", { class: "wire-note" }, note));
 }
+
+/** What came of the event: who was told, or why nobody was. As `doorstep explain` has it. */
+async function showDecisions(event) {
+  const box = make("div", { class: "verdicts" }, make("p", { class: "wire-note" }, "Deciding who hears of it…"));
+  $("wire").append(box);
+  try {
+    const { decisions } = await ask(`/demo/decisions?${new URLSearchParams({ source: event.source, event: event.id, wait: 20 })}`);
+    box.replaceChildren(...(decisions.length ? decisions.map(verdict) : [make("p", { class: "wire-note" }, "It is not decided yet who hears of it.")]));
+  } catch (problem) {
+    box.replaceChildren(make("p", { class: "wire-note" }, problem.message));
+  }
+}
+
+const VERDICTS = { told: "Told", waits: "Waits", held: "Not told" };
+const PLACES = { webchat: "in the chat", email: "by e-mail" };
+
+function verdict(decision) {
+  const told = decision.told.map(({ channel, language }) => `${PLACES[channel] ?? "on " + said(channel)} (${language})`);
+  const until = decision.decision === "waits" && decision.due_at ? `until ${clock.format(new Date(decision.due_at))}` : null;
+  const more = [decision.rule && `rule ${decision.rule}`, told.join(" and "), until].filter(Boolean).join(" · ");
+  return make("div", { class: `verdict ${decision.decision}` },
+    make("b", {}, VERDICTS[decision.decision] ?? said(decision.decision)),
+    make("span", {}, ...quoted(decision.reason)),
+    more ? make("small", {}, more) : null);
+}
+
+/** Text with its `names` as code. */
+const quoted = (text) => String(text).split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
 
 function showWireProblem(problem) {
   $("wire").replaceChildren(make("p", { class: "empty" }, problem.message));
@@ -253,6 +283,114 @@ function coloured(body) {
   }
   parts.push(text.slice(end));
   return parts;
+}
+
+// ── The shelf ──
+
+const onShelf = () => page.state.products.find((product) => product.id === $("stock-product").value);
+
+function showShelfOfSizes() {
+  const sized = page.state.products.filter((product) => product.sizes.length > 1);
+  $("stock-product").replaceChildren(...sized.map((product) => make("option", { value: product.id }, product.title)));
+  showSizes();
+}
+
+function showSizes() {
+  const product = onShelf();
+  $("stock-sizes").replaceChildren(...(product?.sizes ?? []).map(({ size, stock }) => make("button", {
+    type: "button", "aria-pressed": String(stock === 0), "data-size": size, onclick: () => changeStock(product, size, stock > 0),
+  }, make("span", { class: "size" }, size), make("small", {}, stock === 0 ? "sold out" : `${stock} left`))));
+}
+
+async function changeStock(product, size, soldOut) {
+  const told = $("stock-said");
+  try {
+    const now = await ask("/demo/stock", { product: product.id, size, sold_out: soldOut });
+    page.state.products = page.state.products.map((one) => (one.id === now.id ? now : one));
+    showShelf();
+    told.replaceChildren(`${size} is ${soldOut ? "sold out" : "back"}. `,
+      make("button", { type: "button", onclick: () => say(`Is the ${product.title} in stock in size ${size}?`) }, "Ask for it in the chat"));
+    // Another product may have been chosen meanwhile.
+    if (onShelf()?.id !== now.id) return;
+    showSizes();
+    [...$("stock-sizes").children].find((button) => button.dataset.size === size)?.focus({ preventScroll: true });
+  } catch (problem) {
+    told.textContent = problem.message;
+  }
+}
+
+// ── Who waits for a person ──
+
+async function watchPeople() {
+  let seen = "";
+  for (let pause = BACK_OFF.first; ;) {
+    await looked();
+    try {
+      const answer = await ask(`/demo/handoffs?${new URLSearchParams({ seen, wait: seen ? 20 : 0 })}`);
+      pause = BACK_OFF.first;
+      if (answer.seen !== seen) showPeople(answer.handoffs);
+      seen = answer.seen;
+    } catch {
+      await sleep(pause);
+      pause = Math.min(pause * 2, BACK_OFF.most);
+    }
+  }
+}
+
+/** A page that nobody looks at does not wait: a browser holds few connections to one server. */
+async function looked() {
+  while (document.visibilityState !== "visible") {
+    await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
+  }
+}
+
+function showPeople(handoffs) {
+  const before = page.waiting;
+  page.waiting = new Set(handoffs.map((handoff) => handoff.id));
+  const left = $("people-list").contains(document.activeElement);
+  $("people-list").replaceChildren(...handoffs.map(request));
+  $("people").hidden = handoffs.length === 0;
+  $("people-count").textContent = $("people-count-top").textContent = String(handoffs.length);
+  $("people-count-top").hidden = handoffs.length === 0;
+  if (left) $("desk").focus({ preventScroll: true });
+  if (![...page.waiting].some((id) => !before.has(id))) return;
+  $("people-news").textContent = "A customer waits for a person.";
+  // Where the desk scrolls by itself, beside the chat.
+  if (matchMedia("(min-width: 1060px)").matches) $("people").scrollIntoView({ block: "nearest" });
+}
+
+function request(handoff) {
+  const names = new Intl.DisplayNames("en", { type: "language", fallback: "code" });
+  const place = handoff.channel === "webchat" ? "Web chat" : said(handoff.channel).replace(/^./, (first) => first.toUpperCase());
+  const since = `since ${clock.format(new Date(handoff.since))}`;
+  const problem = make("p", { class: "problem", role: "alert", hidden: "" });
+  const back = make("button", { type: "button", class: "give-back", onclick: () => giveBack(handoff, back, problem) }, "Give back to Doorstep");
+  return make("li", { class: "handoff", "data-address": handoff.address },
+    make("div", { class: "line" }, make("span", { class: "who", dir: "auto" }, handoff.name || "A guest"), handoff.urgent ? make("span", { class: "status" }, "Urgent") : null),
+    make("p", { class: "where" }, [place, handoff.language && named(names, handoff.language), since].filter(Boolean).join(" · ")),
+    make("div", { class: "summary", role: "group", tabindex: "0", "aria-label": "What a person needs to know" }, ...handoff.summary.trim().split("\n").filter((line) => line.trim()).map(summaryLine)),
+    back, problem);
+}
+
+/** `Order: 10234` with its label set apart. */
+function summaryLine(line) {
+  const [, label, rest] = /^([^:\d]{1,24}:)(\s.*)?$/.exec(line.trim()) ?? [null, "", line.trim()];
+  return make("p", { dir: "auto" }, label ? make("b", {}, label) : null, rest ?? "");
+}
+
+async function giveBack(handoff, button, problem) {
+  button.disabled = true;
+  problem.hidden = true;
+  try {
+    await ask(`/demo/handoffs/${encodeURIComponent(handoff.id)}/close`, {});
+    $("people-news").textContent = "The conversation is given back; the assistant answers there again.";
+    // The note goes, and with it the button that was pressed.
+    $("desk").focus({ preventScroll: true });
+  } catch (failed) {
+    button.disabled = false;
+    problem.hidden = false;
+    problem.textContent = failed.message;
+  }
 }
 
 // ── Inbox ──
@@ -294,7 +432,6 @@ function receive(emails, old) {
 
 function showLetters() {
   $("inbox-empty").hidden = page.letters.length > 0;
-  const time = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
   $("letters").replaceChildren(...page.letters.map((letter) => make("li", {},
     make("button", {
       type: "button", class: page.unseen.has(letter.n) ? "unseen" : null, "aria-current": String(page.open === letter.n), "data-n": letter.n,
@@ -307,7 +444,7 @@ function showLetters() {
       },
     },
     make("span", { class: "subject", dir: "auto" }, letter.subject),
-    make("time", { datetime: letter.at }, Number.isNaN(Date.parse(letter.at)) ? "" : time.format(new Date(letter.at))),
+    make("time", { datetime: letter.at }, Number.isNaN(Date.parse(letter.at)) ? "" : clock.format(new Date(letter.at))),
     make("span", { class: "to" }, letter.to)))));
   for (const badge of [$("inbox-count"), $("inbox-count-top")]) {
     badge.hidden = page.unseen.size === 0;
@@ -375,12 +512,18 @@ async function begin() {
   showShelf();
   showCustomers();
   showOrders();
+  showShelfOfSizes();
   watchInbox();
+  watchPeople();
 }
 
 $("customer").addEventListener("change", () => changeCustomer());
 $("order").addEventListener("change", showParcel);
 $("actions").addEventListener("click", (event) => event.target.dataset.action && sendNews(event.target));
+$("stock-product").addEventListener("change", () => {
+  $("stock-said").textContent = "";
+  showSizes();
+});
 $("more").addEventListener("click", () => {
   page.all = true;
   showShelf();

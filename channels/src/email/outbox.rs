@@ -37,6 +37,19 @@ pub struct OutboxMail {
 /// # Errors
 /// The directory could not be read.
 pub async fn list(dir: &Path, limit: usize) -> io::Result<Vec<OutboxMail>> {
+    let ids = ids(dir).await?;
+    let mut mails = Vec::with_capacity(ids.len().min(limit));
+    for id in ids.iter().rev().take(limit) {
+        mails.extend(read(dir, id).await?);
+    }
+    Ok(mails)
+}
+
+/// The identifiers of the mails in the outbox `dir`, oldest first; nothing is read.
+///
+/// # Errors
+/// The directory could not be read.
+pub async fn ids(dir: &Path) -> io::Result<Vec<OutboundMessageId>> {
     let mut entries = match fs::read_dir(dir.join("new")).await {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
@@ -48,14 +61,19 @@ pub async fn list(dir: &Path, limit: usize) -> io::Result<Vec<OutboxMail>> {
         ids.extend(id.and_then(|id| id.parse::<OutboundMessageId>().ok()));
     }
     // Identifiers begin with their time of creation.
-    ids.sort_unstable_by(|a, b| b.cmp(a));
-    ids.truncate(limit);
-    let mut mails = Vec::with_capacity(ids.len());
-    for id in ids {
-        let raw = fs::read(mail_path(dir, &id)).await?;
-        mails.extend(parse(&id, &raw));
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// One mail of the outbox `dir`; `None` when it is not there, or is not ours.
+///
+/// # Errors
+/// It could not be read.
+pub async fn read(dir: &Path, id: &OutboundMessageId) -> io::Result<Option<OutboxMail>> {
+    match fs::read(mail_path(dir, id)).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        raw => Ok(parse(id, &raw?)),
     }
-    Ok(mails)
 }
 
 fn parse(id: &OutboundMessageId, raw: &[u8]) -> Option<OutboxMail> {

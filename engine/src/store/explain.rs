@@ -1,8 +1,8 @@
 //! Why a customer got a message, or did not.
 
 use doorstep_core::{
-    CommerceEventId, DeliveryId, NotificationId, OrderNumber, OutboundMessageId, Timestamp,
-    event::CommerceEvent, message::Content,
+    CommerceEventId, DeliveryId, NotificationId, OrderNumber, OutboundMessageId, SourceName,
+    Timestamp, event::CommerceEvent, message::Content,
 };
 use sea_orm::{DbErr, Value};
 use serde::Serialize;
@@ -95,7 +95,7 @@ impl Store {
             return Ok(None);
         };
         let id: uuid::Uuid = row.get("notification_id")?;
-        let mut explained = self.explain("n.id = $1", id.into()).await?;
+        let mut explained = self.explain("n.id = $1", [id.into()]).await?;
         Ok(explained.pop())
     }
 
@@ -107,7 +107,22 @@ impl Store {
         &self,
         event: CommerceEventId,
     ) -> Result<Vec<Explained>, StoreError> {
-        self.explain("n.event_id = $1", event.0.into()).await
+        self.explain("n.event_id = $1", [event.0.into()]).await
+    }
+
+    /// All that was decided about an event of a source, by the identifier that the source gave it; empty until it was
+    /// decided.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn explain_event_of(
+        &self,
+        source: &SourceName,
+        external_id: &str,
+    ) -> Result<Vec<Explained>, StoreError> {
+        let event = [source.as_str().into(), external_id.into()];
+        self.explain("e.source = $1 AND e.external_id = $2", event)
+            .await
     }
 
     /// All that was decided about an order and its parcels, oldest first.
@@ -116,17 +131,21 @@ impl Store {
     /// The store could not be read.
     pub async fn explain_order(&self, order: &OrderNumber) -> Result<Vec<Explained>, StoreError> {
         let order = order.as_str().into();
-        let mut explained = self.explain("n.order_number = $1", order).await?;
+        let mut explained = self.explain("n.order_number = $1", [order]).await?;
         explained.sort_by_key(|decision| (decision.decided_at, decision.notification));
         Ok(explained)
     }
 
-    async fn explain(&self, which: &str, what: Value) -> Result<Vec<Explained>, StoreError> {
+    async fn explain(
+        &self,
+        which: &str,
+        what: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<Explained>, StoreError> {
         let sql = format!(
             "SELECT n.*, e.parsed, e.admitted_at FROM notifications n
                 JOIN commerce_events e ON e.id = n.event_id WHERE {which} ORDER BY n.rule, n.id"
         );
-        let rows = self.query(&sql, [what]).await?;
+        let rows = self.query(&sql, what).await?;
         let mut explained = Vec::with_capacity(rows.len());
         for row in &rows {
             let mut decision = read_decision(row)?;

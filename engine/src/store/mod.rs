@@ -231,8 +231,9 @@ impl Store {
 }
 
 /// Where the crash test kills the process: debug builds end by SIGKILL at the n-th pass of the point that
-/// `DOORSTEP_CRASH_AT=<write>:<point>:<n>` names. Release builds have no such thing.
-pub(crate) fn crash_point(write: &str, point: &str) {
+/// `DOORSTEP_CRASH_AT=<write>:<point>:<n>` names. Release builds have no such thing. Public for the job queue's own
+/// transactions.
+pub fn crash_point(write: &str, point: &str) {
     #[cfg(debug_assertions)]
     crash::pass(write, point);
     #[cfg(not(debug_assertions))]
