@@ -35,6 +35,7 @@ mod real_shop;
 mod rules;
 mod say;
 mod search;
+mod secrets;
 mod sentences;
 mod settings;
 mod shopping;
