@@ -1,5 +1,7 @@
 //! Composition: the only place that sees all rooms and puts them together.
 
+mod health;
+
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
@@ -10,13 +12,12 @@ use std::{
 use doorstep_channels::{Channels, Surroundings};
 use doorstep_commerce::SourceConfig;
 use doorstep_core::{
-    Ambient, ChannelName, Health, Problem,
+    Ambient, ChannelName, Problem,
     channel::{Capabilities, Inbox},
     message::Address,
     nlu::Nlu,
     search::SearchIndex,
     shop::{EventSource, Shop},
-    understanding::Backend,
 };
 use doorstep_engine::{
     Store, StoreError,
@@ -41,16 +42,16 @@ pub use crate::opening::{open_database, start_nlu, start_nlu_with};
 use crate::{
     catalog::Progress,
     cli::Role,
-    config::{Config, NluBackend, SearchKind, ShopKind},
+    config::{Config, SearchKind, ShopKind},
     demo::{Demo, Watched},
     http::{ApiError, Html},
     knowledge::Knowledge,
     limit::{PageLimits, WebhookLimits},
     merchant::MerchantFiles,
     opening::{
-        OpenedIndex, delivery_config, email_channel, eta_config, notify_config, open_index,
-        open_phrasing, open_pollers, open_shop, open_sources, page_key, page_links, shop_profile,
-        told_shop, with_kept_secrets, workers_config,
+        Beside, IndexHome, OpenedIndex, delivery_config, email_channel, eta_config, notify_config,
+        open_index, open_phrasing, open_pollers, open_shop, open_sources, page_key, page_links,
+        shop_profile, told_shop, with_kept_secrets, workers_config,
     },
     reload::{Files, Reloader, Seen},
 };
@@ -92,6 +93,8 @@ pub struct App {
     pub(crate) page_limits: PageLimits,
     inbound: Inbound,
     workers: Option<Workers>,
+    /// Where the index and what is remembered of it lie.
+    pub(crate) index_home: IndexHome,
     /// What keeps the index in step.
     pub(crate) indexing: TaskTracker,
     /// Ask carriers for parcels, where workers run.
@@ -138,6 +141,7 @@ pub(crate) fn part<E: std::fmt::Display>(part: &'static str) -> impl FnOnce(E) -
 
 impl App {
     /// Opens everything and starts its work for `role`. Conversations and jobs that a crash left behind are taken up.
+    /// Channels receive once it is [served](crate::serve).
     ///
     /// # Errors
     /// What could not be started, and why.
@@ -146,6 +150,28 @@ impl App {
         ambient: Ambient,
         role: Role,
         demo: bool,
+    ) -> Result<Arc<Self>, StartError> {
+        Self::open(config, ambient, role, demo, Beside::Nobody).await
+    }
+
+    /// Opens everything for a command that asks and answers in this process, and may run beside a server over the same data:
+    /// it does no jobs, and has an index of its own where the server holds the kept one.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub(crate) async fn start_for_command(
+        config: Config,
+        ambient: Ambient,
+    ) -> Result<Arc<Self>, StartError> {
+        Self::open(config, ambient, Role::Web, false, Beside::Server).await
+    }
+
+    async fn open(
+        config: Config,
+        ambient: Ambient,
+        role: Role,
+        demo: bool,
+        beside: Beside,
     ) -> Result<Arc<Self>, StartError> {
         crate::observe::start_metrics();
         // Before anything speaks TLS. Whoever installed one before, keeps it.
@@ -169,7 +195,11 @@ impl App {
         let queue = Queue::new(ambient.clone());
         let store = Store::new(database, Arc::new(queue.clone()), ambient.clone()).await?;
         let nlu = nlu.await.map_err(part("nlu"))?.map_err(part("nlu"))?;
-        let OpenedIndex { search, engines } = open_index(&config, &nlu).await?;
+        let OpenedIndex {
+            search,
+            engines,
+            home,
+        } = open_index(&config, &nlu, beside).await?;
         engines.use_synonyms(merchant.synonyms.clone());
         let (shop, demo_shop) = match config.shop.kind {
             ShopKind::Webhooks => (told_shop(&store), None),
@@ -180,7 +210,7 @@ impl App {
         let knowledge = Knowledge::new(
             search.clone(),
             nlu.clone(),
-            &config.data_dir,
+            home.path(),
             &merchant.files,
             ambient.now(),
         );
@@ -322,13 +352,13 @@ impl App {
             inbox,
             inbound,
             workers,
+            index_home: home,
             indexing: TaskTracker::new(),
             pollers,
             stop,
         });
         crate::catalog::keep_indexed(&app, knowledge, progress);
         app.watch_search();
-        app.listen_on_channels();
         Ok(app)
     }
 
@@ -346,8 +376,8 @@ impl App {
         });
     }
 
-    /// Lets channels with connections of their own receive.
-    fn listen_on_channels(&self) {
+    /// Lets channels with connections of their own receive. Only what serves does: what a customer wrote is read once.
+    pub(crate) fn listen_on_channels(&self) {
         for channel in self.channels.all.values() {
             let (channel, inbox, stop) =
                 (channel.clone(), self.inbox.clone(), self.stop.child_token());
@@ -371,46 +401,6 @@ impl App {
         let mut files = self.files.clone();
         // An error says that nothing will be learnt any more.
         let _ = files.wait_for(|files| *files != Files::Learning).await;
-    }
-
-    /// How each part is.
-    pub async fn health(&self) -> Vec<(String, Health)> {
-        let mut parts = vec![("database".to_owned(), self.database_health().await)];
-        parts.push(("search".to_owned(), self.search.healthcheck().await));
-        parts.push((
-            format!("shop:{}", self.shop.name()),
-            self.shop.healthcheck().await,
-        ));
-        parts.push(("nlu".to_owned(), self.nlu_health()));
-        parts.push(("files".to_owned(), self.files.borrow().health()));
-        parts.push(("catalog".to_owned(), self.indexed.borrow().health()));
-        for (name, channel) in &self.channels.all {
-            parts.push((format!("channel:{name}"), channel.healthcheck().await));
-        }
-        for poller in &self.pollers {
-            parts.push((format!("carrier:{}", poller.source()), poller.health()));
-        }
-        parts
-    }
-
-    async fn database_health(&self) -> Health {
-        match self.store.ping().await {
-            Ok(()) => Health::Ok,
-            Err(error) => Health::Down {
-                reason: error.to_string(),
-            },
-        }
-    }
-
-    /// The built-in backend is a lesser way only where the library was asked for.
-    fn nlu_health(&self) -> Health {
-        match self.nlu.backend() {
-            Backend::Tract if self.config.nlu.backend == NluBackend::Auto => Health::Degraded {
-                reason: "ONNX Runtime was not found; the built-in backend stands in and is slower"
-                    .to_owned(),
-            },
-            _ => Health::Ok,
-        }
     }
 
     /// Numbers that are read rather than counted.

@@ -92,6 +92,13 @@ pub fn merchant_files(files_dir: Option<&Path>, shop: ShopKind) -> std::io::Resu
     Ok(files)
 }
 
+/// Whether a merchant's file of this path would take the place of a built-in one.
+pub(crate) fn is_built_in(path: &str) -> bool {
+    WORDS.iter().any(|(word, _)| *word == path)
+        || Merchant::get(path).is_some()
+        || Merchant::get(&format!("{DEMO}{path}")).is_some()
+}
+
 fn is_same_page(one: &str, other: &str) -> bool {
     let name = |path: &str| path.rsplit_once('.').map(|(name, _)| name.to_owned());
     one.starts_with("knowledge/") && name(one) == name(other)

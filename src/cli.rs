@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "doorstep", version, about, propagate_version = true)]
 pub struct Cli {
-    /// The configuration file; without it the built-in defaults hold.
+    /// The configuration file. Without it, commands about your shop read ./doorstep.toml where there is one, and say so; else
+    /// the built-in defaults hold. `say`, `classify` and `eval` take no file that is not named.
     #[arg(
         long,
         short,
@@ -40,8 +41,8 @@ pub enum Command {
     Migrate,
     /// Check the configuration, flows, rules and templates; every problem with file, line and fix.
     Check,
-    /// Talk with the shop as a customer would: the words given, or lines of standard input. Without a configuration file, with
-    /// the demo shop.
+    /// Talk with the shop as a customer would: the words given, or lines of standard input. Without --config, with the demo
+    /// shop.
     Say(Say),
     /// Tell what texts mean: the ones given, or lines of standard input; one JSON object each.
     Classify(Classify),

@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 
-/// Serves a started program until `stop`, then ends it: running requests and jobs are finished, what waits stays in
+/// Serves a started program, and has its channels receive, until `stop`, then ends it: running requests and jobs are finished, what waits stays in
 /// the store.
 ///
 /// # Errors
@@ -55,6 +55,7 @@ pub async fn serve(
             linked.cancel();
         }
     });
+    app.listen_on_channels();
     let outcome = http::serve(app.clone(), listener, stop).await;
     app.shut_down().await;
     outcome

@@ -106,8 +106,12 @@ impl MerchantFiles {
     /// Reads and checks the built-in files, overlaid by `files_dir`.
     ///
     /// # Errors
-    /// Every problem in every file.
+    /// Every problem in every file, named as it can be opened.
     pub fn load(config: &Config) -> Result<Self, Vec<Problem>> {
+        Self::read(config).map_err(|problems| as_opened(problems, config.files_dir.as_deref()))
+    }
+
+    fn read(config: &Config) -> Result<Self, Vec<Problem>> {
         let files = assets::merchant_files(config.files_dir.as_deref(), config.shop.kind);
         let files = files.map_err(|error| {
             vec![Problem {
@@ -151,4 +155,20 @@ impl MerchantFiles {
             _ => Err(problems),
         }
     }
+}
+
+/// Names the merchant's own files, those that are there and those to be written, as they can be opened from the current
+/// folder: `files/flows/praise.yaml`. Built-in ones keep their names.
+pub(crate) fn as_opened(mut problems: Vec<Problem>, files_dir: Option<&Path>) -> Vec<Problem> {
+    let Some(folder) = files_dir else {
+        return problems;
+    };
+    for problem in &mut problems {
+        let path = folder.join(&problem.file);
+        let is_own = path.is_file() || !assets::is_built_in(&problem.file);
+        if assets::is_merchant_file(&path) && is_own {
+            problem.file = path.display().to_string();
+        }
+    }
+    problems
 }

@@ -1,7 +1,12 @@
 //! Opening what a running program is made of (database, models, index, shop, sources of events, carriers that are asked), and
 //! what the configuration tells each of them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use doorstep_commerce::{SourceConfig, lookup, registry::ShopSettings};
 use doorstep_core::{
@@ -28,8 +33,11 @@ use doorstep_nlu::{
     BackendChoice, ChatCompletions, ChatCompletionsConfig, LocalNlu, Model, NluConfig,
     NluStartError,
 };
-use doorstep_search::{EmbeddedIndex, MeilisearchConfig, MeilisearchIndex, Standby, Synonyms};
+use doorstep_search::{
+    EmbeddedIndex, MeilisearchConfig, MeilisearchIndex, OpenError, Standby, Synonyms,
+};
 use secrecy::{ExposeSecret, SecretString};
+use tempfile::TempDir;
 
 use crate::{
     app::{StartError, part},
@@ -46,6 +54,35 @@ pub(crate) struct OpenedIndex {
     pub(crate) search: Arc<dyn SearchIndex>,
     /// What reads synonyms.
     pub(crate) engines: Engines,
+    /// Where it lies.
+    pub(crate) home: IndexHome,
+}
+
+/// Whether something else may run over the same data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beside {
+    /// Nothing: a second one is refused.
+    Nobody,
+    /// A server, which holds the kept index.
+    Server,
+}
+
+/// Where the embedded index lies, and what is remembered of what is in it.
+pub(crate) enum IndexHome {
+    /// In the data directory.
+    Kept(PathBuf),
+    /// In memory, beside a server: what is remembered goes with it.
+    Temporary(TempDir),
+}
+
+impl IndexHome {
+    /// The folder for what is remembered.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Kept(folder) => folder,
+            Self::Temporary(folder) => folder.path(),
+        }
+    }
 }
 
 /// The engines of the index.
@@ -65,12 +102,29 @@ impl Engines {
     }
 }
 
-/// Opens the index; with a server, the embedded one stands in for it.
-pub(crate) async fn open_index(config: &Config, nlu: &LocalNlu) -> Result<OpenedIndex, StartError> {
+async fn open_embedded(
+    config: &Config,
+    model: &str,
+    beside: Beside,
+) -> Result<(EmbeddedIndex, IndexHome), StartError> {
+    let kept = EmbeddedIndex::open(config.data_dir.join("search"), model).await;
+    if beside == Beside::Server && matches!(kept, Err(OpenError::InUse(_))) {
+        let index = EmbeddedIndex::in_memory().map_err(part("the search index"))?;
+        let folder = tempfile::tempdir().map_err(part("the search index"))?;
+        return Ok((index, IndexHome::Temporary(folder)));
+    }
+    let index = kept.map_err(part("the search index"))?;
+    Ok((index, IndexHome::Kept(config.data_dir.clone())))
+}
+
+/// Opens the index; with a search server, the embedded one stands in for it.
+pub(crate) async fn open_index(
+    config: &Config,
+    nlu: &LocalNlu,
+    beside: Beside,
+) -> Result<OpenedIndex, StartError> {
     let model = nlu.metadata();
-    let embedded = EmbeddedIndex::open(config.data_dir.join("search"), &model.version)
-        .await
-        .map_err(part("the search index"))?;
+    let (embedded, home) = open_embedded(config, &model.version, beside).await?;
     let section = &config.search;
     if section.kind == SearchKind::Embedded {
         return Ok(OpenedIndex {
@@ -79,6 +133,7 @@ pub(crate) async fn open_index(config: &Config, nlu: &LocalNlu) -> Result<Opened
                 embedded,
                 server: None,
             },
+            home,
         });
     }
     let server = MeilisearchConfig {
@@ -96,6 +151,7 @@ pub(crate) async fn open_index(config: &Config, nlu: &LocalNlu) -> Result<Opened
             embedded,
             server: Some(server),
         },
+        home,
     })
 }
 

@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, fmt, path::Path};
 /// One thing wrong in one place. `doorstep check` prints all of them; nothing half-valid is ever applied.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Problem {
-    /// File, relative to the configuration directory.
+    /// File, as it can be opened; a built-in one, relative to the configuration directory.
     pub file: String,
     /// Line, from 1; 0 when the whole file is meant.
     pub line: usize,
-    /// The field: `slots[0].type`.
+    /// The field: `slots[0].type`; empty when the whole line or file is meant.
     pub field: String,
     /// What is wrong and what was found.
     pub message: String,
@@ -19,11 +19,11 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}: {}: {}; {}",
-            self.file, self.line, self.field, self.message, self.fix
-        )
+        write!(f, "{}:{}: ", self.file, self.line)?;
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        write!(f, "{}; {}", self.message, self.fix)
     }
 }
 

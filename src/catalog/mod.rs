@@ -116,7 +116,7 @@ pub(crate) fn keep_indexed(
             nlu: Arc::new(app.nlu.clone()),
             ambient: app.ambient.clone(),
             language: app.config.shop.default_language.clone(),
-            list: app.config.data_dir.join(INDEXED),
+            list: app.index_home.path().join(INDEXED),
         },
         app: app.clone(),
         progress,

@@ -4,7 +4,7 @@ use doorstep_channels::templates::TemplateCheck;
 use doorstep_core::{Problem, Timestamp};
 use serde_json::json;
 
-use super::{Failure, load_config, print, report};
+use super::{Failure, load_config, print, report, sources};
 use crate::{
     ambient,
     app::start_nlu,
@@ -12,7 +12,7 @@ use crate::{
     cli::Cli,
     config::Config,
     doubts,
-    merchant::MerchantFiles,
+    merchant::{MerchantFiles, as_opened},
     nowhere,
     opening::with_kept_secrets,
     rendered::{self, Findings},
@@ -39,6 +39,9 @@ pub(super) async fn run(cli: &Cli) -> Result<(), Failure> {
             lists = approved::check(&config, &merchant.templates).map_err(Failure::finding)?;
             let spoken = &config.shop.languages;
             warnings.extend(approved::warnings(&lists, &merchant, spoken, now));
+            let opened = |found| as_opened(found, config.files_dir.as_deref());
+            let (problems, mut warnings) = (opened(problems), opened(warnings));
+            warnings.extend(config.made_secrets(&sources(cli)));
             (problems, warnings)
         }
         Err(problems) => (problems, Vec::new()),

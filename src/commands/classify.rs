@@ -12,7 +12,7 @@ use doorstep_core::{
 use doorstep_nlu::LocalNlu;
 use serde_json::{Value, json};
 
-use super::{Failure, load_config, print, report};
+use super::{Failure, load_named_config, print, report};
 use crate::{
     ambient,
     app::{StartError, part, start_nlu},
@@ -27,7 +27,7 @@ use crate::{
 const SHOWN: usize = 5;
 
 pub(super) async fn run(cli: &Cli, arguments: &Classify) -> Result<(), Failure> {
-    let config = load_config(cli)?;
+    let config = load_named_config(cli)?;
     let section = config.nlu.clone();
     let nlu = tokio::task::spawn_blocking(move || start_nlu(&section))
         .await

@@ -121,20 +121,20 @@ fn kept_secret(
     name: &str,
     configured: &SecretString,
 ) -> Result<SecretString, Failure> {
-    let folder = config.data_dir.join("secrets");
-    let file = format!("commerce_{name}_secret");
-    if configured.expose_secret().is_empty() && !folder.join(&file).exists() {
-        return Err(Failure::Finding(format!(
-            "commerce.{name}.secret is not set and {} holds none; start the server once with this configuration, \
-             or set it",
-            folder.display()
-        )));
+    if !configured.expose_secret().is_empty() {
+        return Ok(configured.clone());
     }
     let ambient = ambient::system();
-    SecretStore {
-        folder,
+    let secrets = SecretStore {
+        folder: config.data_dir.join("secrets"),
         entropy: &*ambient.entropy,
-    }
-    .find(&file, configured)
-    .map_err(Failure::finding)
+    };
+    let kept = secrets.kept(&format!("commerce_{name}_secret"));
+    kept.map_err(Failure::finding)?.ok_or_else(|| {
+        Failure::Finding(format!(
+            "commerce.{name}.secret is not set and {} holds none; start the server once with this configuration, \
+             or set it",
+            secrets.folder.display()
+        ))
+    })
 }

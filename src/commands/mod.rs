@@ -21,7 +21,12 @@ mod say;
 mod serve;
 mod simulate;
 
-use std::{fmt::Display, io::Write, process::ExitCode};
+use std::{
+    fmt::Display,
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::CommandFactory;
 use doorstep_core::Problem;
@@ -121,12 +126,40 @@ async fn dispatch(cli: &Cli) -> Result<(), Failure> {
     }
 }
 
-/// Loads the configuration that the command line names.
-fn load_config(cli: &Cli) -> Result<Config, Failure> {
-    let sources = Sources {
-        file: cli.config.clone(),
+/// The merchant's file where the command line names none, below the current folder.
+const USUAL_FILE: &str = "doorstep.toml";
+
+/// Whether the current folder has a configuration that nobody named.
+fn has_unnamed_config(cli: &Cli) -> bool {
+    cli.config.is_none() && Path::new(USUAL_FILE).is_file()
+}
+
+/// Where the shop's configuration comes from: the file that the command line names, else `./doorstep.toml`. Without either
+/// the defaults hold.
+fn sources(cli: &Cli) -> Sources {
+    let unnamed = has_unnamed_config(cli).then(|| PathBuf::from(USUAL_FILE));
+    Sources {
+        file: cli.config.clone().or(unnamed),
         flags: cli.set.clone(),
         environment: true,
+    }
+}
+
+/// Loads the shop's configuration, and says of a file that nobody named that it is used.
+fn load_config(cli: &Cli) -> Result<Config, Failure> {
+    if has_unnamed_config(cli) {
+        report(&format!(
+            "doorstep: the configuration is ./{USUAL_FILE}; --config names another"
+        ));
+    }
+    Config::load(&sources(cli)).map_err(Failure::Problems)
+}
+
+/// Loads the configuration that the command line names, or the defaults: for commands that need no shop.
+fn load_named_config(cli: &Cli) -> Result<Config, Failure> {
+    let sources = Sources {
+        file: cli.config.clone(),
+        ..sources(cli)
     };
     Config::load(&sources).map_err(Failure::Problems)
 }
@@ -145,8 +178,9 @@ async fn open_store(config: &Config) -> Result<Store, Failure> {
 /// The configuration, or without a file the defaults over a folder that is gone when the command ends. So commands
 /// that only ask work anywhere and leave nothing behind.
 fn config_or_temporary(cli: &Cli) -> Result<(Config, Option<tempfile::TempDir>), Failure> {
+    let is_shops = cli.config.is_some() || has_unnamed_config(cli);
     let mut config = load_config(cli)?;
-    if cli.config.is_some() {
+    if is_shops {
         return Ok((config, None));
     }
     let folder = tempfile::tempdir().map_err(Failure::finding)?;
@@ -154,11 +188,16 @@ fn config_or_temporary(cli: &Cli) -> Result<(Config, Option<tempfile::TempDir>),
     Ok((config, Some(folder)))
 }
 
-/// The configuration, or without a file that of the demo shop over a folder that is gone when the command ends: whatever the
-/// environment holds, nothing of a merchant's is used or changed.
+/// The configuration that the command line names, or without one that of the demo shop over a folder that is gone when the
+/// command ends: whatever the environment and the current folder hold, nothing of a merchant's is used or changed.
 fn config_or_demo(cli: &Cli) -> Result<(Config, Option<tempfile::TempDir>), Failure> {
     if cli.config.is_some() {
-        return Ok((load_config(cli)?, None));
+        return Ok((load_named_config(cli)?, None));
+    }
+    if has_unnamed_config(cli) {
+        report(&format!(
+            "doorstep: this is the demo shop; --config {USUAL_FILE} takes yours"
+        ));
     }
     let (config, folder) = config_of_demo(cli)?;
     Ok((config, Some(folder)))

@@ -8,14 +8,14 @@ use crate::{
     ambient,
     app::App,
     catalog,
-    cli::{Cli, Role, Say},
+    cli::{Cli, Say},
 };
 
 pub(super) async fn run(cli: &Cli, arguments: &Say) -> Result<(), Failure> {
     let (mut config, _folder) = config_or_demo(cli)?;
     config.log.filter = "error".to_owned();
     crate::observe::start_logging(&config.log);
-    let app = App::start(config, ambient::system(), Role::Web, false).await?;
+    let app = App::start_for_command(config, ambient::system()).await?;
     catalog::indexed(&app).await;
     app.taught().await;
     let mut conversation = Conversation::new(&app);

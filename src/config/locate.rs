@@ -1,14 +1,18 @@
 //! From an error to the line that a merchant must change.
 
+use std::collections::BTreeSet;
+
 use doorstep_core::Problem;
 use figment::error::{Actual, Kind};
 use toml::de::{DeTable, DeValue};
 
-use super::{DEFAULTS, Located, section_of, settings};
+use super::{DEFAULTS, Located, layers::IN_FILE, section_of, settings};
 
 /// A TOML syntax error as a problem.
 pub(super) fn syntax_error(file: &Located<'_>) -> Option<Problem> {
-    let error = DeTable::parse(file.text).err()?;
+    // The first does not look at numbers, which may be too large.
+    let error = DeTable::parse(file.text).err();
+    let error = error.or_else(|| toml::from_str::<toml::Table>(file.text).err())?;
     let line = error
         .span()
         .map_or(0, |span| line_of(file.text, span.start));
@@ -92,58 +96,104 @@ fn variable_of(key: &str) -> String {
     format!("environment variable DOORSTEP_{name}")
 }
 
-/// A figment error below `section` as a problem.
-pub(super) fn problem(error: &figment::Error, section: &str, file: &Located<'_>) -> Problem {
-    let mut path = path_of(error, section);
-    let (message, fix) = explain(&error.kind, &mut path);
-    let field = path.join(".");
-    let (file, line) = place(file, &path);
-    Problem {
-        file,
-        line,
-        field,
-        message,
-        fix,
+/// A mistake in a section.
+pub(super) struct Mistake {
+    /// The key that is meant, as the section knows it.
+    pub(super) path: Vec<String>,
+    /// Whether the key is not there.
+    pub(super) is_missing: bool,
+    /// Whether nobody reads the key.
+    is_unknown: bool,
+    /// What is said of it.
+    pub(super) problem: Problem,
+}
+
+impl Mistake {
+    /// Whether it is one only because of `earlier`, whose key was put aside: the same key, or the key that was meant.
+    pub(super) fn follows_from(&self, earlier: &Self) -> bool {
+        let is_meant = self.is_missing
+            && earlier.is_unknown
+            && table_of(&self.path) == table_of(&earlier.path);
+        let is_gone = self.is_missing && earlier.path.starts_with(&self.path);
+        self.path == earlier.path || is_meant || is_gone
     }
 }
 
-/// Where the error is. Figment tells the place inside the section first and the section after it.
-fn path_of(error: &figment::Error, section: &str) -> Vec<String> {
-    let section: Vec<String> = section.split('.').map(str::to_owned).collect();
-    let inside = error
-        .path
-        .strip_suffix(section.as_slice())
-        .unwrap_or(&error.path);
-    section.iter().chain(inside).cloned().collect()
+fn table_of(path: &[String]) -> &[String] {
+    path.split_last().map_or(path, |(_, table)| table)
 }
 
-/// What is wrong and what to do. An unknown field is added to the path.
-fn explain(kind: &Kind, path: &mut Vec<String>) -> (String, String) {
+/// What an error says that reading found at a path.
+pub(super) fn mistake(
+    kind: &Kind,
+    mut path: Vec<String>,
+    file: &Located<'_>,
+    from_files: &BTreeSet<Vec<String>>,
+) -> Mistake {
+    if let Kind::UnknownField(found, _) = kind
+        && path.last() != Some(found)
+    {
+        path.push(found.clone());
+    }
+    if let Kind::MissingField(field) = kind {
+        path.push(field.to_string());
+    }
+    let in_file = from_files.contains(&path);
+    let (message, fix) = explain(kind, in_file);
+    let written = as_written(&path, from_files);
+    let (name, line) = place(file, &written);
+    Mistake {
+        is_missing: matches!(kind, Kind::MissingField(_)),
+        is_unknown: matches!(kind, Kind::UnknownField(..)),
+        problem: Problem {
+            file: name,
+            line,
+            field: written.join("."),
+            message,
+            fix,
+        },
+        path,
+    }
+}
+
+/// The path as somebody wrote it: `password_file` where the value stands in a file.
+pub(super) fn as_written(path: &[String], from_files: &BTreeSet<Vec<String>>) -> Vec<String> {
+    let mut written = path.to_vec();
+    if let Some(last) = written.last_mut().filter(|_| from_files.contains(path)) {
+        last.push_str(IN_FILE);
+    }
+    written
+}
+
+/// What is wrong and what to do. `in_file`: the value stands in a file of its own, which is a secret's place.
+fn explain(kind: &Kind, in_file: bool) -> (String, String) {
     match kind {
         Kind::UnknownField(found, known) => {
-            if path.last() != Some(found) {
-                path.push(found.clone());
-            }
-            ("there is no such key".to_owned(), suggest(found, known))
+            let fix = match nearest(found, known) {
+                Some(word) if in_file => format!("did you mean `{word}{IN_FILE}`?"),
+                _ => suggest(found, known),
+            };
+            ("there is no such key".to_owned(), fix)
         }
+        Kind::UnknownVariant(..) if in_file => (
+            "what the file holds is not a choice here".to_owned(),
+            "write it here and not into a file; the key's comment in default.toml names the choices".to_owned(),
+        ),
         Kind::UnknownVariant(found, known) => (
             format!("`{found}` is not a choice here"),
             suggest(found, known),
         ),
-        Kind::MissingField(field) => {
-            path.push(field.to_string());
-            (
-                "this key is missing".to_owned(),
-                "add it; default.toml says what it means".to_owned(),
-            )
-        }
-        Kind::InvalidType(found, expected) => (
-            format!("found {}", shown(found)),
-            format!("write {expected}"),
+        Kind::MissingField(_) => (
+            "this key is missing".to_owned(),
+            "add it; default.toml says what it means".to_owned(),
         ),
-        Kind::InvalidValue(found, expected) => (
-            format!("found {}", shown(found)),
-            format!("write {expected}"),
+        Kind::InvalidType(found, wanted) | Kind::InvalidValue(found, wanted) => (
+            format!("found {}", shown(found, wanted, in_file)),
+            format!("write {}", in_words(wanted)),
+        ),
+        Kind::Message(_) if in_file => (
+            "what the file holds cannot be used here".to_owned(),
+            "see the key's comment in default.toml".to_owned(),
         ),
         other => (
             other.to_string(),
@@ -152,11 +202,52 @@ fn explain(kind: &Kind, path: &mut Vec<String>) -> (String, String) {
     }
 }
 
-fn shown(found: &Actual) -> String {
+/// Whether text is wanted, as serde tells it.
+pub(super) fn is_text(wanted: &str) -> bool {
+    wanted.contains("string")
+}
+
+fn is_table(wanted: &str) -> bool {
+    wanted.starts_with("struct") || wanted.contains("map")
+}
+
+/// What was found. Where text or a table is wanted it may be a secret in the wrong place or of an unexpected form, and is
+/// not shown.
+fn shown(found: &Actual, wanted: &str, in_file: bool) -> String {
+    let may_be_secret = in_file || is_text(wanted) || is_table(wanted);
     match found {
+        Actual::Str(_) | Actual::Char(_) if may_be_secret => "text".to_owned(),
+        Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_) if may_be_secret => {
+            "a number".to_owned()
+        }
         Actual::Str(text) => format!("the text \"{text}\""),
-        other => other.to_string(),
+        Actual::Char(text) => format!("the text \"{text}\""),
+        Actual::Unsigned(number) => format!("the number {number}"),
+        Actual::Signed(number) => format!("the number {number}"),
+        Actual::Float(number) => format!("the number {number}"),
+        Actual::Bool(_) => "true or false".to_owned(),
+        Actual::Seq => "a list".to_owned(),
+        Actual::Map => "a table".to_owned(),
+        _ => "something else".to_owned(),
     }
+}
+
+/// What is wanted, in a merchant's words instead of the program's types.
+fn in_words(wanted: &str) -> String {
+    let words = match wanted {
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535, such as 20",
+        "u32" | "u64" | "u128" | "usize" => "a whole number, such as 20",
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "a whole number, such as 20 or -1",
+        "f32" | "f64" => "a number, such as 0.5",
+        "a boolean" => "true or false",
+        "socket address" => "an address and a port in quotes, such as \"127.0.0.1:8080\"",
+        wanted if wanted.contains("sequence") => "a list, such as [\"one\", \"two\"]",
+        wanted if is_table(wanted) => "a section with keys of its own, as default.toml shows it",
+        wanted if is_text(wanted) => "text in quotes, such as \"words\"",
+        _ => "what the key's comment in default.toml names",
+    };
+    words.to_owned()
 }
 
 /// Where a value was set: the flag, the environment variable, or the file and the line.
@@ -204,15 +295,19 @@ fn line_of(text: &str, offset: usize) -> usize {
         + 1
 }
 
-/// The nearest known word, or all of them.
-pub(super) fn suggest<T: AsRef<str>>(found: &str, known: &[T]) -> String {
-    let nearest = known
+fn nearest<'a, T: AsRef<str>>(found: &str, known: &'a [T]) -> Option<&'a str> {
+    let (_, word) = known
         .iter()
         .map(|word| (strsim::jaro_winkler(found, word.as_ref()), word.as_ref()))
         .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    match nearest {
-        Some((_, word)) => format!("did you mean `{word}`?"),
+        .max_by(|a, b| a.0.total_cmp(&b.0))?;
+    Some(word)
+}
+
+/// The nearest known word, or all of them.
+pub(super) fn suggest<T: AsRef<str>>(found: &str, known: &[T]) -> String {
+    match nearest(found, known) {
+        Some(word) => format!("did you mean `{word}`?"),
         None => {
             let words: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
             format!("known here: {}", words.join(", "))

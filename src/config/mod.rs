@@ -1,25 +1,26 @@
 //! Configuration: the embedded, commented `default.toml` ← the merchant's file ← the environment ← flags.
 //!
-//! Each section is checked on its own, so that one run of `doorstep check` names every section's first mistake, with
-//! file, line, field and what to do (G8); `validate` then checks what only makes sense across fields.
+//! A mistake is put aside and reading goes on behind it, so that one run of `doorstep check` names them all, with file, line,
+//! field and what to do (G8); `validate` then checks what only makes sense across fields, of the sections without one.
 
+mod layers;
 mod locate;
+mod reader;
 mod secrets;
 mod sections;
+mod shared;
 mod validate;
 
 use std::path::{Path, PathBuf};
 
 use doorstep_channels::ChannelsConfig;
 use doorstep_core::Problem;
-use figment::{
-    Figment,
-    providers::{Env, Format, Serialized, Toml},
-};
-use serde::de::DeserializeOwned;
+use figment::{providers::Env, value::Dict};
 
 pub use secrets::SecretStore;
 pub use sections::*;
+
+use reader::Reader;
 
 /// The embedded defaults.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -113,8 +114,10 @@ impl Config {
         if let Some(problem) = locate::syntax_error(&file) {
             return Err(vec![problem]);
         }
-        let figment = figment(&text, environment(sources), sources);
-        Self::read(&figment, &file, locate::unknown_sections(&file))
+        let environment = environment(sources);
+        let settings = layers::merged(&text, environment.as_ref(), sources);
+        let problems = locate::unknown_sections(&file);
+        Self::read(settings, &file, environment.as_ref(), problems)
     }
 
     /// The configuration of a run that needs nothing of a merchant's and touches nothing of it: the demo shop, a database and
@@ -147,8 +150,8 @@ impl Config {
             fix: "leave it out, or use your shop with `doorstep serve`, or `doorstep say` with --config".to_owned(),
         }));
         let environment = settings().filter(|key| !is_merchants(key.as_str()));
-        let figment = figment("", Some(environment), &sources);
-        let mut config = Self::read(&figment, &file, problems)?;
+        let settings = layers::merged("", Some(&environment), &sources);
+        let mut config = Self::read(settings, &file, Some(&environment), problems)?;
         config.data_dir = folder.to_owned();
         config.http.public_url = String::new();
         Ok(config)
@@ -156,16 +159,13 @@ impl Config {
 
     /// Reads all sections; `problems` are those that were found already.
     fn read(
-        figment: &Figment,
+        mut settings: Dict,
         file: &Located<'_>,
+        environment: Option<&Env>,
         mut problems: Vec<Problem>,
     ) -> Result<Self, Vec<Problem>> {
-        let figment = secrets::read_files(figment.clone(), file, &mut problems);
-        let mut read = Reader {
-            figment: &figment,
-            file,
-            problems: &mut problems,
-        };
+        let from_files = secrets::read_files(&mut settings, file, &mut problems);
+        let mut read = Reader::new(file, environment, settings, &from_files);
         let data_dir = read.value::<PathBuf>("data_dir");
         let files_dir = read.value::<PathBuf>("files_dir");
         let shop = read.value("shop");
@@ -202,8 +202,14 @@ impl Config {
                 commerce,
             })
         })();
+        let found = read.found();
+        problems.extend(found.problems);
         if let Some(config) = &config {
-            problems.extend(validate::problems(config, file));
+            let invalid = validate::problems(config, file, &from_files).into_iter();
+            problems.extend(invalid.filter(|problem| {
+                let path: Vec<String> = problem.field.split('.').map(str::to_owned).collect();
+                !found.mistaken.contains(&reader::section_of(&path))
+            }));
         }
         match config {
             Some(config) if problems.is_empty() => Ok(config),
@@ -266,66 +272,4 @@ fn is_merchants(key: &str) -> bool {
 /// The section of a dotted key.
 fn section_of(key: &str) -> &str {
     key.split('.').next().unwrap_or(key)
-}
-
-fn figment(text: &str, environment: Option<Env>, sources: &Sources) -> Figment {
-    let mut figment = Figment::new()
-        .merge(Toml::string(DEFAULTS))
-        .merge(Toml::string(text));
-    if let Some(environment) = environment {
-        figment = figment.merge(environment);
-    }
-    for (key, value) in &sources.flags {
-        figment = figment.merge(Serialized::default(key, value_of(value)));
-    }
-    figment
-}
-
-/// A flag's value as TOML where it reads as TOML (`8`, `true`, `["a"]`), else as text.
-fn value_of(text: &str) -> toml::Value {
-    toml::from_str::<toml::Table>(&format!("value = {text}"))
-        .ok()
-        .and_then(|mut table| table.remove("value"))
-        .unwrap_or_else(|| toml::Value::String(text.to_owned()))
-}
-
-/// Reads sections and gathers what is wrong with them.
-struct Reader<'a> {
-    figment: &'a Figment,
-    file: &'a Located<'a>,
-    problems: &'a mut Vec<Problem>,
-}
-
-impl Reader<'_> {
-    fn value<T: DeserializeOwned>(&mut self, key: &str) -> Option<T> {
-        match self.figment.extract_inner(key) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.problems.extend(
-                    error
-                        .into_iter()
-                        .map(|error| locate::problem(&error, key, self.file)),
-                );
-                None
-            }
-        }
-    }
-
-    /// A table of tables: each is read on its own.
-    fn named<T: DeserializeOwned>(&mut self, key: &str) -> Vec<(String, T)> {
-        let names: Vec<String> = match self.figment.find_value(key) {
-            Ok(value) => value
-                .as_dict()
-                .map(|dict| dict.keys().cloned().collect())
-                .unwrap_or_default(),
-            Err(_) => Vec::new(),
-        };
-        names
-            .into_iter()
-            .filter_map(|name| {
-                let value = self.value(&format!("{key}.{name}"))?;
-                Some((name, value))
-            })
-            .collect()
-    }
 }

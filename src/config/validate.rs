@@ -1,17 +1,27 @@
 //! What only makes sense across fields, or needs a look at the world.
 
+use std::collections::BTreeSet;
+
 use doorstep_core::{
     Problem,
     accent::{Accent, Colour, LEAST_CONTRAST},
 };
 use secrecy::ExposeSecret;
 
-use super::{Config, DatabaseKind, Located, NluBackend, SearchKind, ShopKind, locate::place};
+use super::{
+    Config, DatabaseKind, Located, NluBackend, SearchKind, ShopKind,
+    locate::{as_written, place},
+};
 
-/// Every problem, in the order of the sections.
-pub(super) fn problems(config: &Config, file: &Located<'_>) -> Vec<Problem> {
+/// Every problem, in the order of the sections. `from_files` names the values that stand in files of their own.
+pub(super) fn problems(
+    config: &Config,
+    file: &Located<'_>,
+    from_files: &BTreeSet<Vec<String>>,
+) -> Vec<Problem> {
     let mut found = Found {
         file,
+        from_files,
         problems: Vec::new(),
     };
     shop(config, &mut found);
@@ -31,13 +41,14 @@ pub(super) fn problems(config: &Config, file: &Located<'_>) -> Vec<Problem> {
 
 struct Found<'a> {
     file: &'a Located<'a>,
+    from_files: &'a BTreeSet<Vec<String>>,
     problems: Vec<Problem>,
 }
 
 impl Found<'_> {
     fn add(&mut self, field: &str, message: impl Into<String>, fix: impl Into<String>) {
         let path: Vec<String> = field.split('.').map(str::to_owned).collect();
-        let (file, line) = place(self.file, &path);
+        let (file, line) = place(self.file, &as_written(&path, self.from_files));
         self.problems.push(Problem {
             file,
             line,

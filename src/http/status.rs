@@ -16,7 +16,7 @@ pub(super) async fn healthz() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// Every part by name; 503 only when one that nothing stands in for is down.
+/// Every part by name; 503 only when one that nothing can be done without is down.
 pub(super) async fn readyz(State(app): State<Shared>) -> Response {
     let parts = app.health().await;
     let down = parts

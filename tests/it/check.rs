@@ -1,6 +1,7 @@
 //! `doorstep check` and the commands that work without a configuration: what is wrong is said with file, line, field and
 //! what to do; results alone are on standard output.
 
+mod several;
 mod written_out;
 
 use std::{
@@ -82,7 +83,7 @@ fn a_file_that_breaks_off_is_named_with_the_line() {
     Broken {
         files: &[("doorstep.toml", "[shop]\nname = \"Ferns\nkind = \"demo\"\n")],
         said: &[
-            "doorstep.toml:2: : this is not TOML: invalid basic string, expected `\"`; correct the line; a value is text \
+            "doorstep.toml:2: this is not TOML: invalid basic string, expected `\"`; correct the line; a value is text \
              in quotes, a number, true, false or [a list]",
         ],
     }
@@ -105,7 +106,7 @@ fn an_unknown_key_is_named_with_the_nearest_known_one() {
 fn a_value_of_the_wrong_type_is_named_with_the_right_one() {
     Broken {
         files: &[("doorstep.toml", "[delivery]\n\nmax_attempts = \"eight\"\n")],
-        said: &["doorstep.toml:3: delivery.max_attempts: found the text \"eight\"; write u32"],
+        said: &["doorstep.toml:3: delivery.max_attempts: found the text \"eight\"; write a whole number, such as 20"],
     }
     .check();
 }
@@ -276,7 +277,7 @@ fn a_flow_that_is_not_yaml_is_named_with_the_line() {
             ),
         ],
         said: &[
-            "flows/praise.yaml:4: do: illegal placement of ':' indicator; correct the YAML at this line",
+            "files/flows/praise.yaml:4: do: illegal placement of ':' indicator; correct the YAML at this line",
         ],
     }
     .check();
@@ -293,7 +294,7 @@ fn an_unknown_action_is_named_with_the_nearest_known_one() {
             ),
         ],
         said: &[
-            "flows/praise.yaml:5: do[0].action: there is no action `hand_off`; did you mean `handoff`?",
+            "files/flows/praise.yaml:5: do[0].action: there is no action `hand_off`; did you mean `handoff`?",
         ],
     }
     .check();
@@ -328,8 +329,8 @@ do:
             ),
         ],
         said: &[
-            "flows/order_status.yaml:10: do[0].with.order_number: `ordr_number` is no slot of this flow that fits here; did you mean `order_number`?",
-            "flows/order_status.yaml:9: do[0].with: `find_order` needs the argument `order_number`; add `order_number: <name of a slot>`",
+            "files/flows/order_status.yaml:10: do[0].with.order_number: `ordr_number` is no slot of this flow that fits here; did you mean `order_number`?",
+            "files/flows/order_status.yaml:9: do[0].with: `find_order` needs the argument `order_number`; add `order_number: <name of a slot>`",
         ],
     }
     .check();
@@ -346,7 +347,7 @@ fn an_unknown_reply_is_named_with_the_nearest_known_one() {
             ),
         ],
         said: &[
-            "flows/praise.yaml:7: do[0].on.said.say: the shop's default language has no reply `prais`; add it to the replies; did you mean `praise`?",
+            "files/flows/praise.yaml:7: do[0].on.said.say: the shop's default language has no reply `prais`; add it to the replies; did you mean `praise`?",
         ],
     }
     .check();
@@ -363,7 +364,7 @@ fn an_unknown_fact_in_a_reply_is_named() {
             ),
         ],
         said: &[
-            "replies/fr.yaml:2: praise: the variable `customer.nickname` does not exist here; did you mean \
+            "files/replies/fr.yaml:2: praise: the variable `customer.nickname` does not exist here; did you mean \
              `customer.name`?",
         ],
     }
@@ -381,7 +382,7 @@ fn a_rule_on_something_that_never_happens_is_named() {
             ),
         ],
         said: &[
-            "rules/ours.yaml:2: rules[0].on: `out_for_delivry` is not known; did you mean `out_for_delivery`?",
+            "files/rules/ours.yaml:2: rules[0].on: `out_for_delivry` is not known; did you mean `out_for_delivery`?",
         ],
     }
     .check();
@@ -399,8 +400,8 @@ fn a_rule_with_an_unknown_template_or_channel_is_named() {
             ),
         ],
         said: &[
-            "rules/ours.yaml:3: rules[0].template: `deliverd` is not known; did you mean `delivered`?",
-            "rules/ours.yaml:7: rules[1].channels[0]: `webcaht` is not known; did you mean `webchat`?",
+            "files/rules/ours.yaml:3: rules[0].template: `deliverd` is not known; did you mean `delivered`?",
+            "files/rules/ours.yaml:7: rules[1].channels[0]: `webcaht` is not known; did you mean `webchat`?",
         ],
     }
     .check();

@@ -187,9 +187,9 @@ fn check_warns_of_intents_that_will_be_confused_and_of_examples_that_look_misfil
     let output = check(folder.path(), &[]);
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{told}");
-    let pair = "warning: intents/own.yaml:1: gift_card_balance: `gift_card_balance` and `gift_card_value` will be confused: ";
+    let pair = "warning: files/intents/own.yaml:1: gift_card_balance: `gift_card_balance` and `gift_card_value` will be confused: ";
     assert!(told.contains(pair), "{told}");
-    let misfiled = "warning: intents/own.yaml:12: engraving.examples: “where is my order, it has not come” looks misfiled";
+    let misfiled = "warning: files/intents/own.yaml:12: engraving.examples: “where is my order, it has not come” looks misfiled";
     assert!(told.contains(misfiled), "{told}");
     assert!(
         !told.contains("“do you engrave names” looks misfiled"),
@@ -216,7 +216,7 @@ fn check_names_mistakes_in_own_intents_with_file_line_and_fix() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "intents/own.yaml:1: engraving.answer: the intent has no answer, and no flow answers it; add `answer: {en: …}`, or \
+        "files/intents/own.yaml:1: engraving.answer: the intent has no answer, and no flow answers it; add `answer: {en: …}`, or \
          name the intent in the `intents:` of a flow\n"
     );
 

@@ -27,7 +27,7 @@ fn words_that_are_missing_in_a_language_are_named_unless_the_shop_does_not_speak
     };
     let missing = |language: &str| {
         format!(
-            "templates/packed.{language}.md:0: rule `packing`: there are no words in {language}; write them, or name the \
+            "files/templates/packed.{language}.md:0: rule `packing`: there are no words in {language}; write them, or name the \
              languages that your shop speaks in `languages` of the section [shop]\n"
         )
     };
@@ -60,9 +60,9 @@ fn templates_that_no_rule_names_are_filled_in_too() {
             ),
         ],
         said: &[
-            "templates/no_scan.en.md:4: text: this filter needs a span of days such as `order.eta`, not `none`; some \
+            "files/templates/no_scan.en.md:4: text: this filter needs a span of days such as `order.eta`, not `none`; some \
              facts can be missing (`none`): ask `{% if … %}` before using them",
-            "templates/someday.de.md:4: text: the variable `parcel.carier` does not exist here; did you mean \
+            "files/templates/someday.de.md:4: text: the variable `parcel.carier` does not exist here; did you mean \
              `parcel.carrier`?",
         ],
     }
@@ -94,11 +94,11 @@ fn what_a_rule_says_is_looked_at_on_each_of_its_channels() {
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let told = stderr(&output);
     for line in [
-        "\ntemplates/packed.en.md:1: approved: `alone` tells it on whatsapp alone, where nobody hears it who has not just \
+        "\nfiles/templates/packed.en.md:1: approved: `alone` tells it on whatsapp alone, where nobody hears it who has not just \
          written; name the approved template, see docs/channels/whatsapp.md\n",
-        "warning: templates/gone.en.md:1: approved: `first` tells it on whatsapp first, which passes over who has not just \
+        "warning: files/templates/gone.en.md:1: approved: `first` tells it on whatsapp first, which passes over who has not just \
          written; name the approved template, see docs/channels/whatsapp.md\n",
-        "warning: templates/packed.en.md:1: text: has 4404 characters, whatsapp takes 4096 in a message; shorten it, or \
+        "warning: files/templates/packed.en.md:1: text: has 4404 characters, whatsapp takes 4096 in a message; shorten it, or \
          customers get it in parts\n",
     ] {
         assert!(told.contains(line), "{line} is not in\n{told}");
@@ -148,7 +148,7 @@ fn approved_templates_are_compared_with_the_list_that_was_read_last() {
     std::fs::create_dir_all(&data).unwrap();
     std::fs::write(data.join("whatsapp-templates.json"), list).unwrap();
     let told = check();
-    let paused = "warning: templates/shipped.en.md:4: approved: whatsapp cannot send `order_shipped` (en): its status at Meta is PAUSED; ";
+    let paused = "warning: files/templates/shipped.en.md:4: approved: whatsapp cannot send `order_shipped` (en): its status at Meta is PAUSED; ";
     assert!(told.contains(paused), "{told}");
     assert!(
         told.contains("its list of approved templates is of 2026-11-01 10:00 UTC"),

@@ -21,7 +21,7 @@ use crate::{
     ambient,
     app::App,
     catalog,
-    cli::{Cli, EvalAnswers, Role},
+    cli::{Cli, EvalAnswers},
     commands::{Failure, config_or_demo, conversation::Conversation, print},
     config::ShopKind,
     merchant::MerchantFiles,
@@ -108,7 +108,7 @@ pub(in crate::commands) async fn run(cli: &Cli, arguments: &EvalAnswers) -> Resu
         .map_err(Failure::Problems)?
         .files;
     let passages = knowledge::passages(&files, Timestamp::UNIX_EPOCH).map_err(Failure::Problems)?;
-    let app = App::start(config, ambient::system(), Role::Web, false).await?;
+    let app = App::start_for_command(config, ambient::system()).await?;
     catalog::indexed(&app).await;
     app.taught().await;
     let mut known = BTreeMap::<String, Vec<String>>::new();

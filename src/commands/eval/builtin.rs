@@ -17,7 +17,7 @@ use super::{
 use crate::{
     ambient,
     cli::{Cli, EvalIntents},
-    commands::load_config,
+    commands::load_named_config,
 };
 
 /// The taxonomy's name for what no intent covers.
@@ -37,7 +37,7 @@ pub(super) async fn measure(
     arguments: &EvalIntents,
     test: Vec<Message>,
 ) -> Result<Value, Failure> {
-    let config = load_config(cli)?;
+    let config = load_named_config(cli)?;
     let nlu = start(cli, arguments).await?;
     let labels = nlu.metadata().labels.clone();
     // One spelling wrong would quietly count as a wrong answer.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use self::messages::Message;
 pub(super) use self::search::search;
-use super::{Failure, load_config, print};
+use super::{Failure, load_named_config, print};
 use crate::{
     app::{start_nlu, start_nlu_with},
     cli::{Cli, EvalIntents},
@@ -41,7 +41,7 @@ pub(super) async fn intents(cli: &Cli, arguments: &EvalIntents) -> Result<(), Fa
 
 /// The configured model, or the one of `--model`.
 async fn start(cli: &Cli, arguments: &EvalIntents) -> Result<LocalNlu, Failure> {
-    let mut section = load_config(cli)?.nlu;
+    let mut section = load_named_config(cli)?.nlu;
     if let Some(max_wrong) = arguments.max_wrong {
         section.max_wrong = max_wrong;
     }

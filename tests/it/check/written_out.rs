@@ -40,25 +40,25 @@ fn a_fact_that_a_reply_or_a_template_writes_out_is_named_with_what_to_say_instea
     let price = "say a fact, like {{ product.price | money }}";
     let expected = [
         format!(
-            "replies/en.yaml:{}: club: the price `3` {stays}; {price}, {page}",
+            "files/replies/en.yaml:{}: club: the price `3` {stays}; {price}, {page}",
             first + 2
         ),
         format!(
-            "replies/en.yaml:{}: club: the day `24 December` {stays}; say a fact, like {{{{ order.eta | window }}}}, {page}",
+            "files/replies/en.yaml:{}: club: the day `24 December` {stays}; say a fact, like {{{{ order.eta | window }}}}, {page}",
             first + 3
         ),
         format!(
-            "replies/en.yaml:{}: club: the words `in stock` {stays}; say it of {{{{ product.title }}}} where a flow found it by \
+            "files/replies/en.yaml:{}: club: the words `in stock` {stays}; say it of {{{{ product.title }}}} where a flow found it by \
              check_stock, {page}",
             first + 3
         ),
         format!(
-            "replies/en.yaml:{}: soon: the words `shipped` {stays}; say it of {{{{ order.number }}}} where a flow found it by \
+            "files/replies/en.yaml:{}: soon: the words `shipped` {stays}; say it of {{{{ order.number }}}} where a flow found it by \
              find_order, {page}",
             first + 4
         ),
         format!(
-            "templates/delivered.en.md:{}: text: the price `1` {stays}; {price}, {page}",
+            "files/templates/delivered.en.md:{}: text: the price `1` {stays}; {price}, {page}",
             delivered.lines().count()
         ),
     ];
@@ -71,7 +71,7 @@ fn a_fact_that_an_own_answer_writes_out_is_named_and_one_in_a_page_is_not() {
     assert_eq!(
         refused(&[("files/intents/own.yaml", own)]),
         [
-            "intents/own.yaml:5: gift_boxes.answer.en: the price `3` is written out, and stays so whatever the shop says; write \
+            "files/intents/own.yaml:5: gift_boxes.answer.en: the price `3` is written out, and stays so whatever the shop says; write \
              it into a page of knowledge/, which answers quote with its source, or answer the intent by a flow that looks it up"
         ]
     );

@@ -33,7 +33,7 @@ use crate::{
     assets,
     cli::{Cli, EvalSearch, SearchBackend, SearchMode},
     commands::{
-        Failure, load_config, print,
+        Failure, load_named_config, print,
         progress::{self, Progress},
     },
     config::ShopKind,
@@ -131,7 +131,7 @@ fn held(figures: &Value) -> Value {
 }
 
 async fn start(cli: &Cli) -> Result<LocalNlu, Failure> {
-    let section = load_config(cli)?.nlu;
+    let section = load_named_config(cli)?.nlu;
     tokio::task::spawn_blocking(move || start_nlu(&section))
         .await
         .map_err(Failure::finding)?
@@ -159,7 +159,7 @@ async fn open(
             to_remove: None,
         });
     }
-    let mut section = load_config(cli)?.search;
+    let mut section = load_named_config(cli)?.search;
     // Where the room's own tests look for a server, too.
     if let (true, Ok(url)) = (section.url.is_empty(), std::env::var("MEILISEARCH_URL")) {
         section.url = url;
