@@ -33,7 +33,7 @@ fn monday() -> Timestamp {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_week_ends_with_exactly_the_expected_messages_on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    live_the_week(sqlite(folder.path())).await;
+    Box::pin(live_the_week(sqlite(folder.path()))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,7 +45,7 @@ async fn a_week_ends_with_exactly_the_expected_messages_on_postgresql() {
         url: database.url().into(),
         connections: 5,
     };
-    live_the_week(config).await;
+    Box::pin(live_the_week(config)).await;
 }
 
 async fn live_the_week(database: DatabaseConfig) {
@@ -245,7 +245,7 @@ async fn one_changed_rule_does_exactly_what_the_plan_showed() {
     let changed = RULES.replace(by_phone, in_writing);
     let strangers = crowd(40, monday());
     let folders: [tempfile::TempDir; 4] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
-    let world = calm_week(folders[0].path(), RULES, &strangers).await;
+    let world = Box::pin(calm_week(folders[0].path(), RULES, &strangers)).await;
 
     let before = plan(&world, folders[1].path(), RULES).await;
     let was = said(&world).await;
@@ -268,6 +268,6 @@ async fn one_changed_rule_does_exactly_what_the_plan_showed() {
     );
     assert!(different["delivered:delivered"] > 0);
 
-    let applied = calm_week(folders[3].path(), &changed, &strangers).await;
+    let applied = Box::pin(calm_week(folders[3].path(), &changed, &strangers)).await;
     assert_eq!(said(&applied).await, will_be);
 }
