@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::server::doorstep_command;
+use crate::support::server::{Kind, Place, doorstep_command};
 
 fn classify(input: &[u8]) -> Output {
     let mut child = doorstep_command()
@@ -112,4 +112,34 @@ fn postcodes_of_addresses_are_no_order_numbers_in_seven_languages() {
         let expected = [pair("order_number", "10234"), pair("postcode", "28013")];
         assert_eq!(numbers(found), expected, "{text}");
     }
+}
+
+#[tokio::test]
+async fn imported_products_are_recognised_and_a_shop_without_any_is_told() {
+    let place = Place::new(Kind::Sqlite).await.expect("SQLite is built in");
+    let feed = place.data_dir().join("products.jsonl");
+    let row = r#"{"id": "hammock", "title": "Zephyr Hammock", "description": "", "price": "49.90", "stock": 2, "variants": [{"sku": "hammock-1"}]}"#;
+    std::fs::write(&feed, row).unwrap();
+    let settings = place.settings();
+    let run = |arguments: &[&str]| {
+        let mut command = doorstep_command();
+        for (key, value) in &settings {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
+        command
+            .args(["--set", "shop.kind=webhooks"])
+            .args(arguments);
+        command.stdin(Stdio::null()).output().unwrap()
+    };
+    let text = "is the zephyr hammock in stock?";
+    let before = run(&["classify", text]);
+    let told = String::from_utf8_lossy(&before.stderr);
+    assert!(told.contains("nothing was imported"), "{told}");
+    let imported = run(&["catalog", "import", feed.to_str().unwrap()]);
+    let told = String::from_utf8_lossy(&imported.stderr);
+    assert!(imported.status.success(), "{told}");
+    let output = run(&["classify", text]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!told.contains("not recognised"), "{told}");
+    assert_eq!(entities(&output), [[pair("product", "hammock")]]);
 }
