@@ -2,13 +2,14 @@
 
 use doorstep_channels::templates::TemplateCheck;
 use doorstep_core::{Problem, Timestamp};
+use doorstep_nlu::Model;
 use serde_json::json;
 
 use super::{Failure, load_config, print, report};
 use crate::{
     ambient,
     app::start_nlu,
-    approved,
+    approved, assets,
     cli::Cli,
     config::Config,
     doubts,
@@ -35,6 +36,7 @@ pub(super) async fn run(cli: &Cli) -> Result<(), Failure> {
             problems.extend(merchant.untranslated(&config.shop.languages));
             warnings.extend(merchant.unwritten());
             warnings.extend(merchant.written_out());
+            warnings.extend(too_careful(cli, &config)?);
             warnings.extend(doubts_of(&config, &merchant).await?);
             lists = approved::check(&config, &merchant.templates).map_err(Failure::finding)?;
             let spoken = &config.shop.languages;
@@ -94,6 +96,23 @@ fn render(config: &Config, merchant: &MerchantFiles) -> Result<Findings, Failure
     let config = with_kept_secrets(config, &ambient)?;
     let channels = nowhere::open_channels(&config, &ambient).map_err(Failure::finding)?;
     Ok(rendered::check(merchant, &channels, ambient.now()))
+}
+
+/// A `max_wrong` so small that the model would answer nothing.
+fn too_careful(cli: &Cli, config: &Config) -> Result<Option<Problem>, Failure> {
+    let max_wrong = config.nlu.max_wrong;
+    let model = Model::new(assets::MODEL, assets::TOKENIZER, assets::MODEL_METADATA);
+    let answers = model.map_err(Failure::finding)?.answers_at(max_wrong);
+    let file = cli.config.as_ref().map(|file| file.display().to_string());
+    Ok((!answers).then(|| Problem {
+        file: file.unwrap_or_else(|| "configuration".to_owned()),
+        line: 0,
+        field: "nlu.max_wrong".to_owned(),
+        message: format!(
+            "at {max_wrong} nothing would be answered: the held-out messages prove no confidence sure enough"
+        ),
+        fix: "let it be larger; 0.05 is usual".to_owned(),
+    }))
 }
 
 /// What the model makes of the merchant's own intents; it is not started for nothing.
