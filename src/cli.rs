@@ -336,11 +336,13 @@ pub struct EvalIntents {
         conflicts_with = "builtin"
     )]
     pub train: Option<PathBuf>,
-    /// Measure the built-in intents instead. Several labels of one message are joined by `|`, of which the first counts;
-    /// the test may have the columns `language` (BCP 47) and `escalation` (normal, escalate, urgent).
+    /// Measure the built-in intents instead, with the own ones of `files_dir` beside them. Several labels of one message are
+    /// joined by `|`, of which the first counts; the test may have the columns `language` (BCP 47) and `escalation` (normal,
+    /// escalate, urgent).
     #[arg(long)]
     pub builtin: bool,
-    /// Measure on these messages: CSV with the columns `text` and `label`.
+    /// Measure on these messages: CSV with the columns `text` and `label`, or a `.tsv` like the project's own: language, labels,
+    /// text and perhaps escalation, tab-separated, without a header.
     #[arg(long, value_name = "FILE")]
     pub test: PathBuf,
     /// The label of messages that no intent covers. Examples with it are learnt from and never answered; messages with it

@@ -38,6 +38,9 @@ use crate::{
 /// How often the folder is looked at. A change takes effect after it was seen unchanged twice.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
+/// So many looks after files that could not be taken for a passing reason, they are tried again: ten seconds.
+const LOOKS_UNTIL_AGAIN: u32 = 33;
+
 /// What tells that a file changed: its length and when it was written.
 type Stamp = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
@@ -55,6 +58,14 @@ enum ReloadError {
 }
 
 impl ReloadError {
+    /// Whether the same files may be taken a little later. A mistake in them stays one.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Problems(_) | Self::Learn(LearnError::Head(_)) => false,
+            Self::Learn(_) | Self::Index(_) | Self::Stopped(_) => true,
+        }
+    }
+
     /// Its name in the metric.
     fn result(&self) -> &'static str {
         match self {
@@ -136,21 +147,19 @@ impl Reloader {
         let Some(folder) = &self.config.files_dir else {
             return;
         };
-        let mut taken = seen.0;
-        let mut last = taken.clone();
+        let mut watched = Watched::new(seen.0);
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let now = Seen::look(folder).await.0;
-            let settled = now == last;
-            last = now;
-            if !settled || last == taken {
+            if !watched.is_due(Seen::look(folder).await.0) {
                 continue;
             }
-            taken = last.clone();
             let outcome = self.renew().await;
             crate::memory::give_back();
+            if outcome.as_ref().is_err_and(ReloadError::may_pass) {
+                watched.try_again();
+            }
             tell.send_replace(report(&outcome));
         }
     }
@@ -219,6 +228,45 @@ fn report(outcome: &Result<usize, ReloadError>) -> Files {
     ))
 }
 
+/// The folder as it was taken, and as it was last seen.
+#[derive(Debug)]
+struct Watched {
+    taken: Stamp,
+    last: Stamp,
+    /// In how many looks what was taken is tried again.
+    again_in: Option<u32>,
+}
+
+impl Watched {
+    fn new(taken: Stamp) -> Self {
+        Self {
+            last: taken.clone(),
+            taken,
+            again_in: None,
+        }
+    }
+
+    /// Whether the folder, which now looks so, is to be taken: it changed and has settled, or it is time to try again. What
+    /// is due counts as taken.
+    fn is_due(&mut self, now: Stamp) -> bool {
+        let settled = now == self.last;
+        self.last = now;
+        let looks_left = self.again_in.map(|looks| looks.saturating_sub(1));
+        self.again_in = looks_left;
+        if !settled || (self.last == self.taken && looks_left != Some(0)) {
+            return false;
+        }
+        self.taken = self.last.clone();
+        self.again_in = None;
+        true
+    }
+
+    /// What was taken could not be, for now.
+    fn try_again(&mut self) {
+        self.again_in = Some(LOOKS_UNTIL_AGAIN);
+    }
+}
+
 /// A folder as it was at one time.
 #[derive(Debug, Default)]
 pub(crate) struct Seen(Stamp);
@@ -251,4 +299,52 @@ fn collect(folder: &Path, stamp: &mut Stamp) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(length: u64) -> Stamp {
+        Stamp::from([(PathBuf::from("intents/own.yaml"), (length, None))])
+    }
+
+    #[test]
+    fn a_change_is_taken_once_it_has_settled_and_once_only() {
+        let mut watched = Watched::new(folder(1));
+        assert!(!watched.is_due(folder(1)));
+        assert!(!watched.is_due(folder(2)));
+        assert!(!watched.is_due(folder(3)));
+        assert!(watched.is_due(folder(3)));
+        for _ in 0..3 * LOOKS_UNTIL_AGAIN {
+            assert!(!watched.is_due(folder(3)));
+        }
+    }
+
+    #[test]
+    fn what_failed_for_a_passing_reason_is_tried_again_after_a_pause() {
+        let mut watched = Watched::new(folder(1));
+        watched.is_due(folder(2));
+        assert!(watched.is_due(folder(2)));
+        for _ in 0..2 {
+            watched.try_again();
+            for _ in 1..LOOKS_UNTIL_AGAIN {
+                assert!(!watched.is_due(folder(2)));
+            }
+            assert!(watched.is_due(folder(2)));
+        }
+        // A change needs no pause.
+        watched.try_again();
+        assert!(!watched.is_due(folder(4)));
+        assert!(watched.is_due(folder(4)));
+        assert!(!watched.is_due(folder(4)));
+    }
+
+    #[test]
+    fn a_mistake_in_the_files_does_not_pass_and_a_model_without_time_does() {
+        assert!(!ReloadError::Problems(Vec::new()).may_pass());
+        assert!(!ReloadError::Learn(LearnError::Head("no example".to_owned())).may_pass());
+        let overloaded = doorstep_core::nlu::NluError::Overloaded { waiting: 64 };
+        assert!(ReloadError::Learn(LearnError::Nlu(overloaded)).may_pass());
+    }
 }

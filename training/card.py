@@ -78,7 +78,8 @@ def measured_table(scores: dict, model: str) -> str:
     commands = "\n".join(f"    {command}" for command in measured["commands"])
     return f"""{of_another}{table("| figure | bound | measured | |", lines)}
 
-`training/measure.py --data FOLDER` measures them; it writes the sets that these commands read:
+`training/measure.py --data FOLDER` measures them, and writes the sets of `training/build/sets`; the commands that read
+`training/utterances` need nothing but a clone:
 
 {commands}
 

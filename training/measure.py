@@ -108,11 +108,8 @@ def measure_few(measuring: Measuring, name: str, model: Path | None, pairs: tupl
 
 
 def measure_built_in(measuring: Measuring) -> None:
-    header = ["text", "label", "language", "escalation"]
     for name in ("test", "mixed"):
-        messages = data.held_out(name)
-        rows = [(each.text, "|".join(each.intents), each.language, each.escalation) for each in messages]
-        path = write_csv(SETS / f"{name}.csv", header, rows)
+        path = (data.HERE / "utterances" / f"{name}.tsv").resolve()
         found = measuring.run("--builtin", "--test", str(path), "--max-wrong", "0.05")
         print(json.dumps(found, ensure_ascii=False)[:2000], flush=True)
         if name == "mixed":

@@ -207,6 +207,7 @@ async fn understand(parts: &RouterParts, waiting: &Waiting, heard: &Heard) -> Un
         Ok(understanding) => understanding,
         Err(error) => {
             tracing::warn!(%error, "a message is read by rules");
+            metrics::counter!("doorstep_nlu_by_rules_total").increment(1);
             nlu.understand_by_rules(&waiting.text, &context)
         }
     }

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::{NluStartError, thresholds::Calibration};
+use crate::{
+    NluStartError,
+    thresholds::{Calibration, Thresholds},
+};
 
 /// A model as `training/` writes it, in memory: `understanding.onnx`, `tokenizer.json` and `understanding.json`.
 #[derive(Debug, Clone)]
@@ -20,6 +23,13 @@ pub struct Model {
 }
 
 impl Model {
+    /// Whether anything would be answered at `max_wrong`, the largest share (0 to 1) of wrong answers to accept: whether the
+    /// held-out messages prove any confidence sure enough.
+    pub fn answers_at(&self, max_wrong: f32) -> bool {
+        let metadata = &self.metadata;
+        Thresholds::new(&metadata.calibration, max_wrong, metadata.threshold.accept).allow_answers()
+    }
+
     /// Puts the three files together. `metadata` is the text of `understanding.json`.
     pub fn new(
         onnx: impl Into<Cow<'static, [u8]>>,

@@ -16,7 +16,7 @@ use std::{
 
 use doorstep_core::{
     nlu::{Nlu, NluContext, NluError},
-    understanding::{Backend, EntityKind},
+    understanding::{Backend, EntityKind, Escalation},
 };
 use doorstep_nlu::{BackendChoice, Lesson, LocalNlu, Model, NluConfig, Session, Utterance};
 use proptest::prelude::*;
@@ -464,5 +464,84 @@ proptest! {
             let by_rules = nlu.understand_by_rules(&text, &context());
             prop_assert_eq!(by_rules.entities, understanding.entities);
         }
+    }
+}
+
+/// A message of `training/utterances`: language, intents, text, escalation.
+struct Written {
+    language: String,
+    intents: Vec<String>,
+    text: String,
+    needs_a_person: bool,
+}
+
+fn written(file: &str) -> Vec<Written> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../training/utterances")
+        .join(file);
+    let rows = std::fs::read_to_string(path).unwrap();
+    let rows = rows.lines().filter(|line| !line.trim().is_empty());
+    rows.map(|row| {
+        let fields: Vec<&str> = row.split('\t').collect();
+        Written {
+            language: fields[0].to_owned(),
+            intents: fields[1].split('|').map(str::to_owned).collect(),
+            text: fields[2].to_owned(),
+            needs_a_person: fields
+                .get(3)
+                .is_some_and(|level| level.contains("escalate") || level.contains("urgent")),
+        }
+    })
+    .collect()
+}
+
+/// The share of those that hold.
+fn share(held: impl Iterator<Item = bool>) -> f64 {
+    let held: Vec<bool> = held.collect();
+    held.iter().filter(|held| **held).count() as f64 / held.len().max(1) as f64
+}
+
+#[test]
+fn messages_that_training_never_saw_are_read_as_well_as_the_card_says() {
+    let Some(nlu) = nlu() else { return };
+    // Every fifth, so that it takes seconds; they come in order of language and intent.
+    let messages: Vec<Written> = written("test.tsv").into_iter().step_by(5).collect();
+    assert!(messages.len() > 150, "{} messages", messages.len());
+    let read = |message: &Written| block_on(nlu.understand(&message.text, &context())).unwrap();
+    let understood: Vec<_> = messages.iter().map(read).collect();
+    let pairs = || messages.iter().zip(&understood);
+    let intent = share(pairs().map(|(message, understood)| {
+        understood
+            .top_intent()
+            .is_some_and(|top| message.intents.contains(&top.name))
+    }));
+    let language = share(
+        pairs().map(|(message, understood)| understood.language.primary() == message.language),
+    );
+    let raised = share(
+        pairs()
+            .filter(|(message, _)| message.needs_a_person)
+            .map(|(_, understood)| understood.escalation != Escalation::Normal),
+    );
+    assert!(intent >= 0.88, "intent: {intent}");
+    assert!(language >= 0.95, "language: {language}");
+    assert!(raised >= 0.9, "escalation: {raised}");
+}
+
+#[test]
+fn messages_that_have_to_come_out_right_do() {
+    let Some(nlu) = nlu() else { return };
+    for message in written("must_pass.tsv") {
+        let understood = block_on(nlu.understand(&message.text, &context())).unwrap();
+        let top = understood.top_intent().map(|top| top.name.clone());
+        let top = top.unwrap_or_default();
+        assert!(message.intents.contains(&top), "{}: {top}", message.text);
+        assert_eq!(
+            understood.escalation != Escalation::Normal,
+            message.needs_a_person,
+            "{}: {:?}",
+            message.text,
+            understood.escalation
+        );
     }
 }

@@ -2,13 +2,14 @@
 
 use doorstep_channels::templates::TemplateCheck;
 use doorstep_core::{Problem, Timestamp};
+use doorstep_nlu::Model;
 use serde_json::json;
 
 use super::{Failure, load_config, print, report, sources};
 use crate::{
     ambient,
     app::start_nlu,
-    approved,
+    approved, assets,
     cli::Cli,
     config::Config,
     doubts,
@@ -35,6 +36,7 @@ pub(super) async fn run(cli: &Cli) -> Result<(), Failure> {
             problems.extend(merchant.untranslated(&config.shop.languages));
             problems.extend(merchant.written_out());
             warnings.extend(merchant.unwritten());
+            warnings.extend(too_careful(cli, &config)?);
             warnings.extend(doubts_of(&config, &merchant).await?);
             lists = approved::check(&config, &merchant.templates).map_err(Failure::finding)?;
             let spoken = &config.shop.languages;
@@ -103,6 +105,23 @@ fn render(config: &Config, merchant: &MerchantFiles) -> Result<Findings, Failure
         .warnings
         .extend(rendered::check_unconfigured(merchant, &others, now));
     Ok(findings)
+}
+
+/// A `max_wrong` so small that the model would answer nothing.
+fn too_careful(cli: &Cli, config: &Config) -> Result<Option<Problem>, Failure> {
+    let max_wrong = config.nlu.max_wrong;
+    let model = Model::new(assets::MODEL, assets::TOKENIZER, assets::MODEL_METADATA);
+    let answers = model.map_err(Failure::finding)?.answers_at(max_wrong);
+    let file = cli.config.as_ref().map(|file| file.display().to_string());
+    Ok((!answers).then(|| Problem {
+        file: file.unwrap_or_else(|| "configuration".to_owned()),
+        line: 0,
+        field: "nlu.max_wrong".to_owned(),
+        message: format!(
+            "at {max_wrong} nothing would be answered: the held-out messages prove no confidence sure enough"
+        ),
+        fix: "let it be larger; 0.05 is usual".to_owned(),
+    }))
 }
 
 /// What the model makes of the merchant's own intents; it is not started for nothing.

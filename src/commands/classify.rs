@@ -2,25 +2,28 @@
 
 use std::{
     io::{self, BufRead},
+    sync::Arc,
     time::Instant,
 };
 
 use doorstep_core::{
     nlu::{Nlu, NluContext, NluError},
+    shop::Shop,
     understanding::ScoredIntent,
 };
+use doorstep_engine::imported::WithImported;
 use doorstep_nlu::LocalNlu;
 use serde_json::{Value, json};
 
-use super::{Failure, load_named_config, print, report};
+use super::{Failure, load_named_config, open_store, print, report};
 use crate::{
     ambient,
-    app::{StartError, part, start_nlu},
+    app::start_nlu,
     catalog,
     cli::{Classify, Cli},
-    config::{Config, ShopKind},
+    config::{Config, DatabaseKind, ShopKind},
     merchant::MerchantFiles,
-    opening::open_shop,
+    opening::{open_shop, told_shop},
 };
 
 /// How many intents are printed.
@@ -33,7 +36,7 @@ pub(super) async fn run(cli: &Cli, arguments: &Classify) -> Result<(), Failure> 
         .await
         .map_err(Failure::finding)?
         .map_err(Failure::finding)?;
-    let nlu = with_own_intents(&config, nlu).await?;
+    let (nlu, _) = with_own_intents(&config, nlu).await?;
     if let Err(error) = learn_catalog(&config, &nlu).await {
         report(&format!(
             "doorstep: products and attributes are not recognised, because the catalog cannot be read: {error}"
@@ -121,31 +124,87 @@ async fn understand(nlu: &LocalNlu, text: &str, context: &NluContext) -> Result<
     Ok(line)
 }
 
-/// Teaches what the shop calls its products and their attributes, as the server does when it starts.
-async fn learn_catalog(config: &Config, nlu: &LocalNlu) -> Result<(), StartError> {
-    // What was imported is the server's to know.
-    if config.shop.kind == ShopKind::Webhooks {
-        return Ok(());
-    }
+/// Teaches what the shop calls its products and their attributes, as the server does when it starts: imported ones too. The
+/// error is why nothing was learnt.
+async fn learn_catalog(config: &Config, nlu: &LocalNlu) -> Result<(), String> {
     // Before anything speaks TLS; a second call finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let (shop, _) = open_shop(config, &ambient::system())?;
-    let products = catalog::list_products(shop.as_ref())
-        .await
-        .map_err(part("the shop"))?;
+    let ambient = ambient::system();
+    let store = match is_there_a_store(config) {
+        true => Some(open_store(config).await.map_err(reason)?),
+        false => None,
+    };
+    let told = store.as_ref().map(told_shop);
+    let shop = match (config.shop.kind, told) {
+        (ShopKind::Webhooks, Some(told)) => told,
+        (ShopKind::Webhooks, None) => return Err(nothing_imported(config)),
+        _ => {
+            open_shop(config, &ambient)
+                .map_err(|error| error.to_string())?
+                .0
+        }
+    };
+    let all: Arc<dyn Shop> = match store {
+        Some(store) => Arc::new(WithImported::new(shop.clone(), store)),
+        None => shop.clone(),
+    };
+    let products = match catalog::list_products(all.as_ref()).await {
+        Err(error) if config.shop.kind != ShopKind::Webhooks => {
+            // A database of another version, or none of ours, leaves what the shop itself says.
+            report(&format!(
+                "doorstep: imported products are not recognised: {error}"
+            ));
+            catalog::list_products(shop.as_ref()).await
+        }
+        listed => listed,
+    };
+    let products = products.map_err(|error| error.to_string())?;
+    if products.is_empty() && config.shop.kind == ShopKind::Webhooks {
+        return Err(nothing_imported(config));
+    }
     catalog::learn_words(nlu, &products).await;
     Ok(())
 }
 
-/// The model with the own intents of a merchant who has files. Those of the demo shop stay out of what is told of texts.
-async fn with_own_intents(config: &Config, nlu: LocalNlu) -> Result<LocalNlu, Failure> {
+/// Whether a server, or an import, ever ran here. One that did not leaves nothing behind now either.
+fn is_there_a_store(config: &Config) -> bool {
+    config.database.kind != DatabaseKind::Sqlite || config.data_dir.join("doorstep.db").exists()
+}
+
+fn reason(failure: Failure) -> String {
+    match failure {
+        Failure::Finding(reason) | Failure::Misuse(reason) => reason,
+        Failure::Problems(problems) => {
+            let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            told.join("; ")
+        }
+    }
+}
+
+fn nothing_imported(config: &Config) -> String {
+    format!(
+        "nothing was imported into {}; import the products with `doorstep catalog import`",
+        config.data_dir.display()
+    )
+}
+
+/// The model with the own intents of a merchant who has files, and their names. Those of the demo shop stay out of what is
+/// told of texts.
+pub(super) async fn with_own_intents(
+    config: &Config,
+    nlu: LocalNlu,
+) -> Result<(LocalNlu, Vec<String>), Failure> {
     if config.files_dir.is_none() {
-        return Ok(nlu);
+        return Ok((nlu, Vec::new()));
     }
     let merchant = MerchantFiles::load(config).map_err(Failure::Problems)?;
-    nlu.learn(&merchant.lesson())
+    let own = merchant.flows.own_intents().iter();
+    let names = own.map(|intent| intent.name.clone()).collect();
+    let nlu = nlu
+        .learn(&merchant.lesson())
         .await
-        .map_err(Failure::finding)
+        .map_err(Failure::finding)?;
+    Ok((nlu, names))
 }
 
 /// The likeliest intents, with confidences that a person can read.

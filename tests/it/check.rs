@@ -527,3 +527,15 @@ fn every_shell_gets_its_completions() {
         assert!(stdout(&output).contains("classify"), "{shell}");
     }
 }
+
+#[test]
+fn a_share_of_wrong_answers_at_which_nothing_is_answered_is_warned_of() {
+    for (max_wrong, is_warned) in [("0.0001", true), ("0.05", false)] {
+        let config = format!("[nlu]\nmax_wrong = {max_wrong}\n");
+        let folder = folder_of(&[("doorstep.toml", &config)]);
+        let output = doorstep(folder.path(), &["--config", "doorstep.toml", "check"]);
+        let told = stderr(&output);
+        assert!(output.status.success(), "{told}");
+        assert_eq!(told.contains("nlu.max_wrong"), is_warned, "{told}");
+    }
+}

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::server::doorstep_command;
+use crate::support::server::{Kind, Place, doorstep_command};
 
 fn classify(input: &[u8]) -> Output {
     let mut child = doorstep_command()
@@ -67,4 +67,79 @@ fn products_attributes_and_telephones_are_told_and_a_line_that_is_no_text_is_nam
     ] {
         assert!(entities[2].contains(&expected), "{:?}", entities[2]);
     }
+}
+
+#[test]
+fn postcodes_of_addresses_are_no_order_numbers_in_seven_languages() {
+    let addresses = [
+        ("I moved, send it to Calle Mayor 5, 28013 Madrid", "28013"),
+        ("me he mudado a la calle Mayor 5, 28013 Madrid", "28013"),
+        (
+            "mudei-me, a nova morada é Calle Mayor 5, 28013 Madrid",
+            "28013",
+        ),
+        ("j'habite maintenant 5 rue de la Paix, 75002 Paris", "75002"),
+        ("bin umgezogen: Hauptstr. 5, 10115 Berlin", "10115"),
+        ("ora abito in via Roma 5, 20121 Milano", "20121"),
+        ("новый адрес: 101000, Москва, ул. Тверская, д. 5", "101000"),
+        ("do you ship to SW1A 1AA?", "SW1A 1AA"),
+        ("livrez-vous à K1A 0B1 ?", "K1A 0B1"),
+        ("do you deliver to D02 X285?", "D02 X285"),
+    ];
+    let orders = [
+        "send order 10234 to 28013 Madrid",
+        "enviad el pedido 10234 a 28013 Madrid",
+        "enviem a encomenda 10234 para 28013 Madrid",
+        "envoyez la commande 10234 à 28013 Madrid",
+        "schickt die Bestellung 10234 nach 28013 Madrid",
+        "spedite l'ordine 10234 a 28013 Madrid",
+        "отправьте заказ 10234 в 28013 Мадрид",
+    ];
+    let texts = addresses.iter().map(|(text, _)| *text).chain(orders);
+    let input = texts.collect::<Vec<_>>().join("\n");
+    let output = classify(input.as_bytes());
+    assert!(output.status.success());
+    let entities = entities(&output);
+    let numbers = |line: &[(String, String)]| {
+        let is_number = |kind: &str| matches!(kind, "postcode" | "order_number");
+        let numbers = line.iter().filter(|(kind, _)| is_number(kind));
+        numbers.cloned().collect::<Vec<_>>()
+    };
+    for ((text, postcode), found) in addresses.iter().zip(&entities) {
+        assert_eq!(numbers(found), [pair("postcode", postcode)], "{text}");
+    }
+    for (text, found) in orders.iter().zip(&entities[addresses.len()..]) {
+        let expected = [pair("order_number", "10234"), pair("postcode", "28013")];
+        assert_eq!(numbers(found), expected, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn imported_products_are_recognised_and_a_shop_without_any_is_told() {
+    let place = Place::new(Kind::Sqlite).await.expect("SQLite is built in");
+    let feed = place.data_dir().join("products.jsonl");
+    let row = r#"{"id": "hammock", "title": "Zephyr Hammock", "description": "", "price": "49.90", "stock": 2, "variants": [{"sku": "hammock-1"}]}"#;
+    std::fs::write(&feed, row).unwrap();
+    let settings = place.settings();
+    let run = |arguments: &[&str]| {
+        let mut command = doorstep_command();
+        for (key, value) in &settings {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
+        command
+            .args(["--set", "shop.kind=webhooks"])
+            .args(arguments);
+        command.stdin(Stdio::null()).output().unwrap()
+    };
+    let text = "is the zephyr hammock in stock?";
+    let before = run(&["classify", text]);
+    let told = String::from_utf8_lossy(&before.stderr);
+    assert!(told.contains("nothing was imported"), "{told}");
+    let imported = run(&["catalog", "import", feed.to_str().unwrap()]);
+    let told = String::from_utf8_lossy(&imported.stderr);
+    assert!(imported.status.success(), "{told}");
+    let output = run(&["classify", text]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!told.contains("not recognised"), "{told}");
+    assert_eq!(entities(&output), [[pair("product", "hammock")]]);
 }

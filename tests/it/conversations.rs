@@ -224,6 +224,42 @@ async fn an_orders_email_address_opens_it_too_in_any_case() {
 }
 
 #[tokio::test]
+async fn where_an_order_is_to_go_opens_nothing_and_is_no_order() {
+    for (locale, text, refused) in [
+        (
+            "en",
+            "I moved. Please send order 10234 to 28013 Madrid",
+            "I cannot find an order",
+        ),
+        (
+            "es",
+            "me he mudado, enviad el pedido 10234 a 28013 Madrid",
+            "No encuentro ningún pedido",
+        ),
+        (
+            "de",
+            "ich bin umgezogen, bitte die Bestellung 10234 nach 10115 Berlin schicken",
+            "Ich finde keine Bestellung",
+        ),
+        (
+            "ru",
+            "я переехал, отправьте заказ 10234 в 101000 Москва",
+            "Не нахожу заказа",
+        ),
+    ] {
+        let (_, mut conversation) = talk(locale).await;
+        let reply = conversation.ask(text).await;
+        reply.assert_hides(&[refused]);
+        reply.assert_hides(&PRIVATE);
+    }
+    let (_, mut conversation) = talk("en").await;
+    let moved = "I moved, please change the address to Calle Mayor 5, 28013 Madrid";
+    let reply = conversation.ask(moved).await;
+    // Nobody named an order: no second factor is asked for.
+    reply.assert_hides(&["To protect your data"]);
+}
+
+#[tokio::test]
 async fn the_same_conversation_is_held_in_spanish() {
     let (_, mut conversation) = talk("es").await;
     let search = conversation
@@ -418,6 +454,8 @@ async fn what_means_nothing_leads_to_a_person() {
     let (shared, mut conversation) = talk("en").await;
     let first = conversation.ask("asdfgh").await;
     first.assert_says(&["did not understand"]);
+    let button = &first.0[0]["buttons"][0]["label"];
+    assert_eq!(button, "Talk to a person", "{}", first.text());
     let second = conversation.ask("qwertz").await;
     second.assert_says(&["Shall I bring in a colleague?"]);
     conversation.ask("yxcvbn").await;

@@ -130,7 +130,60 @@ fn the_built_in_intents_are_measured() {
     std::fs::write(&test, "text,label\nhello,greetings\n").unwrap();
     let output = eval(&["--builtin", "--test", test.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("`greetings` is not in the taxonomy"));
+    assert!(stderr(&output).contains("`greetings` is neither in the taxonomy"));
+}
+
+#[test]
+fn the_projects_own_messages_are_measured_as_they_lie_in_a_clone() {
+    let messages = Path::new(env!("CARGO_MANIFEST_DIR")).join("training/utterances/must_pass.tsv");
+    let rows = std::fs::read_to_string(&messages).unwrap();
+    let output = eval(&["--builtin", "--test", messages.to_str().unwrap(), "--json"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let figures: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let count = rows.lines().filter(|line| !line.trim().is_empty()).count();
+    assert_eq!(figures["n"], count);
+    assert!(figures["languages"]["es"].is_number(), "{figures}");
+}
+
+#[test]
+fn a_merchants_own_intents_are_measured_beside_the_built_in_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write(
+        "doorstep.toml",
+        "files_dir = \"files\"\n[nlu]\nbackend = \"tract\"\n",
+    );
+    write(
+        "files/intents/engraving.yaml",
+        "- name: engraving
+  examples:
+    - do you engrave names
+    - can you engrave my name on the knife
+    - i want my initials engraved on a flask
+    - is engraving possible
+    - kann man einen namen eingravieren lassen
+  answer: {en: We do.}
+",
+    );
+    write(
+        "test.csv",
+        "text,label\nis engraving possible?,engraving\nwhere is my order?,order_status\n",
+    );
+    let output = doorstep_command()
+        .current_dir(folder.path())
+        .args(["--config", "doorstep.toml", "eval", "intents", "--builtin"])
+        .args(["--test", "test.csv", "--json"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let figures: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(figures["n"], 2);
+    assert_eq!(figures["likeliest_accuracy"], 1.0, "{figures}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::support::{
     },
     wait::within,
 };
+use crate::webhooks::metric;
 
 async fn get(path: &str) -> reqwest::Response {
     http()
@@ -82,6 +83,18 @@ async fn metrics_are_in_prometheus_format_and_name_the_backend() {
     ] {
         assert!(!text.contains(secret), "a secret is in the metrics");
     }
+}
+
+#[tokio::test]
+async fn a_press_is_no_message_that_the_model_could_not_read() {
+    const BY_RULES: &str = "doorstep_nlu_by_rules_total";
+    let shared = shared().await;
+    let visitor = Visitor::anonymous(shared.address, "en").await;
+    let mut conversation = visitor.talk(shared.address).await;
+    let greeted = conversation.ask("Hello").await;
+    let before = metric(shared.address, BY_RULES).await;
+    conversation.press(&greeted.buttons()[0]).await;
+    assert_eq!(metric(shared.address, BY_RULES).await, before);
 }
 
 #[tokio::test]

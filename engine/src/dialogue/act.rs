@@ -2,7 +2,7 @@
 
 use doorstep_core::{
     message::{Button, Content},
-    understanding::{EntityKind, ScoredIntent},
+    understanding::{Entity, EntityKind, ScoredIntent},
 };
 
 use super::{
@@ -452,19 +452,25 @@ impl<'a> Answer<'a> {
             buttons,
             ..Content::default()
         });
+        let reading = self.scene.reading();
         let entities = &self.scene.understanding.entities;
+        // The button that is pressed for it would take it for a second factor.
+        let proves = |entity: &&Entity| {
+            entity.kind != EntityKind::Postcode || !reading.is_of_another_place(entity)
+        };
         self.memory.carried = entities
             .iter()
+            .filter(proves)
             .map(|entity| (entity.kind, entity.value.clone()))
             .collect();
     }
 
-    /// Not understood: first examples, then a person to choose, then the person.
+    /// Not understood: first examples, with a person to choose; then the person is offered; then they take over.
     fn fall_back(&mut self) {
         metrics::counter!("doorstep_fallbacks_total").increment(1);
         self.memory.fallbacks += 1;
         match self.memory.fallbacks {
-            1 => self.say(replies::REPHRASE),
+            1 => self.say_beside_person(replies::REPHRASE),
             2 => self.offer_person(),
             _ => {
                 self.memory.fallbacks = 0;

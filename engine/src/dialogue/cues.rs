@@ -132,6 +132,65 @@ const ORDER: [&str; 15] = [
     "друг",
 ];
 
+/// Beginnings of words for an address.
+const ADDRESS: [&str; 9] = [
+    "address",
+    "direcci",
+    "endere",
+    "morada",
+    "adress",
+    "anschrift",
+    "indirizz",
+    "адрес",
+    "domicil",
+];
+/// Beginnings of words for having moved to another one.
+const MOVING: [&str; 16] = [
+    "moved",
+    "moving",
+    "mudad",
+    "mudé",
+    "mudei",
+    "mudamo",
+    "déménag",
+    "demenag",
+    "umgezogen",
+    "umzieh",
+    "umzug",
+    "trasferit",
+    "traslocat",
+    "переех",
+    "переезж",
+    "переезд",
+];
+/// Beginnings of words for sending something somewhere.
+const SENDING: [&str; 21] = [
+    "send",
+    "ship",
+    "deliver",
+    "enví",
+    "envi",
+    "mand",
+    "entreg",
+    "livr",
+    "envoy",
+    "envoi",
+    "expéd",
+    "schick",
+    "liefer",
+    "versend",
+    "sped",
+    "consegn",
+    "отправ",
+    "достав",
+    "пришл",
+    "привез",
+    "перешл",
+];
+/// Words that lead to a place.
+const TOWARDS: [&str; 12] = [
+    "to", "a", "al", "à", "au", "para", "vers", "nach", "ad", "per", "в", "на",
+];
 /// The intent of a whole message that stops or starts what we send.
 pub(crate) fn preference_intent(text: &str) -> Option<&'static str> {
     let text = whole(text);
@@ -160,10 +219,54 @@ fn whole(text: &str) -> String {
 /// Whether a number in the text is called an order's.
 pub(crate) fn speaks_of_an_order(text: &str) -> bool {
     let text = text.to_lowercase();
-    text.contains('#')
-        || text
-            .split(|c: char| !c.is_alphabetic())
-            .any(|word| ORDER.iter().any(|cue| word.starts_with(cue)))
+    text.contains('#') || words(&text).any(|word| ORDER.iter().any(|cue| word.starts_with(cue)))
+}
+
+/// Whether an address is spoken of, an old or a new one.
+pub(crate) fn speaks_of_an_address(text: &str) -> bool {
+    has_word_of(text, &ADDRESS)
+}
+
+/// Whether somebody moved.
+pub(crate) fn speaks_of_moving(text: &str) -> bool {
+    has_word_of(text, &MOVING)
+}
+
+/// Whether the last word of `before` leads to what follows it: "to 28013".
+pub(crate) fn leads_there(before: &str) -> bool {
+    let last = before.split_whitespace().next_back();
+    last.is_some_and(|last| TOWARDS.contains(&last.to_lowercase().as_str()))
+}
+
+/// Whether `before` has something sent to what follows it: "send it to Calle Mayor 5,". Not where a postcode is called so:
+/// "when do you deliver to me, postcode 28012".
+pub(crate) fn is_sent_there(before: &str) -> bool {
+    const POSTCODE: [&str; 8] = [
+        "postcode",
+        "postal",
+        "zip",
+        "plz",
+        "postleitzahl",
+        "cep",
+        "postale",
+        "индекс",
+    ];
+    let before = before.to_lowercase();
+    let words: Vec<&str> = words(&before).collect();
+    let is_sent = |word: &&str| SENDING.iter().any(|cue| word.starts_with(cue));
+    let mut after = words.iter().copied().skip_while(|word| !is_sent(word));
+    after.any(|word| TOWARDS.contains(&word)) && !words.iter().any(|word| POSTCODE.contains(word))
+}
+
+/// Whether a word begins like one of these.
+fn has_word_of(text: &str, beginnings: &[&str]) -> bool {
+    let text = text.to_lowercase();
+    words(&text).any(|word| beginnings.iter().any(|cue| word.starts_with(cue)))
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphabetic())
+        .filter(|word| !word.is_empty())
 }
 
 /// Whether somebody asks, as far as punctuation tells.
@@ -218,5 +321,25 @@ mod tests {
         assert!(speaks_of_an_order("no, el otro: 10235"));
         assert!(speaks_of_an_order("#10235"));
         assert!(!speaks_of_an_order("es el 28012"));
+    }
+
+    #[test]
+    fn an_address_to_go_to_is_told_from_one_that_proves() {
+        for before in [
+            "send order 10234 to ",
+            "schickt die Bestellung 10234 nach ",
+            "enviad el pedido 10234 a ",
+        ] {
+            assert!(leads_there(before), "{before}");
+        }
+        assert!(is_sent_there("deliver it to Calle Mayor 5, "));
+        assert!(is_sent_there("отправьте его в Мадрид, "));
+        assert!(!is_sent_there("when do you deliver to me? My postcode is "));
+        assert!(!is_sent_there(
+            "where is order 10234, I live in Calle Mayor 5, "
+        ));
+        assert!(speaks_of_moving("me he mudado"));
+        assert!(speaks_of_an_address("la nueva dirección: 10234 28013"));
+        assert!(!speaks_of_an_address("10234 28012"));
     }
 }

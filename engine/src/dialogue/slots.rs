@@ -91,18 +91,34 @@ impl Reading<'_> {
             .map(|entity| entity.value.clone())
     }
 
-    /// A postcode that cannot be an order's number as well: five digits alone are both.
+    /// A postcode that cannot be an order's number as well (five digits alone are both), and not the one of another place.
     fn plain_postcode(&self) -> Option<String> {
         let postcode = self.understanding.entity(EntityKind::Postcode)?;
         let is_number = self.numbers().any(|number| number.start == postcode.start);
-        (!is_number).then(|| postcode.value.clone())
+        (!is_number && !self.is_of_another_place(postcode)).then(|| postcode.value.clone())
     }
 
-    /// In `10234 28012` the second number is the postcode.
+    /// In `10234 28012` the second number is the postcode, unless the message is about an address: it may be of any.
     fn second_number(&self) -> Option<String> {
         let mut numbers = self.numbers();
         numbers.next()?;
-        numbers.next().map(|entity| entity.value.clone())
+        let second = numbers.next()?;
+        let is_elsewhere =
+            cues::speaks_of_an_address(self.text) || self.is_of_another_place(second);
+        (!is_elsewhere).then(|| second.value.clone())
+    }
+
+    /// Whether a postcode is the one of where things are to go from now on. It proves nothing of an order that goes elsewhere:
+    /// taken for its second factor, it would be a wrong try.
+    pub(super) fn is_of_another_place(&self, postcode: &Entity) -> bool {
+        const MOVES: &str = "change_address";
+        let before = self.text.get(..postcode.start).unwrap_or_default();
+        let top = self.understanding.top_intent();
+        top.is_some_and(|top| top.name == MOVES)
+            || self.understanding.asks.iter().any(|ask| ask == MOVES)
+            || cues::speaks_of_moving(self.text)
+            || cues::leads_there(before)
+            || cues::is_sent_there(before)
     }
 
     /// `es 28012`: the only number of a short answer that does not speak of an order.

@@ -8,8 +8,9 @@ use regex::Regex;
 
 use super::{
     Found, Reading,
-    date::of_day,
+    date::{nearest, of_day},
     fixed,
+    named_days::{self, Day},
     time_words::{self, COUNT, UNIT, Unit, shift},
     words::Lexicon,
 };
@@ -21,6 +22,8 @@ enum Meaning {
     FromToday(i64),
     /// A day of the week.
     On(Weekday),
+    /// A day by another name, behind so many bytes of the phrase.
+    Named(usize, Day),
     /// "Guten Morgen", "por la mañana": holds the word of a day and names none.
     Nothing,
 }
@@ -52,7 +55,7 @@ const FROM_TODAY: [(i64, &str); 5] = [
 /// They hold a word of [`FROM_TODAY`].
 const NO_DAYS: &str = "guten morgen|am morgen|jeden morgen|la mañana|por la mañana|de la mañana|en la mañana|na segunda vez|na segunda via|na segunda compra|na segunda encomenda|na segunda opção|na segunda tentativa|na terça parte|na quarta vez|na quinta vez|na sexta vez";
 
-/// Whole names of weekdays; short ones are words of their own (sun, sat, mar).
+/// Whole names of weekdays; short ones are in [`named_days`].
 const WEEKDAYS: [(Weekday, &str); 7] = [
     (
         Weekday::Mon,
@@ -129,6 +132,7 @@ static PHRASES: LazyLock<Lexicon<Meaning>> = LazyLock::new(|| {
         );
     };
     add(NO_DAYS, Meaning::Nothing);
+    add(named_days::NO_DAYS, Meaning::Nothing);
     for (days, phrases) in FROM_TODAY {
         add(phrases, Meaning::FromToday(days));
     }
@@ -143,6 +147,8 @@ static PHRASES: LazyLock<Lexicon<Meaning>> = LazyLock::new(|| {
             );
         }
     }
+    let named = named_days::phrases().into_iter();
+    entries.extend(named.map(|phrase| (phrase.text, Meaning::Named(phrase.skip, phrase.day))));
     Lexicon::fixed(entries)
 });
 
@@ -165,7 +171,11 @@ pub(super) fn find(reading: &Reading<'_>) -> Vec<Found> {
     found
 }
 
-fn named(meaning: Meaning, range: std::ops::Range<usize>, reading: &Reading<'_>) -> Option<Found> {
+fn named(
+    meaning: Meaning,
+    mut range: std::ops::Range<usize>,
+    reading: &Reading<'_>,
+) -> Option<Found> {
     let text = reading.folded.as_str();
     let phrase = &text[range.clone()];
     match meaning {
@@ -177,12 +187,29 @@ fn named(meaning: Meaning, range: std::ops::Range<usize>, reading: &Reading<'_>)
             reading.folded.origin(range)?,
             reading,
         ),
-        Meaning::On(weekday) => {
-            let (range, is_past) = with_last(text, range);
-            let day = on(weekday, is_past, reading.today)?;
-            of_day(day, reading.folded.origin(range)?, reading)
+        Meaning::On(weekday) => of_weekday(weekday, range, reading),
+        Meaning::Named(skip, day) => {
+            range.start += skip;
+            match day {
+                Day::Of(weekday) => of_weekday(weekday, range, reading),
+                Day::Feast(month, day) => of_day(
+                    nearest(month, day, reading.today)?,
+                    reading.folded.origin(range)?,
+                    reading,
+                ),
+            }
         }
     }
+}
+
+fn of_weekday(
+    weekday: Weekday,
+    range: std::ops::Range<usize>,
+    reading: &Reading<'_>,
+) -> Option<Found> {
+    let (range, is_past) = with_last(reading.folded.as_str(), range);
+    let day = on(weekday, is_past, reading.today)?;
+    of_day(day, reading.folded.origin(range)?, reading)
 }
 
 /// The range with the word that makes the weekday the last one, and without a Portuguese preposition; and whether there

@@ -6,11 +6,13 @@
 //! long ones the more specific kind. Two overlaps are left to the reader of the result, who knows what was asked: a
 //! message that is a postcode may be an order number too, and a deadline ("by friday") is a period beside its day.
 
+mod address;
 mod colour;
 mod date;
 mod day_words;
 mod email;
 mod money;
+mod named_days;
 mod order_number;
 mod period;
 mod phone;
@@ -163,7 +165,8 @@ impl EntityReader {
         found.sort_by_key(|entity| entity.start);
         period::join(&mut found, &reading);
         if reading.text.len() <= LONGEST_POSTCODE {
-            found.extend(postcode::of_a_whole_message(&reading));
+            let known = found.iter().any(|one| one.kind == EntityKind::Postcode);
+            found.extend(postcode::of_a_whole_message(&reading).filter(|_| !known));
         }
         found.sort_by_key(|entity| entity.start);
         found
@@ -186,6 +189,7 @@ impl EntityReader {
         let has_digits = reading.text.contains(|c: char| c.is_ascii_digit());
         if has_digits {
             found.extend(postcode::find(reading));
+            found.extend(address::find(reading));
         }
         let phones = if has_digits {
             phone::find(reading)

@@ -25,6 +25,8 @@ enum Belief {
     WithAParcel,
     /// Where the message names GLS or a track id.
     WithGls,
+    /// Where the message names DPD.
+    WithDpd,
 }
 
 /// Each format with where it is published. `tracking_number_data` is the collection of carriers' formats at
@@ -85,6 +87,13 @@ static FORMATS: LazyLock<Vec<Format>> = LazyLock::new(|| {
             fourteen_digits,
             Belief::WithAParcel,
         ),
+        // DPD's fourteen digits of any country; in the United Kingdom they begin with 15 or 16 ("your 14-digit parcel number",
+        // dpd.com). Without the check character nothing tells them from other numbers but the carrier's name.
+        format(
+            r"(?:[0-9]{4}[ ]){3}[0-9]{2}|[0-9]{14}",
+            shape_alone,
+            Belief::WithDpd,
+        ),
         // FedEx Express, and GLS: eleven digits that begin with its depot, and their check digit (paketda.de, "Paket-
         // Prüfziffern").
         format(
@@ -114,11 +123,14 @@ static PARCEL: LazyLock<Regex> = LazyLock::new(|| {
 static GLS: LazyLock<Regex> =
     LazyLock::new(|| fixed(r"(?i)(?-u:\b)gls(?-u:\b)|(?-u:\b)track[ -]?ids?(?-u:\b)"));
 
+static DPD: LazyLock<Regex> = LazyLock::new(|| fixed(r"(?i)(?-u:\b)dpd(?-u:\b)"));
+
 pub(super) fn find(reading: &Reading<'_>) -> Vec<Found> {
     let text = reading.text;
     // Asked only where it matters: most messages with digits hold nothing of any carrier's shape.
     let is_about_a_parcel = LazyCell::new(|| PARCEL.is_match(text));
     let is_about_gls = LazyCell::new(|| GLS.is_match(text));
+    let is_about_dpd = LazyCell::new(|| DPD.is_match(text));
     FORMATS
         .iter()
         .flat_map(|format| {
@@ -139,6 +151,7 @@ pub(super) fn find(reading: &Reading<'_>) -> Vec<Found> {
                 Belief::Anywhere => true,
                 Belief::WithAParcel => number.as_str() == text.trim() || *is_about_a_parcel,
                 Belief::WithGls => *is_about_gls,
+                Belief::WithDpd => *is_about_dpd,
             };
             if !is_believed || !(format.check)(value.as_bytes()) {
                 return None;
@@ -421,6 +434,16 @@ mod tests {
         ] {
             assert!(parcels(text).is_empty(), "{text}");
         }
+    }
+
+    #[test]
+    fn fourteen_digits_of_dpd_need_its_name() {
+        for number in ["15501234567890", "16012345678901"] {
+            assert_eq!(parcels(&format!("where is DPD {number}")), [number]);
+            assert_eq!(parcels(&format!("el paquete de dpd {number}")), [number]);
+        }
+        assert_eq!(parcels("dpd 1550 1234 5678 90"), ["15501234567890"]);
+        assert!(parcels("parcel 15501234567890").is_empty());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The built-in intents, measured.
+//! The built-in intents, measured, beside those of the merchant.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     ambient,
     cli::{Cli, EvalIntents},
-    commands::load_named_config,
+    commands::{classify::with_own_intents, load_named_config},
 };
 
 /// The taxonomy's name for what no intent covers.
@@ -38,14 +38,15 @@ pub(super) async fn measure(
     test: Vec<Message>,
 ) -> Result<Value, Failure> {
     let config = load_named_config(cli)?;
-    let nlu = start(cli, arguments).await?;
-    let labels = nlu.metadata().labels.clone();
+    let (nlu, own) = with_own_intents(&config, start(cli, arguments).await?).await?;
+    let mut labels = nlu.metadata().labels.clone();
+    labels.extend(own);
     // One spelling wrong would quietly count as a wrong answer.
     for message in &test {
         let first = first_label(&message.label);
         if !labels.iter().any(|label| label == first) {
             return Err(Failure::Misuse(format!(
-                "{}: `{first}` is not in the taxonomy (message: {})",
+                "{}: `{first}` is neither in the taxonomy nor among the own intents of files_dir (message: {})",
                 arguments.test.display(),
                 message.text
             )));

@@ -1,4 +1,4 @@
-//! Messages whose right answer is known, as CSV.
+//! Messages whose right answer is known, as CSV, or as the project's own tab-separated files.
 
 use std::path::Path;
 
@@ -25,14 +25,106 @@ struct Columns {
     escalation: Option<usize>,
 }
 
-/// Reads a CSV file with a header that names the columns `text` and `label`, and perhaps `language` and `escalation`.
+/// Reads a CSV file with a header that names the columns `text` and `label`, and perhaps `language` and `escalation`; or, by
+/// its ending `.tsv`, one like `training/utterances/test.tsv`: language, labels, text and perhaps escalation, tab-separated,
+/// without a header and without quotes.
 ///
 /// # Errors
 /// Misuse when the file cannot be opened; else every problem, with its line and column.
 pub(super) fn read(path: &Path) -> Result<Vec<Message>, Failure> {
     let bytes = std::fs::read(path)
         .map_err(|error| Failure::Misuse(format!("{}: {error}", path.display())))?;
-    parse(&path.display().to_string(), &bytes).map_err(Failure::Problems)
+    let file = path.display().to_string();
+    let is_tsv = path.extension().is_some_and(|extension| extension == "tsv");
+    match is_tsv {
+        true => parse_tsv(&file, &bytes),
+        false => parse(&file, &bytes),
+    }
+    .map_err(Failure::Problems)
+}
+
+fn parse_tsv(file: &str, bytes: &[u8]) -> Result<Vec<Message>, Vec<Problem>> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let problem = |line: usize, (field, message, fix): Complaint| Problem {
+        file: file.to_owned(),
+        line,
+        field: field.to_owned(),
+        message,
+        fix: fix.to_owned(),
+    };
+    let mut messages = Vec::new();
+    let mut problems = Vec::new();
+    for (line, bytes) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
+        match std::str::from_utf8(bytes) {
+            Ok(row) if row.trim().is_empty() => {}
+            Ok(row) => match of_row(row.trim_end_matches('\r')) {
+                Ok(message) => messages.push(message),
+                Err(complaint) => problems.push(problem(line, complaint)),
+            },
+            Err(_) => {
+                let complaint = (
+                    "the line",
+                    "it is not UTF-8".to_owned(),
+                    "save the file as UTF-8",
+                );
+                problems.push(problem(line, complaint));
+            }
+        }
+    }
+    if messages.is_empty() && problems.is_empty() {
+        let complaint = (
+            "text",
+            "there is no message".to_owned(),
+            "write one message a line",
+        );
+        problems.push(problem(0, complaint));
+    }
+    match problems.is_empty() {
+        true => Ok(messages),
+        false => Err(problems),
+    }
+}
+
+/// A message of a tab-separated line. What follows the escalation is left alone.
+fn of_row(row: &str) -> Result<Message, Complaint> {
+    const FIX: &str =
+        "write language, labels, text and perhaps escalation, with a tab between each";
+    let fields: Vec<&str> = row.split('\t').map(str::trim).collect();
+    let [language, label, text, rest @ ..] = fields.as_slice() else {
+        let message = format!("{} field(s) where there are three or more", fields.len());
+        return Err(("the line", message, FIX));
+    };
+    for (field, value) in [("language", language), ("label", label), ("text", text)] {
+        if value.is_empty() {
+            return Err((field, "it is empty".to_owned(), FIX));
+        }
+    }
+    // Of several that would be right, the first counts.
+    let escalation = rest.first().and_then(|written| written.split('|').next());
+    let escalation = escalation
+        .map(str::trim)
+        .filter(|written| !written.is_empty());
+    Ok(Message {
+        text: (*text).to_owned(),
+        label: (*label).to_owned(),
+        language: Some((*language).to_owned()),
+        escalation: Some(escalation.map_or(Ok(Escalation::Normal), of_word)?),
+    })
+}
+
+/// A field, what is wrong with it, and what to do.
+type Complaint = (&'static str, String, &'static str);
+
+fn of_word(escalation: &str) -> Result<Escalation, Complaint> {
+    match escalation {
+        "normal" => Ok(Escalation::Normal),
+        "escalate" => Ok(Escalation::Escalate),
+        "urgent" => Ok(Escalation::Urgent),
+        other => {
+            let message = format!("`{other}` is none");
+            Err(("escalation", message, "write normal, escalate or urgent"))
+        }
+    }
 }
 
 fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Message>, Vec<Problem>> {
@@ -101,11 +193,7 @@ impl Columns {
         })
     }
 
-    /// The error is a field, what is wrong with it, and what to do.
-    fn message(
-        &self,
-        record: &StringRecord,
-    ) -> Result<Message, (&'static str, String, &'static str)> {
+    fn message(&self, record: &StringRecord) -> Result<Message, Complaint> {
         let value = |place: usize| record.get(place).unwrap_or_default().trim();
         let optional = |place: Option<usize>| place.map(value).filter(|value| !value.is_empty());
         let needed = |field, place| match value(place) {
@@ -114,13 +202,7 @@ impl Columns {
         };
         let escalation = match optional(self.escalation) {
             None => self.escalation.map(|_| Escalation::Normal),
-            Some("normal") => Some(Escalation::Normal),
-            Some("escalate") => Some(Escalation::Escalate),
-            Some("urgent") => Some(Escalation::Urgent),
-            Some(other) => {
-                let message = format!("`{other}` is none");
-                return Err(("escalation", message, "write normal, escalate or urgent"));
-            }
+            Some(written) => Some(of_word(written)?),
         };
         Ok(Message {
             text: needed("text", self.text)?,
@@ -187,6 +269,36 @@ mod tests {
             (messages[1].label.as_str(), &messages[1].language),
             ("b", &None)
         );
+    }
+
+    #[test]
+    fn the_projects_own_files_are_read_as_they_are() {
+        let rows = "en\torder_status|complaint\twhere is \"it\", again?\tescalate|urgent\tnegative\r\n\nde\tthanks\tdanke\n";
+        let messages = parse_tsv("f.tsv", rows.as_bytes()).unwrap();
+        assert_eq!(messages.len(), 2);
+        assert_eq!(messages[0].text, "where is \"it\", again?");
+        assert_eq!(messages[0].label, "order_status|complaint");
+        assert_eq!(messages[0].language.as_deref(), Some("en"));
+        assert_eq!(messages[0].escalation, Some(Escalation::Escalate));
+        assert_eq!(messages[1].escalation, Some(Escalation::Normal));
+
+        let problems =
+            parse_tsv("f.tsv", b"en\tthanks\nen\t\tx\nen\ta\tx\tangry\n\xff\n").unwrap_err();
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert!(
+            told[0].starts_with("f.tsv:1: the line: 2 field(s)"),
+            "{told:?}"
+        );
+        assert!(
+            told[1].starts_with("f.tsv:2: label: it is empty"),
+            "{told:?}"
+        );
+        assert!(told[2].contains("`angry` is none"), "{told:?}");
+        assert!(
+            told[3].starts_with("f.tsv:4: the line: it is not UTF-8"),
+            "{told:?}"
+        );
+        assert_eq!(parse_tsv("f.tsv", b"\n").unwrap_err().len(), 1);
     }
 
     #[test]

@@ -147,6 +147,7 @@ fn entities(text: &str) -> Vec<Entity> {
             EntityKind::Postcode,
             r"(?:postcode is|código postal es) (\d{5})",
         ),
+        (EntityKind::Postcode, r"\b(\d{5}) Madrid"),
         (EntityKind::Email, r"(\S+@\S+)"),
         (EntityKind::OrderNumber, r"\b(\d{5})\b"),
         (EntityKind::Size, r"\b(?:in|talla) (S|M|L|XL)\b"),

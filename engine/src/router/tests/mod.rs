@@ -1,5 +1,6 @@
 //! Conversations through [`Router::answer`], with the flows and replies that are shipped.
 
+mod counting;
 mod doubles;
 mod orders;
 mod phrasing;

@@ -82,6 +82,68 @@ async fn a_message_that_names_all_is_answered_at_once() {
 }
 
 #[tokio::test]
+async fn the_postcode_of_where_an_order_is_to_go_is_no_second_factor() {
+    for (language, text) in [
+        ("en", "send order 10234 to 28013 Madrid"),
+        ("en", "order 10234: send it to Calle Mayor 5, 28013 Madrid"),
+        ("en", "I moved, change 10234, 28013 Madrid"),
+        ("en", "a new address for 10234: 28013"),
+        ("es", "enviad el pedido 10234 a 28013 Madrid"),
+        ("pt", "enviem a encomenda 10234 para 28013 Madrid"),
+        ("fr", "envoyez la commande 10234 à 28013 Madrid"),
+        ("de", "schickt die Bestellung 10234 nach 28013 Madrid"),
+        ("it", "spedite l'ordine 10234 a 28013 Madrid"),
+        ("ru", "отправьте заказ 10234 в 28013 Madrid"),
+    ] {
+        // Whatever the model makes of it.
+        for intent in ["change_address", "order_status"] {
+            let mut chat = Chat::new();
+            chat.asks(language, text, intent).await;
+            let look_ups = chat.ports.shop.order_look_ups.load(Ordering::Relaxed);
+            assert_eq!(look_ups, 0, "{text}: 28013 was tried");
+            chat.says("28012").await;
+            let look_ups = chat.ports.shop.order_look_ups.load(Ordering::Relaxed);
+            assert_eq!(look_ups, 1, "{text}: the order was not kept");
+        }
+    }
+
+    // Without an order's number, that is what is asked for.
+    let mut chat = Chat::new();
+    let text = "I moved, send it to Calle Mayor 5, 28013 Madrid";
+    let asked = chat.asks("en", text, "change_address").await;
+    assert!(asked.starts_with("Which order is it about?"), "{asked}");
+    let asked = chat.says("10234").await;
+    assert!(
+        asked.contains("the e-mail address or the postcode"),
+        "{asked}"
+    );
+
+    // What proves an order stays good for it.
+    let mut chat = Chat::new();
+    let text = "where is order 10234? I live in 28012 Madrid";
+    let told = chat.asks("en", text, "order_status").await;
+    assert!(told.contains("Order 10234 is on its way"), "{told}");
+}
+
+#[tokio::test]
+async fn a_press_between_two_readings_takes_no_other_places_postcode_for_a_second_factor() {
+    let mut chat = Chat::new();
+    let text = "10234 to 28013 Madrid?";
+    chat.teach(
+        "en",
+        text,
+        &[("cancel_order", 0.48), ("order_status", 0.44)],
+    );
+    chat.says(text).await;
+    let asked = chat.presses("flow:order_status").await;
+    assert!(
+        asked.contains("the e-mail address or the postcode"),
+        "{asked}"
+    );
+    assert_eq!(chat.ports.shop.order_look_ups.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
 async fn a_stranger_learns_nothing_of_an_order_not_even_whether_it_exists() {
     let mut answers = Vec::new();
     let mut look_ups = Vec::new();

@@ -177,7 +177,10 @@ async fn what_is_not_understood_gets_examples_then_a_person_to_choose_then_the_p
     for text in ["blub", "blab", "blob"] {
         chat.teach("en", text, &[("out_of_scope", 0.9), ("order_status", 0.05)]);
     }
-    assert!(chat.says("blub").await.contains("Where is my order 10234?"));
+    let turn = chat.turn("blub", None).await;
+    assert!(first(&turn).text.contains("Where is my order 10234?"));
+    // There is a way to a person from the first time on.
+    assert_eq!(first(&turn).buttons[0].value, "handoff");
     let turn = chat.turn("blab", None).await;
     assert_eq!(first(&turn).buttons[0].value, "handoff");
     let turn = chat.turn("blob", None).await;
