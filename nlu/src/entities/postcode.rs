@@ -145,7 +145,7 @@ fn normalise(code: &str) -> String {
     }
     let code = code.replace('-', "");
     // A British one of seven begins with two letters.
-    let is_irish = code.len() == 7 && code.bytes().nth(1).is_some_and(|c| c.is_ascii_digit());
+    let is_irish = code.len() == 7 && code.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
     with_space(&code, code.len().checked_sub(if is_irish { 4 } else { 3 }))
 }
 
