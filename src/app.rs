@@ -54,6 +54,7 @@ use crate::{
         shop_profile, told_shop, with_kept_secrets, workers_config,
     },
     reload::{Files, Reloader, Seen},
+    turns,
 };
 
 /// How often a search server is looked at.
@@ -185,7 +186,7 @@ impl App {
         let merchant = MerchantFiles::load(&config).map_err(StartError::Problems)?;
         let nlu = tokio::task::spawn_blocking({
             let nlu = config.nlu.clone();
-            move || start_nlu(&nlu)
+            move || turns::with_long(|| start_nlu(&nlu))
         });
         let database = open_database(&config).await?;
         database.migrate().await?;

@@ -28,6 +28,7 @@ mod opening;
 mod picture;
 mod reload;
 mod rendered;
+pub mod turns;
 mod unpack;
 
 use std::sync::Arc;
