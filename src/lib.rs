@@ -20,7 +20,7 @@ pub mod feed;
 pub mod http;
 mod knowledge;
 mod limit;
-mod memory;
+pub mod memory;
 pub mod merchant;
 mod nowhere;
 pub mod observe;

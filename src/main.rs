@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use doorstep::{cli::Cli, commands, turns};
+use doorstep::{cli::Cli, commands, memory, turns};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    memory::share_heaps();
     turns::be_short();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
