@@ -7,12 +7,13 @@ use rust_embed::{Embed, EmbeddedFile};
 
 use crate::config::ShopKind;
 
-/// The graph, embedded apart from the rest so that it is never copied: both backends read it in place.
-pub const MODEL: &[u8] = include_bytes!("../models/understanding.onnx");
+/// The graph, embedded apart from the rest so that it is never copied: both backends read it in place. A `const` would be in
+/// the program once for each place that names it.
+pub static MODEL: &[u8] = include_bytes!("../models/understanding.onnx");
 /// The model's tokenizer.
-pub const TOKENIZER: &[u8] = include_bytes!("../models/tokenizer.json");
+pub static TOKENIZER: &[u8] = include_bytes!("../models/tokenizer.json");
 /// What the model says of itself.
-pub const MODEL_METADATA: &str = include_str!("../models/understanding.json");
+pub static MODEL_METADATA: &str = include_str!("../models/understanding.json");
 
 #[derive(Embed)]
 #[folder = "config"]
