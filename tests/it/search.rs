@@ -30,7 +30,7 @@ async fn a_search_server_that_goes_away_in_mid_conversation_is_unnoticed_by_the_
     .await;
     eventually("everything is indexed", async || {
         let (read, all) = server.read_by_the_model("doorstep");
-        (all > 400 && read == all).then_some(())
+        (all > 600 && read == all).then_some(())
     })
     .await;
     assert_eq!(shop.part("search").await["status"], "ok");
