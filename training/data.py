@@ -53,16 +53,18 @@ def utterance(language: str, intents: str, text: str, escalation: str = "", sent
 
 
 def written() -> list[Utterance]:
-    """Every training message of `utterances/<language>/`, each text once, and none that is held out."""
-    kept_out = {plain(message.text) for name in HELD_OUT for message in held_out(name)}
+    """Every training message of `utterances/<language>/`, each text once; a held-out one among them is refused."""
+    kept_out = {plain(message.text): name for name in HELD_OUT for message in held_out(name)}
     messages: dict[str, Utterance] = {}
     for language in LANGUAGES:
         for path in sorted((HERE / "utterances" / language).glob("*.tsv")):
-            for row in read_tsv(path):
+            for number, row in enumerate(read_tsv(path), start=1):
                 message = utterance(language, *row)
+                if found := kept_out.get(plain(message.text)):
+                    raise SystemExit(f"{path}, message {number}: {message.text!r} is held out in {found}.tsv; take it out here")
                 message = without_guesses(message) if path.stem == "first" else message
                 messages.setdefault(plain(message.text), message)
-    return [message for text, message in messages.items() if text not in kept_out]
+    return list(messages.values())
 
 
 def plain(text: str) -> str:
