@@ -1,5 +1,7 @@
 //! What the engine asks of the job queue. The `jobs` room implements it with apalis.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use doorstep_core::{
     AttachmentId, ChannelName, CommerceEventId, DeliveryId, NotificationId, Timestamp,
@@ -54,7 +56,7 @@ pub enum Job {
 }
 
 /// Which worker serves a [`Job`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum QueueName<'a> {
     /// Of [`Job::EnrichEvent`].
     EnrichEvent,
@@ -75,6 +77,34 @@ pub enum QueueName<'a> {
     },
 }
 
+impl Job {
+    /// Which worker it waits for.
+    pub fn queue(&self) -> QueueName<'_> {
+        match self {
+            Self::EnrichEvent(_) => QueueName::EnrichEvent,
+            Self::Notify(_) => QueueName::Notify,
+            Self::NotifyDue { .. } => QueueName::NotifyDue,
+            Self::FallBack { .. } => QueueName::FallBack,
+            Self::FetchAttachment { .. } => QueueName::FetchAttachment,
+            Self::Deliver { channel, news, .. } => QueueName::Deliver {
+                channel,
+                news: *news,
+            },
+        }
+    }
+
+    /// Whether its worker would take it now.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        match self {
+            Self::EnrichEvent(_) | Self::Notify(_) => true,
+            Self::NotifyDue { not_before, .. }
+            | Self::FallBack { not_before, .. }
+            | Self::FetchAttachment { not_before, .. }
+            | Self::Deliver { not_before, .. } => *not_before <= now,
+        }
+    }
+}
+
 /// The job queue. It lives in the same database, so that an enqueue rides the transaction of the fact it follows from:
 /// either both are there after a crash, or neither (decision record 0003).
 #[async_trait]
@@ -91,4 +121,13 @@ pub trait JobQueue: Send + Sync {
 
     /// The same, when they were of one queue.
     fn wake_one(&self, queue: QueueName<'_>);
+
+    /// The same, for just the workers of those that are due: a worker that looks in vain costs PostgreSQL a transaction.
+    fn wake_for(&self, jobs: &[Job], now: Timestamp) {
+        let due = jobs.iter().filter(|job| job.is_due(now));
+        let queues: BTreeSet<_> = due.map(Job::queue).collect();
+        for queue in queues {
+            self.wake_one(queue);
+        }
+    }
 }

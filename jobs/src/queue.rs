@@ -44,24 +44,13 @@ impl Queue {
     }
 
     fn row_of(&self, job: &Job, now: Timestamp) -> NewRow {
-        let (queue, key, payload, not_before) = match job {
-            Job::EnrichEvent(event) => (
-                enrich_event::QUEUE.to_owned(),
-                event.to_string(),
-                enrich_event::payload(*event),
-                now,
-            ),
-            Job::Notify(event) => (
-                notify::QUEUE.to_owned(),
-                event.to_string(),
-                notify::payload(*event),
-                now,
-            ),
+        let (key, payload, not_before) = match job {
+            Job::EnrichEvent(event) => (event.to_string(), enrich_event::payload(*event), now),
+            Job::Notify(event) => (event.to_string(), notify::payload(*event), now),
             Job::NotifyDue {
                 notification,
                 not_before,
             } => (
-                notify_due::QUEUE.to_owned(),
                 format!("{notification}:{}", not_before.timestamp_millis()),
                 notify_due::payload(*notification),
                 *not_before,
@@ -70,7 +59,6 @@ impl Queue {
                 delivery,
                 not_before,
             } => (
-                fall_back::QUEUE.to_owned(),
                 format!("{delivery}:{}", not_before.timestamp_millis()),
                 fall_back::payload(*delivery),
                 *not_before,
@@ -80,19 +68,16 @@ impl Queue {
                 attempt,
                 not_before,
             } => (
-                fetch_attachment::QUEUE.to_owned(),
                 format!("{attachment}:{attempt}"),
                 fetch_attachment::payload(*attachment, *attempt),
                 *not_before,
             ),
             Job::Deliver {
                 delivery,
-                channel,
-                news,
                 attempt,
                 not_before,
+                ..
             } => (
-                delivery_queue(channel, *news),
                 format!("{delivery}:{attempt}"),
                 deliver::payload(*delivery, *attempt),
                 *not_before,
@@ -102,7 +87,7 @@ impl Queue {
         self.ambient.entropy.fill(&mut random);
         NewRow {
             id: schema::ulid(now, random),
-            queue,
+            queue: name_of(job.queue()),
             key,
             payload,
             run_at: run_at(not_before, now),
@@ -118,6 +103,18 @@ pub(crate) fn encode(payload: &str) -> Vec<u8> {
 /// Reads [`encode`].
 pub(crate) fn decode(payload: &[u8]) -> Result<String, serde_json::Error> {
     serde_json::from_slice(payload)
+}
+
+/// What a queue is called in the database.
+fn name_of(queue: QueueName<'_>) -> String {
+    match queue {
+        QueueName::EnrichEvent => enrich_event::QUEUE.to_owned(),
+        QueueName::Notify => notify::QUEUE.to_owned(),
+        QueueName::NotifyDue => notify_due::QUEUE.to_owned(),
+        QueueName::FallBack => fall_back::QUEUE.to_owned(),
+        QueueName::FetchAttachment => fetch_attachment::QUEUE.to_owned(),
+        QueueName::Deliver { channel, news } => delivery_queue(channel, news),
+    }
 }
 
 /// The queue of a channel's deliveries.
@@ -152,16 +149,7 @@ impl JobQueue for Queue {
     }
 
     fn wake_one(&self, queue: QueueName<'_>) {
-        match queue {
-            QueueName::EnrichEvent => self.wake.one(enrich_event::QUEUE),
-            QueueName::Notify => self.wake.one(notify::QUEUE),
-            QueueName::NotifyDue => self.wake.one(notify_due::QUEUE),
-            QueueName::FallBack => self.wake.one(fall_back::QUEUE),
-            QueueName::FetchAttachment => self.wake.one(fetch_attachment::QUEUE),
-            QueueName::Deliver { channel, news } => {
-                self.wake.one(&delivery_queue(channel, news));
-            }
-        }
+        self.wake.one(&name_of(queue));
     }
 }
 

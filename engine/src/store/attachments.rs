@@ -12,7 +12,7 @@ use super::{
     row::{at, json, optional_text},
     write::Write,
 };
-use crate::queue::{Job, JobQueue};
+use crate::queue::{Job, JobQueue, QueueName};
 
 /// A file to be admitted with its message.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,7 +138,7 @@ impl Store {
         })
         .await?;
         if later {
-            self.queue().wake();
+            self.queue().wake_one(QueueName::FetchAttachment);
         }
         Ok(())
     }

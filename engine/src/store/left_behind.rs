@@ -80,11 +80,11 @@ impl Store {
             return Ok(());
         }
         self.write(Enqueue {
-            jobs,
+            jobs: jobs.clone(),
             queue: self.queue().clone(),
         })
         .await?;
-        self.queue().wake();
+        self.queue().wake_for(&jobs, self.ambient().now());
         Ok(())
     }
 

@@ -236,9 +236,7 @@ impl Store {
         for (address, position) in &said.positions {
             self.bus().announce(address, *position);
         }
-        if !said.jobs.is_empty() {
-            self.queue().wake();
-        }
+        self.queue().wake_for(&said.jobs, self.ambient().now());
     }
 }
 
