@@ -26,6 +26,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import noise
+from checkpoint import EVERY, Checkpoint
 from data import ESCALATION, INTENT_SETS, SENTIMENT, Translation, Utterance
 from understanding import Understanding
 
@@ -296,17 +297,24 @@ def settle(model: Understanding, average: AveragedModel) -> None:
     model.load_state_dict(average.module.state_dict())
 
 
-def fine_tune(model: Understanding, tokenizer: Tokenizer, corpus: Corpus, tuning: Tuning) -> None:
-    """Runs every task in every step. In bfloat16 where it is fast; weights stay in float32."""
+def fine_tune(
+    model: Understanding, tokenizer: Tokenizer, corpus: Corpus, tuning: Tuning, checkpoint: Checkpoint
+) -> None:
+    """Runs every task in every step. In bfloat16 where it is fast; weights stay in float32. One that was interrupted goes
+    on from its checkpoint: what the steps before had drawn is drawn again, so that the next draw what they would have."""
     torch.manual_seed(tuning.seed)
     torch.set_flush_denormal(True)  # the optimiser's smallest averages otherwise cost most of the time
     optimiser = torch.optim.AdamW(parameter_groups(model, tuning), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: pace(step, tuning))
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(tuning.average))
     batches = Batches(corpus, tokenizer, tuning)
+    parts = {"model": model, "optimiser": optimiser, "schedule": schedule, "average": average}
+    done = checkpoint.take_up(parts)
+    for _ in range(done):
+        tasks(batches, tuning)
     model.train()
     started, sums = time.monotonic(), Counter()
-    for step in range(tuning.steps):
+    for step in range(done, tuning.steps):
         losses = step_losses(model, batches, tuning)
         optimiser.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
@@ -315,11 +323,13 @@ def fine_tune(model: Understanding, tokenizer: Tokenizer, corpus: Corpus, tuning
         average.update_parameters(model)
         schedule.step()
         sums.update({name: loss.item() for name, loss in losses.items()})
-        if step % 100 == 99:
-            shown = " ".join(f"{name} {total / 100:.3f}" for name, total in sums.items())
+        if (step + 1) % EVERY == 0:
+            shown = " ".join(f"{name} {total / EVERY:.3f}" for name, total in sums.items())
             print(f"step {step + 1} {shown} ({time.monotonic() - started:.0f} s)", flush=True)
             sums.clear()
+            checkpoint.save(step + 1, parts)
     settle(model, average)
+    checkpoint.remove()
     model.eval()
 
 

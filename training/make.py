@@ -23,6 +23,7 @@ import fit
 import languages
 import train
 from card import card
+from checkpoint import Checkpoint
 from encoder import HIDDEN, load_encoder
 from evaluate import Answers
 from export import MAX_TOKENS, Runner, build, load_tokenizer
@@ -207,7 +208,8 @@ def main() -> None:
     weights, words = work / "weights.pt", work / "tokenizer.json"
     made_of = material.fingerprint(tuning)
     if not arguments.reuse:
-        model, tokenizer = train.train(base, material, labels, tuning)
+        checkpoint = Checkpoint(work / "checkpoint.pt", made_of)
+        model, tokenizer = train.train(base, material, labels, tuning, checkpoint)
         tokenizer.save(str(words))
         torch.save({"made_of": made_of, "state": model.state_dict()}, weights)
     model = with_weights(base, load_weights(weights, made_of), len(labels))

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 import data
 import fit
 import vocabulary
+from checkpoint import Checkpoint
 from encoder import HIDDEN, load_encoder, mean_pool
 from understanding import Understanding
 
@@ -96,7 +97,9 @@ def begin(base: Path, material: Material, intents: int) -> tuple[Understanding, 
     return Understanding(encoder, intents), tokenizer
 
 
-def train(base: Path, material: Material, labels: list[str], tuning: fit.Tuning) -> tuple[Understanding, Tokenizer]:
+def train(
+    base: Path, material: Material, labels: list[str], tuning: fit.Tuning, checkpoint: Checkpoint
+) -> tuple[Understanding, Tokenizer]:
     torch.manual_seed(tuning.seed)
     model, tokenizer = begin(base, material, len(labels))
     texts = sorted({pair.english for pair in material.pairs} | set(material.english) | set(material.goods))
@@ -111,5 +114,5 @@ def train(base: Path, material: Material, labels: list[str], tuning: fit.Tuning)
         anchors=anchors,
         labels=labels,
     )
-    fit.fine_tune(model, tokenizer, corpus, tuning)
+    fit.fine_tune(model, tokenizer, corpus, tuning, checkpoint)
     return model, tokenizer
