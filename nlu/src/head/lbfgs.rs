@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use ndarray::ArrayView1;
+
 /// How many steps the curvature is remembered of.
 const MEMORY: usize = 10;
 /// Least share of the promised descent that a step has to deliver (Armijo).
@@ -13,7 +15,8 @@ const HALVINGS: usize = 25;
 pub(super) struct Limits {
     /// Most steps.
     pub(super) steps: usize,
-    /// A step that lowers the value by less than this share of it is the last.
+    /// A step that lowers the value by less than this share of it is the last, unless nothing was known of the curvature:
+    /// then its length was a guess.
     pub(super) tolerance: f64,
 }
 
@@ -37,7 +40,8 @@ pub(super) fn minimise(
             slope = dot(&direction, &gradient);
         }
         // Without a memory the length of the gradient says nothing about the step's.
-        let mut length = match past.is_empty() {
+        let is_blind = past.is_empty();
+        let mut length = match is_blind {
             true => 1.0 / (-slope).sqrt().max(1.0),
             false => 1.0,
         };
@@ -67,7 +71,7 @@ pub(super) fn minimise(
         *point = next;
         gradient = next_gradient;
         value = there;
-        if gained <= limits.tolerance * value.abs() {
+        if !is_blind && gained <= limits.tolerance * value.abs() {
             return;
         }
     }
@@ -116,10 +120,10 @@ fn descent(gradient: &[f32], past: &VecDeque<Step>) -> Vec<f32> {
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f64 {
-    // Short sums in f32 are fast, long ones in f64 are exact enough.
+    // Short sums in f32 are fast, all the more as ndarray adds several at a time; long ones in f64 are exact enough.
     a.chunks(256)
         .zip(b.chunks(256))
-        .map(|(a, b)| f64::from(a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>()))
+        .map(|(a, b)| f64::from(ArrayView1::from(a).dot(&ArrayView1::from(b))))
         .sum()
 }
 
@@ -133,6 +137,22 @@ fn add(to: &mut [f32], share: f64, what: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_first_step_that_gains_little_is_not_the_last() {
+        // So flat that the gradient, taken for a step, hardly moves; the bottom is at 1.
+        let mut point = vec![0.0];
+        let limits = Limits {
+            steps: 50,
+            tolerance: 1e-4,
+        };
+        minimise(&mut point, &limits, |x, gradient| {
+            let off = f64::from(x[0]) - 1.0;
+            gradient[0] = (0.01 * off) as f32;
+            1.0 + 0.005 * off * off
+        });
+        assert!((point[0] - 1.0).abs() < 0.2, "{point:?}");
+    }
 
     #[test]
     fn the_bottom_of_a_narrow_valley_is_found() {

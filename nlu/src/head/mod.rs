@@ -23,10 +23,11 @@ pub use measure::{Answer, Confusion, Report};
 use std::collections::BTreeSet;
 
 use doorstep_core::understanding::ScoredIntent;
+use ndarray::ArrayView2;
 
 use crate::{Output, conformal};
 use confidence::Confidence;
-use folds::{Dice, folds};
+use folds::{Dice, Fold, folds};
 use reader::{Reader, Thought};
 
 /// With less to go by, an answer has to be this sure.
@@ -122,8 +123,8 @@ pub struct Head {
 }
 
 impl Head {
-    /// Trains a head. Takes six trainings of a regression on at most two threads: tenths of a second for a hundred intents
-    /// of twenty examples.
+    /// Trains a head. Takes six trainings of a regression, two at a time: a second or two for a hundred intents of twenty
+    /// examples.
     ///
     /// # Errors
     /// [`HeadError`], when the examples or settings leave nothing to learn.
@@ -150,33 +151,20 @@ impl Head {
             _ => {}
         }
         let rows = features::rows(examples)?;
-        let count = labels.len();
+        let course = Course {
+            rows: rows.view(),
+            classes: &classes,
+            count: labels.len(),
+            background,
+        };
         let mut dice = Dice(settings.seed);
-        let mut held = Held::default();
-        for fold in folds(&classes, count, background, &mut dice) {
-            let taught: BTreeSet<usize> = fold.train.iter().map(|place| classes[*place]).collect();
-            // At least one of two has to be an intent that can be answered.
-            if taught.len() < 2 {
-                continue;
-            }
-            let reader = Reader::train(rows.view(), &classes, &fold.train, count, background);
-            for place in fold.held {
-                let thought = reader.think(rows.row(place));
-                let class = classes[place];
-                if Some(class) == background || !taught.contains(&class) {
-                    held.strangers.push((thought, false));
-                } else {
-                    let right = thought.best == class;
-                    held.known.push((thought, right));
-                }
-            }
-        }
+        let folds = folds(&classes, labels.len(), background, &mut dice);
+        let (reader, held) = course.finish(&folds);
         let messages = held.mixed(settings.strangers, &mut dice);
         let confidence = Confidence::learn(&messages);
         let (threshold, basis) = threshold(&messages, &confidence, settings.max_wrong);
-        let everything: Vec<usize> = (0..classes.len()).collect();
         Ok(Self {
-            reader: Reader::train(rows.view(), &classes, &everything, count, background),
+            reader,
             labels,
             background,
             confidence,
@@ -245,6 +233,62 @@ fn classes_of(examples: &[Example]) -> (Vec<String>, Vec<usize>) {
     (labels, classes)
 }
 
+/// What all trainings of one head share.
+struct Course<'a> {
+    rows: ArrayView2<'a, f32>,
+    classes: &'a [usize],
+    /// How many classes there are.
+    count: usize,
+    background: Option<usize>,
+}
+
+impl Course<'_> {
+    /// A reader of all examples, and what readers of each fold think of what they did not see. Half of the work is done in
+    /// a thread of its own; which half is fixed, and so is what comes of it.
+    fn finish(&self, folds: &[Fold]) -> (Reader, Held) {
+        let examine =
+            |folds: &[Fold]| -> Vec<Held> { folds.iter().map(|fold| self.examine(fold)).collect() };
+        let (here, there) = folds.split_at(folds.len() / 2);
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| examine(there));
+            let everything: Vec<usize> = (0..self.classes.len()).collect();
+            let reader = self.teach(&everything);
+            let mut all = Held::default();
+            examine(here).into_iter().for_each(|held| all.add(held));
+            match other.join() {
+                Ok(more) => more.into_iter().for_each(|held| all.add(held)),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+            (reader, all)
+        })
+    }
+
+    fn teach(&self, places: &[usize]) -> Reader {
+        Reader::train(self.rows, self.classes, places, self.count, self.background)
+    }
+
+    fn examine(&self, fold: &Fold) -> Held {
+        let mut held = Held::default();
+        let taught: BTreeSet<usize> = fold.train.iter().map(|at| self.classes[*at]).collect();
+        // At least one of two has to be an intent that can be answered.
+        if taught.len() < 2 {
+            return held;
+        }
+        let reader = self.teach(&fold.train);
+        for place in &fold.held {
+            let thought = reader.think(self.rows.row(*place));
+            let class = self.classes[*place];
+            if Some(class) == self.background || !taught.contains(&class) {
+                held.strangers.push((thought, false));
+            } else {
+                let right = thought.best == class;
+                held.known.push((thought, right));
+            }
+        }
+        held
+    }
+}
+
 /// What was thought of messages by readers that had not seen them, and whether it was right.
 #[derive(Default)]
 struct Held {
@@ -253,6 +297,11 @@ struct Held {
 }
 
 impl Held {
+    fn add(&mut self, mut more: Self) {
+        self.known.append(&mut more.known);
+        self.strangers.append(&mut more.strangers);
+    }
+
     /// Both together, with as many strangers in a hundred as asked for, or all there are; which ones, chance decides.
     fn mixed(mut self, in_hundred: u8, dice: &mut Dice) -> Vec<(Thought, bool)> {
         let share = usize::from(in_hundred.min(90));

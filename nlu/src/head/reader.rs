@@ -47,7 +47,6 @@ impl Reader {
     ) -> Self {
         let own = rows.select(Axis(0), places);
         let own_classes: Vec<usize> = places.iter().map(|place| classes[*place]).collect();
-        // Classes without an example would take part in every share.
         let regression = Logistic::fit(own.view(), &own_classes, count, PENALTY);
         let examples = (0..count)
             .map(|class| {
@@ -68,6 +67,7 @@ impl Reader {
     /// Reads one row.
     pub(super) fn think(&self, row: ArrayView1<'_, f32>) -> Thought {
         let mut scores = self.regression.scores(row);
+        // Classes without an example would take part in every share.
         for (score, examples) in scores.iter_mut().zip(&self.examples) {
             if examples.is_empty() {
                 *score = f32::NEG_INFINITY;
