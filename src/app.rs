@@ -66,6 +66,8 @@ pub struct App {
     pub config: Config,
     /// Clock and randomness.
     pub ambient: Ambient,
+    /// Which part of the work it does.
+    pub(crate) role: Role,
     /// What is durable.
     pub store: Store,
     /// Opened channels.
@@ -340,6 +342,7 @@ impl App {
             page_key: page_key(&config),
             config,
             ambient,
+            role,
             store,
             forecasts,
             html: Html::new().map_err(part("the customers' pages"))?,
@@ -377,8 +380,12 @@ impl App {
         });
     }
 
-    /// Lets channels with connections of their own receive. Only what serves does: what a customer wrote is read once.
+    /// Lets channels with connections of their own receive. Only what serves does, and no worker: what a customer wrote is
+    /// read once.
     pub(crate) fn listen_on_channels(&self) {
+        if !self.role.receives() {
+            return;
+        }
         for channel in self.channels.all.values() {
             let (channel, inbox, stop) =
                 (channel.clone(), self.inbox.clone(), self.stop.child_token());
