@@ -37,11 +37,12 @@ pub use self::{
     config::{Config, RateLimit},
     error::WebChatError,
     identity::{IdentityClaims, sign_identity},
+    limit::network_of,
     session::{Incoming, Session},
 };
 use self::{
     identity::verify_identity,
-    limit::{Limiter, network_of},
+    limit::Limiter,
     protocol::{ClientFrame, PollAnswer, Refusal, ServerFrame, Written},
     token::{DatedProof, SessionClaims, SessionTokens, VisitorId},
 };
