@@ -55,8 +55,11 @@ impl FromRequestParts<Shared> for Caller {
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
             .map(|info| info.0.ip());
-        let forwarded = text(header::HeaderName::from_static("x-forwarded-for"))
-            .and_then(|list| list.rsplit(',').next())
+        // Several lines are one list; the last entry is the proxy's own, whatever a caller sent along.
+        let mut lines = parts.headers.get_all("x-forwarded-for").iter();
+        let forwarded = lines
+            .next_back()
+            .and_then(|list| list.to_str().ok()?.rsplit(',').next())
             .and_then(|address| address.trim().parse().ok())
             .filter(|_| app.config.http.trust_forwarded_for);
         Ok(Self {

@@ -191,6 +191,30 @@ async fn a_query_that_is_not_understood_is_told_so_and_counted() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_an_invented_address_counts_for_nothing() {
+    let place = Place::new(Kind::Sqlite).await.unwrap();
+    let server = Launch::serve(&place)
+        .set("http.trust_forwarded_for", "true")
+        .set("channels.webchat.sessions_per_ip.burst", "1")
+        .set("channels.webchat.sessions_per_ip.per_minute", "1")
+        .start()
+        .await;
+    let url = format!("http://{}/chat/session", server.address());
+    let ask = async |forwarded: &[&str]| {
+        let mut request = http().post(&url).json(&json!({}));
+        for line in forwarded {
+            request = request.header("x-forwarded-for", *line);
+        }
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(ask(&["192.0.2.1"]).await, 200);
+    // The caller's own words come before the proxy's, on its line or above it.
+    assert_eq!(ask(&["198.51.100.7, 192.0.2.1"]).await, 429);
+    assert_eq!(ask(&["198.51.100.8", "192.0.2.1"]).await, 429);
+    assert_eq!(ask(&["192.0.2.2"]).await, 200);
+}
+
 /// Half of a surrogate pair (JSON `\ud83d` without its second half) is no character: it cannot be stored as text.
 #[tokio::test]
 async fn half_a_character_is_refused_and_its_sender_goes_on() {
