@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use doorstep_channels::{Channels, Surroundings};
+use doorstep_channels::Channels;
 use doorstep_commerce::SourceConfig;
 use doorstep_core::{
     Ambient, ChannelName, Problem,
@@ -33,7 +33,7 @@ use doorstep_engine::{
     poll::Poller,
     router::{Router, RouterParts},
 };
-use doorstep_jobs::{Parts, Queue, Workers, learn_eta};
+use doorstep_jobs::{Parts, Workers, learn_eta};
 use doorstep_nlu::LocalNlu;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -50,8 +50,9 @@ use crate::{
     merchant::MerchantFiles,
     opening::{
         Beside, IndexHome, OpenedIndex, delivery_config, email_channel, eta_config, notify_config,
-        open_index, open_phrasing, open_pollers, open_shop, open_sources, page_key, page_links,
-        shop_profile, told_shop, with_kept_secrets, workers_config,
+        open_channels, open_index, open_phrasing, open_pollers, open_shop, open_sources,
+        open_store, page_key, page_links, shop_profile, told_shop, with_kept_secrets,
+        workers_config,
     },
     reload::{Files, Reloader, Seen},
     turns,
@@ -66,6 +67,8 @@ pub struct App {
     pub config: Config,
     /// Clock and randomness.
     pub ambient: Ambient,
+    /// Which part of the work it does.
+    pub(crate) role: Role,
     /// What is durable.
     pub store: Store,
     /// Opened channels.
@@ -140,6 +143,24 @@ pub(crate) fn part<E: std::fmt::Display>(part: &'static str) -> impl FnOnce(E) -
     }
 }
 
+/// Starts the workers of a role that does jobs; an instance without any follows what the others learn.
+async fn start_workers(
+    role: Role,
+    parts: Parts,
+    stop: CancellationToken,
+) -> Result<Option<Workers>, StartError> {
+    match role {
+        Role::Web => {
+            tokio::spawn(learn_eta::follow(parts.forecasts, stop));
+            Ok(None)
+        }
+        Role::All | Role::Worker => {
+            let workers = Workers::start(parts, stop).await;
+            workers.map(Some).map_err(part("the workers"))
+        }
+    }
+}
+
 impl App {
     /// Opens everything and starts its work for `role`. Conversations and jobs that a crash left behind are taken up.
     /// Channels receive once it is [served](crate::serve).
@@ -188,13 +209,7 @@ impl App {
             let nlu = config.nlu.clone();
             move || turns::with_long(|| start_nlu(&nlu))
         });
-        let database = open_database(&config).await?;
-        database.migrate().await?;
-        Queue::migrate(&database)
-            .await
-            .map_err(part("the job queue"))?;
-        let queue = Queue::new(ambient.clone());
-        let store = Store::new(database, Arc::new(queue.clone()), ambient.clone()).await?;
+        let (store, queue) = open_store(&config, &ambient).await?;
         let nlu = nlu.await.map_err(part("nlu"))?.map_err(part("nlu"))?;
         let OpenedIndex {
             search,
@@ -243,17 +258,7 @@ impl App {
         .map_err(part("the storage of attachments"))?;
         let inbound = Inbound::new(store.clone(), router.clone(), links, attachments.clone());
         let inbox: Arc<dyn Inbox> = Arc::new(inbound.clone());
-        let mut channels = doorstep_channels::open(
-            config.channels.clone(),
-            &Surroundings {
-                inbox: inbox.clone(),
-                mailbox: Arc::new(store.clone()),
-                ambient: ambient.clone(),
-                data_dir: config.data_dir.clone(),
-                accent: config.shop.accent(),
-            },
-        )
-        .map_err(part("channels"))?;
+        let mut channels = open_channels(&config, &store, &inbox)?;
         let mails = watch::Sender::new(0);
         if demo {
             for channel in channels.all.values_mut() {
@@ -285,40 +290,27 @@ impl App {
             .with_forecasts(forecasts.clone())
             .with_pages(page_links(&config)),
         );
-        let workers = match role {
-            Role::Web => {
-                let follow = learn_eta::follow(forecasts.clone(), stop.child_token());
-                tokio::spawn(follow);
-                None
-            }
-            Role::All | Role::Worker => Some(
-                Workers::start(
-                    Parts {
-                        store: store.clone(),
-                        queue,
-                        enricher,
-                        notifier: notifier.clone(),
-                        delivery: Arc::new(Delivery::new(
-                            store.clone(),
-                            channels.all.values().cloned(),
-                            delivery_config(&config),
-                        )),
-                        fetcher: Arc::new(Fetcher::new(
-                            store.clone(),
-                            attachments,
-                            channels.all.values().cloned(),
-                        )),
-                        forecasts: forecasts.clone(),
-                        pollers: pollers.clone(),
-                        inbound: Some(inbound.clone()),
-                        config: workers_config(&config),
-                    },
-                    stop.child_token(),
-                )
-                .await
-                .map_err(part("the workers"))?,
-            ),
+        let parts = Parts {
+            store: store.clone(),
+            queue,
+            enricher,
+            notifier: notifier.clone(),
+            delivery: Arc::new(Delivery::new(
+                store.clone(),
+                channels.all.values().cloned(),
+                delivery_config(&config),
+            )),
+            fetcher: Arc::new(Fetcher::new(
+                store.clone(),
+                attachments,
+                channels.all.values().cloned(),
+            )),
+            forecasts: forecasts.clone(),
+            pollers: pollers.clone(),
+            inbound: Some(inbound.clone()),
+            config: workers_config(&config),
         };
+        let workers = start_workers(role, parts, stop.child_token()).await?;
         let reloader = Reloader {
             config: config.clone(),
             nlu: nlu.clone(),
@@ -340,6 +332,7 @@ impl App {
             page_key: page_key(&config),
             config,
             ambient,
+            role,
             store,
             forecasts,
             html: Html::new().map_err(part("the customers' pages"))?,
@@ -377,8 +370,12 @@ impl App {
         });
     }
 
-    /// Lets channels with connections of their own receive. Only what serves does: what a customer wrote is read once.
+    /// Lets channels with connections of their own receive. Only what serves does, and no worker: what a customer wrote is
+    /// read once.
     pub(crate) fn listen_on_channels(&self) {
+        if !self.role.receives() {
+            return;
+        }
         for channel in self.channels.all.values() {
             let (channel, inbox, stop) =
                 (channel.clone(), self.inbox.clone(), self.stop.child_token());

@@ -108,10 +108,17 @@ pub struct Serve {
 pub enum Role {
     /// Everything.
     All,
-    /// HTTP and conversations.
+    /// HTTP, channels and conversations.
     Web,
-    /// Jobs: events, notifications, deliveries, sweeps. Answers /healthz, /readyz and /metrics too.
+    /// Jobs: events, notifications, deliveries, sweeps. Receives nothing, and answers /healthz, /readyz and /metrics alone.
     Worker,
+}
+
+impl Role {
+    /// Whether customers, shops and carriers reach the instance: over HTTP, and over channels that it listens on.
+    pub(crate) fn receives(self) -> bool {
+        self != Self::Worker
+    }
 }
 
 /// `doorstep explain`

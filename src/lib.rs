@@ -38,8 +38,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 
-/// Serves a started program, and has its channels receive, until `stop`, then ends it: running requests and jobs are finished, what waits stays in
-/// the store.
+/// Serves a started program, and has its channels receive unless it is a worker, until `stop`, then ends it: running
+/// requests and jobs are finished, what waits stays in the store.
 ///
 /// # Errors
 /// The listener failed.

@@ -2,11 +2,12 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     num::NonZeroU32,
     sync::{Mutex, PoisonError},
 };
 
+use doorstep_channels::webchat::network_of;
 use doorstep_core::Timestamp;
 use governor::{
     DefaultDirectRateLimiter, Quota, RateLimiter,
@@ -88,7 +89,7 @@ impl PerMinute {
                 taken.clear();
             }
         }
-        let entry = taken.entry(network(ip)).or_insert((minute, 0));
+        let entry = taken.entry(network_of(ip)).or_insert((minute, 0));
         if entry.0 != minute {
             *entry = (minute, 0);
         }
@@ -97,14 +98,6 @@ impl PerMinute {
             return Err(now.timestamp().rem_euclid(60).abs_diff(60));
         }
         Ok(())
-    }
-}
-
-/// Who has one IPv6 address has its /64.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(_) => ip,
-        IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) >> 64 << 64).into(),
     }
 }
 
@@ -125,5 +118,18 @@ mod tests {
         assert_eq!(limits.visit(ip, now), Err(50));
         assert_eq!(limits.visit(IpAddr::from([127, 0, 0, 2]), now), Ok(()));
         assert_eq!(limits.visit(ip, now + TimeDelta::seconds(50)), Ok(()));
+    }
+
+    #[test]
+    fn an_ipv4_visitor_of_an_ipv6_listener_is_counted_apart_and_an_ipv6_network_as_one() {
+        let limits = PageLimits::default();
+        let visit = |address: &str| limits.visit(address.parse().unwrap(), Timestamp::UNIX_EPOCH);
+        for _ in 0..VISITS_PER_MINUTE {
+            assert_eq!(visit("::ffff:192.0.2.1"), Ok(()));
+            assert_eq!(visit("2001:db8::1"), Ok(()));
+        }
+        assert!(visit("::ffff:192.0.2.1").is_err());
+        assert_eq!(visit("::ffff:192.0.2.2"), Ok(()));
+        assert!(visit("2001:db8::2").is_err());
     }
 }

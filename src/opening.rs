@@ -8,9 +8,11 @@ use std::{
     time::Duration,
 };
 
+use doorstep_channels::{Channels, Surroundings};
 use doorstep_commerce::{SourceConfig, lookup, registry::ShopSettings};
 use doorstep_core::{
     Ambient, ChannelName, Language, SourceName,
+    channel::Inbox,
     message::Address,
     search::SearchIndex,
     shop::{EventSource, Shop},
@@ -28,7 +30,7 @@ use doorstep_engine::{
     store::{Database, DatabaseConfig},
     told::ToldShop,
 };
-use doorstep_jobs::WorkersConfig;
+use doorstep_jobs::{Queue, WorkersConfig};
 use doorstep_nlu::{
     BackendChoice, ChatCompletions, ChatCompletionsConfig, LocalNlu, Model, NluConfig,
     NluStartError,
@@ -47,6 +49,36 @@ use crate::{
         ShopKind,
     },
 };
+
+/// Opens the store, with the schema of today, and the queue whose jobs ride its transactions.
+pub(crate) async fn open_store(
+    config: &Config,
+    ambient: &Ambient,
+) -> Result<(Store, Queue), StartError> {
+    let database = open_database(config).await?;
+    database.migrate().await?;
+    let migrated = Queue::migrate(&database).await;
+    migrated.map_err(part("the job queue"))?;
+    let queue = Queue::new(ambient.clone());
+    let store = Store::new(database, Arc::new(queue.clone()), ambient.clone()).await?;
+    Ok((store, queue))
+}
+
+/// Opens the configured channels; what customers write there is handed to `inbox`.
+pub(crate) fn open_channels(
+    config: &Config,
+    store: &Store,
+    inbox: &Arc<dyn Inbox>,
+) -> Result<Channels, StartError> {
+    let surroundings = Surroundings {
+        inbox: inbox.clone(),
+        mailbox: Arc::new(store.clone()),
+        ambient: store.ambient().clone(),
+        data_dir: config.data_dir.clone(),
+        accent: config.shop.accent(),
+    };
+    doorstep_channels::open(config.channels.clone(), &surroundings).map_err(part("channels"))
+}
 
 /// The catalog's and the knowledge's index.
 pub(crate) struct OpenedIndex {

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
+use crate::message::storable;
+
 /// A file that came with a message, before it is fetched. Nothing the sender says of it is trusted: what it is, is told
 /// by its first bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +20,14 @@ pub struct Attachment {
     pub media_type: Option<String>,
     /// What the provider says it measures, in bytes.
     pub size: Option<u64>,
+}
+
+impl Attachment {
+    /// The same as it may be stored, without a payment card number in its name (G9).
+    pub fn storable(self) -> Self {
+        let name = self.name.as_deref().map(storable);
+        Self { name, ..self }
+    }
 }
 
 /// Where an attachment's bytes are.

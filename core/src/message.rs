@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ChannelName, ConversationId, InboundMessageId, Language, OutboundMessageId, Timestamp,
-    attachment::Attachment, customer::Proof,
+    attachment::Attachment, customer::Proof, mask::mask_card_numbers,
 };
 
 /// A customer's place on a channel: a visitor of the web chat, a mailbox, a Telegram chat.
@@ -35,7 +35,7 @@ pub struct InboundMessage {
     pub from: Address,
     /// The provider's identifier of the message, unique per channel (for the web chat: visitor and client id).
     pub external_id: String,
-    /// The text as written; card numbers are masked at admission (G9).
+    /// The text as written; card numbers are masked at admission, here and in what else the customer wrote (G9).
     pub text: String,
     /// The value of a pressed button, when the message is a press.
     pub button: Option<String>,
@@ -94,6 +94,26 @@ impl InboundMessage {
             new_topic: false,
         }
     }
+
+    /// The same as it may be stored: payment card numbers are masked in all that the customer wrote, which is text, pressed
+    /// button, subject line and names of files (G9). NUL is left out: PostgreSQL takes it in no text, and what comes in order
+    /// would wait behind that message for ever.
+    pub fn storable(self) -> Self {
+        let files = self.attachments.into_iter();
+        Self {
+            text: storable(&self.text),
+            button: self.button.as_deref().map(storable),
+            subject: self.subject.as_deref().map(storable),
+            attachments: files.map(Attachment::storable).collect(),
+            ..self
+        }
+    }
+}
+
+/// What somebody wrote, as it may be stored: see [`InboundMessage::storable`].
+pub(crate) fn storable(text: &str) -> String {
+    // In this order: without it, digits may be neighbours that were none.
+    mask_card_numbers(&text.replace('\0', "")).into_owned()
 }
 
 /// What became of a message handed to [`crate::channel::Inbox::admit`].

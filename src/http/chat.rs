@@ -55,8 +55,11 @@ impl FromRequestParts<Shared> for Caller {
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
             .map(|info| info.0.ip());
-        let forwarded = text(header::HeaderName::from_static("x-forwarded-for"))
-            .and_then(|list| list.rsplit(',').next())
+        // Several lines are one list; the last entry is the proxy's own, whatever a caller sent along.
+        let mut lines = parts.headers.get_all("x-forwarded-for").iter();
+        let forwarded = lines
+            .next_back()
+            .and_then(|list| list.to_str().ok()?.rsplit(',').next())
             .and_then(|address| address.trim().parse().ok())
             .filter(|_| app.config.http.trust_forwarded_for);
         Ok(Self {
@@ -109,16 +112,17 @@ pub(super) struct SessionRequest {
 pub(super) async fn session(
     State(app): State<Shared>,
     caller: Caller,
+    headers: HeaderMap,
     body: Result<Json<SessionRequest>, JsonRejection>,
 ) -> Result<Response, ApiError> {
-    let Json(body) = body.map_err(|rejection| {
-        ApiError::new(
-            rejection.status(),
-            "invalid",
-            format!("{}; send {{\"locale\": \"en\"}}", rejection.body_text()),
-        )
+    let chat = web_chat(&app)?;
+    let Json(body) = body.map_err(|rejection| match rejection {
+        JsonRejection::BytesRejection(rejection) => {
+            unreadable(&app, app.config.http.max_body_bytes, &headers, &rejection)
+        }
+        rejection => no_session_request(&rejection),
     })?;
-    let created = web_chat(&app)?
+    let created = chat
         .create_session(CreateSession {
             locale: body
                 .locale
@@ -285,10 +289,17 @@ fn wrong_query(rejection: QueryRejection) -> ApiError {
     WebChatError::Invalid { reason }.counted().into()
 }
 
-/// A body that was not read to its end, counted: it is longer than we read, or broke off.
+/// A body that asks for no session, counted; it keeps the status that says how it is wrong.
+fn no_session_request(rejection: &JsonRejection) -> ApiError {
+    let reason = format!("{}; send {{\"locale\": \"en\"}}", rejection.body_text());
+    let refusal = WebChatError::Invalid { reason }.counted();
+    ApiError::new(rejection.status(), refusal.code(), refusal.to_string())
+}
+
+/// A body that was not read to its end, counted: it is longer than we read, or broke off. `allowed` bytes are taken.
 fn unreadable(
     app: &Shared,
-    chat: &WebChat,
+    allowed: usize,
     headers: &HeaderMap,
     rejection: &BytesRejection,
 ) -> ApiError {
@@ -299,7 +310,7 @@ fn unreadable(
             .and_then(|value| value.to_str().ok()?.parse().ok());
         WebChatError::TooLarge {
             found: told.unwrap_or(app.config.http.max_body_bytes.saturating_add(1)),
-            allowed: chat.max_frame_bytes(),
+            allowed,
             unit: "bytes",
         }
     } else {
@@ -319,7 +330,8 @@ pub(super) async fn post_message(
 ) -> Result<Response, ApiError> {
     let chat = web_chat(&app)?;
     chat.check_origin(caller.origin.as_deref(), caller.host.as_deref())?;
-    let body = body.map_err(|rejection| unreadable(&app, chat, &headers, &rejection))?;
+    let body =
+        body.map_err(|rejection| unreadable(&app, chat.max_frame_bytes(), &headers, &rejection))?;
     let frame = chat.post_message(bearer(&headers)?, &body).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], frame).into_response())
 }

@@ -124,6 +124,12 @@ pub(super) async fn no_such_page() -> ApiError {
     ApiError::not_found("there is no such page; /openapi.json lists what there is")
 }
 
+pub(super) async fn not_on_a_worker() -> ApiError {
+    ApiError::not_found(
+        "this instance is a worker and answers /healthz, /readyz and /metrics alone; ask one that runs with --role web",
+    )
+}
+
 pub(super) async fn wrong_method() -> ApiError {
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,

@@ -38,13 +38,33 @@ use crate::app::App;
 /// What handlers share.
 pub(crate) type Shared = Arc<App>;
 
-/// All routes.
+/// The routes of the program's role.
 pub fn router(app: Shared) -> Router {
     let limit = app.config.http.max_body_bytes;
-    let mut router = Router::new()
+    let router = match app.role.receives() {
+        true => watched()
+            .merge(received(&app))
+            .fallback(error::no_such_page),
+        false => watched().fallback(error::not_on_a_worker),
+    };
+    let router = router
+        .method_not_allowed_fallback(error::wrong_method)
+        .layer(DefaultBodyLimit::max(limit))
+        .layer(middleware::from_fn_with_state(app.clone(), cors::share));
+    headers::wrap(router, &app).with_state(app)
+}
+
+/// What watches over the program asks; every role answers it.
+fn watched() -> Router<Shared> {
+    Router::new()
         .route("/healthz", get(status::healthz))
         .route("/readyz", get(status::readyz))
         .route("/metrics", get(status::metrics))
+}
+
+/// What customers, shops, carriers and providers reach.
+fn received(app: &App) -> Router<Shared> {
+    let router = Router::new()
         .route("/openapi.json", get(openapi::document))
         .route("/widget.js", get(pages::widget))
         .route(
@@ -74,15 +94,10 @@ pub fn router(app: Shared) -> Router {
             get(preferences::show).post(preferences::change),
         )
         .route("/pages/{file}", get(pages::of_customers));
-    if app.demo.is_some() {
-        router = router.merge(demo::routes());
+    match &app.demo {
+        Some(_) => router.merge(demo::routes()),
+        None => router,
     }
-    let router = router
-        .fallback(error::no_such_page)
-        .method_not_allowed_fallback(error::wrong_method)
-        .layer(DefaultBodyLimit::max(limit))
-        .layer(middleware::from_fn_with_state(app.clone(), cors::share));
-    headers::wrap(router, &app).with_state(app)
 }
 
 /// Serves until `stop`, then lets running requests finish for as long as the configuration grants.

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The query that all pages take.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct Asked {
     /// The language.
     lang: Option<String>,
@@ -43,12 +43,13 @@ impl FromRequestParts<Shared> for Visit {
             .map_err(IntoResponse::into_response)?;
         app.take_page_visit(caller.ip)
             .map_err(IntoResponse::into_response)?;
-        let Path(token) = Path::from_request_parts(parts, app)
-            .await
-            .map_err(IntoResponse::into_response)?;
-        let Query(asked) = Query::from_request_parts(parts, app)
-            .await
-            .map_err(IntoResponse::into_response)?;
+        let path = Path::from_request_parts(parts, app).await;
+        let query = Query::from_request_parts(parts, app).await;
+        // A link that cannot be read opens nothing, as any other wrong one: the empty token is nobody's.
+        let (token, asked) = match (path, query) {
+            (Ok(Path(token)), Ok(Query(asked))) => (token, asked),
+            _ => Default::default(),
+        };
         Ok(Self {
             app: app.clone(),
             token,

@@ -4,7 +4,8 @@ use axum::{
     Json,
     body::Bytes,
     extract::{
-        DefaultBodyLimit, FromRequest, Path, RawQuery, Request, State, rejection::BytesRejection,
+        DefaultBodyLimit, FromRequest, Path, RawQuery, Request, State,
+        rejection::{BytesRejection, PathRejection},
     },
     http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
@@ -20,11 +21,12 @@ use super::{ApiError, Shared};
 /// `/webhooks/commerce/{name}`
 pub(super) async fn commerce(
     State(app): State<Shared>,
-    Path(name): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
+    let name = named(path)?;
     let source = app
         .sources
         .get(name.as_str())
@@ -59,10 +61,11 @@ pub(super) async fn commerce(
 /// `/webhooks/channels/{name}`
 pub(super) async fn channel(
     State(app): State<Shared>,
-    Path(name): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
     mut posted: Request,
 ) -> Result<Response, ApiError> {
+    let name = named(path)?;
     let channel = app
         .channels
         .get(&ChannelName::from(name.as_str()))
@@ -120,6 +123,14 @@ fn readable(name: &str, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Ap
             "the body is larger than http.max_body_bytes allows, or broke off",
         )
     })
+}
+
+/// The name in the address; one that cannot be read is nobody's.
+fn named(path: Result<Path<String>, PathRejection>) -> Result<String, ApiError> {
+    match path {
+        Ok(Path(name)) => Ok(name),
+        Err(_) => Err(rejected("unknown", WebhookRejection::NotHere)),
+    }
 }
 
 fn rejected(name: &str, rejection: WebhookRejection) -> ApiError {

@@ -18,6 +18,7 @@ use crate::{
 };
 
 const TOO_LARGE: &str = r#"doorstep_webchat_rejected_total{reason="too_large"}"#;
+const INVALID: &str = r#"doorstep_webchat_rejected_total{reason="invalid"}"#;
 
 #[tokio::test]
 async fn a_chat_message_of_ten_megabytes_is_told_the_limit_and_not_stored() {
@@ -87,6 +88,41 @@ async fn a_body_longer_than_the_server_reads_is_told_how_long_it_is_and_may_be()
     );
 }
 
+#[tokio::test]
+async fn a_request_for_a_session_that_is_too_long_or_none_is_told_so_and_counted() {
+    let server = shared().await;
+    let before = metric(server.address, TOO_LARGE).await;
+    let head = "POST /chat/session HTTP/1.1\r\nhost: doorstep\r\ncontent-type: application/json\r\n\
+                content-length: 300000\r\nconnection: close\r\n\r\n";
+    // One byte more than it reads, and the rest never comes.
+    let request = [head.as_bytes(), &[b' '; 262_145]].concat();
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let told = answer_to(&mut stream, &request).await;
+    assert!(told.starts_with("HTTP/1.1 413 "), "{told}");
+    assert!(
+        told.contains("300000 bytes, 262144 are allowed"),
+        "the limit is missing: {told}"
+    );
+    assert!(
+        metric(server.address, TOO_LARGE).await > before,
+        "it was not counted"
+    );
+    for (body, status) in [("{", 400), (r#"{"locale": 5}"#, 422)] {
+        let before = metric(server.address, INVALID).await;
+        let request = http()
+            .post(format!("{}/chat/session", server.url()))
+            .header("content-type", "application/json")
+            .body(body);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), status, "{body}");
+        let told: Value = answer.json().await.unwrap();
+        assert_eq!(told["error"]["code"], "invalid", "{told}");
+        let message = told["error"]["message"].as_str().unwrap();
+        assert!(message.ends_with(r#"send {"locale": "en"}"#), "{message}");
+        assert!(metric(server.address, INVALID).await > before, "{body}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_breaks_off_is_counted_as_what_it_is() {
     let place = Place::new(Kind::Sqlite).await.unwrap();
@@ -103,9 +139,8 @@ async fn a_body_that_breaks_off_is_counted_as_what_it_is() {
         told.is_empty() || told.starts_with("HTTP/1.1 400 "),
         "{told}"
     );
-    let invalid = r#"doorstep_webchat_rejected_total{reason="invalid"}"#;
     crate::support::wait::eventually("the refusal to be counted", async || {
-        (metric(server.address(), invalid).await == 1.0).then_some(())
+        (metric(server.address(), INVALID).await == 1.0).then_some(())
     })
     .await;
     assert_eq!(metric(server.address(), TOO_LARGE).await, 0.0);
@@ -134,9 +169,8 @@ async fn answer_to(stream: &mut TcpStream, request: &[u8]) -> String {
 async fn a_query_that_is_not_understood_is_told_so_and_counted() {
     let server = shared().await;
     let visitor = Visitor::anonymous(server.address, "en").await;
-    let counter = r#"doorstep_webchat_rejected_total{reason="invalid"}"#;
     for path in ["/chat/ws?after=yesterday", "/chat/messages?wait=long"] {
-        let before = metric(server.address, counter).await;
+        let before = metric(server.address, INVALID).await;
         let request = http().get(format!("{}{path}", server.url()));
         let answer = request.bearer_auth(&visitor.session).send().await.unwrap();
         assert_eq!(answer.status(), 400, "{path}");
@@ -144,7 +178,7 @@ async fn a_query_that_is_not_understood_is_told_so_and_counted() {
         assert_eq!(told["error"]["code"], "invalid", "{told}");
         let message = told["error"]["message"].as_str().unwrap();
         assert!(message.contains("invalid digit"), "{message}");
-        assert!(metric(server.address, counter).await > before, "{path}");
+        assert!(metric(server.address, INVALID).await > before, "{path}");
     }
     let plain = http().get(format!("{}/chat/ws", server.url()));
     let told: Value = plain.send().await.unwrap().json().await.unwrap();
@@ -155,6 +189,30 @@ async fn a_query_that_is_not_understood_is_told_so_and_counted() {
             .contains("WebSocket"),
         "{told}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_an_invented_address_counts_for_nothing() {
+    let place = Place::new(Kind::Sqlite).await.unwrap();
+    let server = Launch::serve(&place)
+        .set("http.trust_forwarded_for", "true")
+        .set("channels.webchat.sessions_per_ip.burst", "1")
+        .set("channels.webchat.sessions_per_ip.per_minute", "1")
+        .start()
+        .await;
+    let url = format!("http://{}/chat/session", server.address());
+    let ask = async |forwarded: &[&str]| {
+        let mut request = http().post(&url).json(&json!({}));
+        for line in forwarded {
+            request = request.header("x-forwarded-for", *line);
+        }
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(ask(&["192.0.2.1"]).await, 200);
+    // The caller's own words come before the proxy's, on its line or above it.
+    assert_eq!(ask(&["198.51.100.7, 192.0.2.1"]).await, 429);
+    assert_eq!(ask(&["198.51.100.8", "192.0.2.1"]).await, 429);
+    assert_eq!(ask(&["192.0.2.2"]).await, 200);
 }
 
 /// Half of a surrogate pair (JSON `\ud83d` without its second half) is no character: it cannot be stored as text.

@@ -29,9 +29,9 @@ const MAIL: &str = concat!(
 );
 
 /// Puts a mail into the mailbox and waits until it was read.
-async fn deliver(mailbox: &Path, name: &str) {
+async fn deliver(mailbox: &Path, name: &str, mail: &str) {
     std::fs::create_dir_all(mailbox.join("new")).unwrap();
-    std::fs::write(mailbox.join(name), MAIL).unwrap();
+    std::fs::write(mailbox.join(name), mail).unwrap();
     std::fs::rename(mailbox.join(name), mailbox.join("new").join(name)).unwrap();
     let read = mailbox.join("cur").join(format!("{name}:2,S"));
     eventually("the mail to be read", async || read.exists().then_some(())).await;
@@ -48,8 +48,8 @@ async fn a_mail_that_is_read_twice_leaves_its_file_once() {
         .set("channels.email.maildir.poll_milliseconds", "10")
         .start()
         .await;
-    deliver(&mailbox, "1").await;
-    deliver(&mailbox, "2").await;
+    deliver(&mailbox, "1", MAIL).await;
+    deliver(&mailbox, "2", MAIL).await;
     let files = std::fs::read_dir(place.data_dir().join("attachments")).unwrap();
     let kept: Vec<String> = files
         .map(|file| file.unwrap().file_name().into_string().unwrap())
@@ -58,4 +58,39 @@ async fn a_mail_that_is_read_twice_leaves_its_file_once() {
         WHERE m.external_id = 'broken-tent@customers.example'";
     assert_eq!(kept, place.database().await.texts(sql).await);
     assert_eq!(kept.len(), 1);
+}
+
+/// Some write everything into the subject line, and call the picture of a card after it (G9).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_number_in_a_subject_line_or_a_files_name_is_kept_nowhere() {
+    let place = Place::new(Kind::Sqlite).await.unwrap();
+    let mailbox = place.data_dir().join("mail");
+    std::fs::create_dir_all(&mailbox).unwrap();
+    let _server = Launch::serve(&place)
+        .set("channels.email.maildir.path", "mail")
+        .set("channels.email.maildir.poll_milliseconds", "10")
+        .start()
+        .await;
+    let mail = MAIL
+        .replace("My tent", "Refund to 4111 1111 1111 1111")
+        .replace("pole.png", "4111111111111111.png");
+    deliver(&mailbox, "1", &mail).await;
+    let database = place.database().await;
+    let subjects = database.texts("SELECT subject FROM inbound_messages").await;
+    assert_eq!(subjects, ["Refund to •••• 1111"]);
+    let files = database.texts("SELECT told FROM attachments").await;
+    assert_eq!(files.len(), 1);
+    assert!(files[0].contains("•••• 1111.png"), "{}", files[0]);
+    // The answer goes out under the same subject.
+    let answer = eventually("the answer", async || {
+        let mails = doorstep_channels::email::outbox::list(&place.outbox(), 10).await;
+        let mut mails = mails.unwrap().into_iter();
+        mails.find(|mail| mail.to.contains("ana@customers.example"))
+    })
+    .await;
+    assert!(
+        answer.subject.ends_with("Refund to •••• 1111"),
+        "{}",
+        answer.subject
+    );
 }

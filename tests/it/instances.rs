@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
 
 use crate::support::{
-    chat::Visitor,
+    chat::{Visitor, http},
     database::Database,
     hooks::{Hook, order_placed, parcel_news},
     server::{Kind, Launch, Place, Process},
@@ -233,4 +234,49 @@ async fn a_web_instance_answers_and_a_worker_instance_does_the_jobs() {
         .await
         .unwrap();
     assert!(first.is_empty(), "the web instance does no jobs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_answers_what_watches_over_it_and_leaves_mail_and_visitors_to_web_instances() {
+    const MAIL: &str = "From: Ana <ana@customers.example>\r\nTo: hello@fernweh.example\r\nSubject: Hello\r\n\
+                        Message-ID: <waits@customers.example>\r\n\r\nWhat are your opening hours?\r\n";
+    let place = Place::new(Kind::Sqlite).await.unwrap();
+    let mailbox = place.data_dir().join("mail");
+    std::fs::create_dir_all(mailbox.join("new")).unwrap();
+    let unread = mailbox.join("new").join("1");
+    std::fs::write(&unread, MAIL).unwrap();
+    let launch = |role: &str| {
+        Launch::serve(&place)
+            .role(role)
+            .set("channels.email.maildir.path", "mail")
+            .set("channels.email.maildir.poll_milliseconds", "10")
+    };
+
+    let worker = launch("worker").start().await;
+    let url = format!("http://{}", worker.address());
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        let answer = http().get(format!("{url}{path}")).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+    }
+    for path in ["/chat/session", "/webhooks/commerce/generic", "/track/x"] {
+        let request = http().post(format!("{url}{path}")).json(&json!({}));
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+        let told: Value = answer.json().await.unwrap();
+        let message = told["error"]["message"].as_str().unwrap();
+        assert!(message.contains("--role web"), "{path}: {message}");
+    }
+    // Long enough to read a mail: the model reads the catalog meanwhile.
+    eventually("the catalog to be read", async || {
+        let answer = http().get(format!("{url}/readyz")).send().await.unwrap();
+        let ready: Value = answer.json().await.unwrap();
+        (ready["parts"]["catalog"]["status"] == "ok").then_some(())
+    })
+    .await;
+    assert!(unread.exists(), "the worker read the mail");
+    worker.kill().await;
+
+    let _web = launch("web").start().await;
+    let read = mailbox.join("cur").join("1:2,S");
+    eventually("the mail to be read", async || read.exists().then_some(())).await;
 }

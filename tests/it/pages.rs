@@ -225,6 +225,8 @@ async fn wrong_and_expired_links_get_the_same_answer() {
     let long_ago = now() - TimeDelta::days(500);
     let tokens = [
         "x".to_owned(),
+        "%FF".to_owned(),
+        format!("{good}?lang=en&lang=es"),
         good[..good.len() - 1].to_owned(),
         PageKey::new("a stranger's secret".into()).tracking_token(&scope, now()),
         key.tracking_token(&scope, long_ago),

@@ -19,15 +19,22 @@ fn titles(reply: &Reply) -> Vec<String> {
         .collect()
 }
 
-#[tokio::test]
-async fn a_search_server_that_goes_away_in_mid_conversation_is_unnoticed_by_the_customer() {
-    let server = StandIn::start().await;
-    let shop = Shop::with(&[
+const QUESTION: &str = "Do you have a waterproof jacket under €150?";
+
+/// A shop that searches with the server.
+async fn shop_beside(server: &StandIn) -> Shop {
+    Shop::with(&[
         ("search.kind", "meilisearch"),
         ("search.url", &server.url),
         ("search.key", KEY),
     ])
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn a_search_server_that_goes_away_in_mid_conversation_is_unnoticed_by_the_customer() {
+    let server = StandIn::start().await;
+    let shop = shop_beside(&server).await;
     eventually("everything is indexed", async || {
         let (read, all) = server.read_by_the_model("doorstep");
         (all > 600 && read == all).then_some(())
@@ -37,17 +44,11 @@ async fn a_search_server_that_goes_away_in_mid_conversation_is_unnoticed_by_the_
     let address = shop.process.address();
     let visitor = Visitor::anonymous(address, "en").await;
     let mut conversation = visitor.talk(address).await;
-    let before = titles(
-        &conversation
-            .ask("Do you have a waterproof jacket under €150?")
-            .await,
-    );
+    let before = titles(&conversation.ask(QUESTION).await);
     assert!(!before.is_empty());
 
     server.away(true);
-    let meanwhile = conversation
-        .ask("Do you have a waterproof jacket under €150?")
-        .await;
+    let meanwhile = conversation.ask(QUESTION).await;
     // The two count words a little differently, which moves places further down.
     assert_eq!(titles(&meanwhile)[0], before[0]);
     let policy = conversation.ask("Who pays for the return?").await;
@@ -61,21 +62,14 @@ async fn a_search_server_that_goes_away_in_mid_conversation_is_unnoticed_by_the_
     server.away(false);
     shop.measures("doorstep_search_standby 0").await;
     assert_eq!(shop.part("search").await["status"], "ok");
-    let after = conversation
-        .ask("Do you have a waterproof jacket under €150?")
-        .await;
+    let after = conversation.ask(QUESTION).await;
     assert_eq!(titles(&after), before);
 }
 
 #[tokio::test]
 async fn a_search_server_that_comes_back_without_its_data_is_filled_and_used_again() {
     let server = StandIn::start().await;
-    let shop = Shop::with(&[
-        ("search.kind", "meilisearch"),
-        ("search.url", &server.url),
-        ("search.key", KEY),
-    ])
-    .await;
+    let shop = shop_beside(&server).await;
     // It is filled in portions: between two of them it has all that it has.
     let filled = async |least| {
         eventually("the server has everything", async || {
@@ -84,24 +78,20 @@ async fn a_search_server_that_comes_back_without_its_data_is_filled_and_used_aga
         })
         .await
     };
-    eventually("the catalog is indexed", async || {
-        (shop.part("catalog").await["status"] == "ok").then_some(())
-    })
-    .await;
+    shop.indexed().await;
     let all = filled(200).await;
     let address = shop.process.address();
     let visitor = Visitor::anonymous(address, "en").await;
     let mut conversation = visitor.talk(address).await;
-    let question = "Do you have a waterproof jacket under €150?";
-    let before = titles(&conversation.ask(question).await);
+    let before = titles(&conversation.ask(QUESTION).await);
     assert!(!before.is_empty());
 
     server.forget();
-    let meanwhile = titles(&conversation.ask(question).await);
+    let meanwhile = titles(&conversation.ask(QUESTION).await);
     assert_eq!(meanwhile[0], before[0]);
     assert_eq!(filled(all).await, all);
     shop.measures("doorstep_search_standby 0").await;
-    assert_eq!(titles(&conversation.ask(question).await), before);
+    assert_eq!(titles(&conversation.ask(QUESTION).await), before);
 }
 
 /// Three rows are wrong: a price, a missing title, a quantity.
@@ -227,10 +217,7 @@ async fn a_feed_imported_while_the_program_runs_is_found_answered_from_and_gone_
         cards[0]["price"].as_str().unwrap().contains("17.00"),
         "{cards:?}"
     );
-    eventually("all is read", async || {
-        (shop.part("catalog").await["status"] == "ok").then_some(())
-    })
-    .await;
+    shop.indexed().await;
 }
 
 #[tokio::test]

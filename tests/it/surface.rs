@@ -121,6 +121,7 @@ async fn the_description_of_the_surface_lists_every_page() {
         assert!(document["paths"][path].is_object(), "{path} is missing");
     }
     for (path, method, refusals) in [
+        ("/chat/session", "post", "400 401 403 413 415 422 429"),
         ("/chat/ws", "get", "400 401 403 429"),
         ("/chat/messages", "post", "400 401 413 429"),
         ("/chat/messages", "get", "400 401"),

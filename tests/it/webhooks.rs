@@ -321,6 +321,27 @@ pub(crate) async fn metric(server: SocketAddr, wanted: &str) -> f64 {
         .sum()
 }
 
+#[tokio::test]
+async fn a_webhook_under_a_name_that_nobody_has_is_told_so_and_counted() {
+    const COUNTER: &str = r#"doorstep_webhooks_rejected_total{source="unknown",reason="not_here"}"#;
+    let shared = shared().await;
+    for path in [
+        "commerce/nobody",
+        "commerce/%FF",
+        "channels/nobody",
+        "channels/%FF",
+    ] {
+        let before = metric(shared.address, COUNTER).await;
+        let url = format!("{}/webhooks/{path}", shared.url());
+        let answer = http().post(url).body("{}").send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 404, "{path}");
+        let told: Value = answer.json().await.unwrap();
+        let sentence = told["error"]["message"].as_str().unwrap();
+        assert!(sentence.contains("nothing receives webhooks"), "{sentence}");
+        assert!(metric(shared.address, COUNTER).await > before, "{path}");
+    }
+}
+
 async fn refuse(id: &str, hook: Hook, status: u16, reason: &'static str) {
     let shared = shared().await;
     let database = shared.database().await;

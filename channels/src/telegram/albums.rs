@@ -14,7 +14,6 @@ use chrono::TimeDelta;
 use doorstep_core::{
     ChannelName, Clock, Timestamp,
     channel::{AdmitError, Inbox},
-    mask::mask_card_numbers,
     message::InboundMessage,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -102,8 +101,7 @@ impl Albums {
             changed_at: now,
             parts: BTreeMap::new(),
         });
-        let mut message = part.message.clone();
-        message.text = mask_card_numbers(&message.text).into_owned();
+        let mut message = part.message.clone().storable();
         if let Some(original) = message.edits.take() {
             message.external_id = original;
         }

@@ -25,6 +25,9 @@ const UPLOAD_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a connection may take to be made: shorter, because then nothing was sent for certain.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 
+/// The longest answer that is read: more than a hundred updates are, which is as many as come at once.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
 /// A bot's access to a Bot API server.
 pub(super) struct BotApi {
     http: Client,
@@ -197,8 +200,7 @@ async fn result(response: Result<Response, reqwest::Error>) -> Result<Value, Cal
         }
     })?;
     let status = response.status();
-    let body = response.bytes().await;
-    let body = body.map_err(|error| CallError::Unknown(told(error)))?;
+    let body = whole(response).await?;
     let Ok(envelope) = serde_json::from_slice::<Envelope>(&body) else {
         return Err(without_envelope(status));
     };
@@ -215,6 +217,22 @@ async fn result(response: Result<Response, reqwest::Error>) -> Result<Value, Cal
             .map(Duration::from_secs),
         migrate_to: parameters.and_then(|given| given.migrate_to_chat_id),
     }))
+}
+
+/// The body of an answer.
+async fn whole(mut response: Response) -> Result<Vec<u8>, CallError> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > MAX_ANSWER => {
+                let reason = format!("the answer is longer than {MAX_ANSWER} bytes");
+                return Err(CallError::Unknown(reason));
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(body),
+            Err(error) => return Err(CallError::Unknown(told(error))),
+        }
+    }
 }
 
 /// Something between us and the server answered, or the server as nobody described it.

@@ -97,8 +97,9 @@ impl<K: Eq + Hash> Generations<K> {
     }
 }
 
-/// What counts as one place: an IPv4 address, or the /64 that an IPv6 customer usually has to themselves.
-pub(super) fn network_of(ip: IpAddr) -> IpAddr {
+/// What counts as one place for rates: an IPv4 address, also one that is written as IPv6, or the /64 that an IPv6 customer
+/// usually has to themselves.
+pub fn network_of(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(v6) => {
             let network = u128::from(v6) & !u128::from(u64::MAX);

@@ -17,6 +17,7 @@ mod session;
 #[cfg(test)]
 pub(crate) mod tests;
 mod token;
+mod visitor;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -27,7 +28,7 @@ use doorstep_core::{
         Capabilities, Channel, Inbox, Mailbox, Receipt, SendError, Subscription, WebhookOutcome,
     },
     customer::Proof,
-    message::{Address, InboundMessage, OutboundMessage},
+    message::{Address, OutboundMessage},
     webhook::{WebhookRejection, WebhookRequest},
 };
 use serde::Serialize;
@@ -37,13 +38,15 @@ pub use self::{
     config::{Config, RateLimit},
     error::WebChatError,
     identity::{IdentityClaims, sign_identity},
+    limit::network_of,
     session::{Incoming, Session},
 };
 use self::{
     identity::verify_identity,
-    limit::{Limiter, network_of},
-    protocol::{ClientFrame, PollAnswer, Refusal, ServerFrame, Written},
+    limit::Limiter,
+    protocol::{ClientFrame, PollAnswer, ServerFrame},
     token::{DatedProof, SessionClaims, SessionTokens, VisitorId},
+    visitor::Shared,
 };
 use crate::{Channels, InvalidSetting, Surroundings};
 
@@ -62,19 +65,6 @@ const REMEMBERED: usize = 20_000;
 /// The web chat. Cloning shares it.
 #[derive(Clone)]
 pub struct WebChat(Arc<Shared>);
-
-/// What every socket of the web chat shares.
-struct Shared {
-    name: ChannelName,
-    capabilities: Capabilities,
-    config: Config,
-    tokens: SessionTokens,
-    inbox: Arc<dyn Inbox>,
-    mailbox: Arc<dyn Mailbox>,
-    ambient: Ambient,
-    messages: Limiter<VisitorId>,
-    sessions: Limiter<IpAddr>,
-}
 
 /// Asks for a session: `POST /chat/session`.
 #[derive(Debug, Clone)]
@@ -124,14 +114,6 @@ pub struct OpenSocket {
     pub ip: IpAddr,
     /// The browser's language; the session's when it says none.
     pub language: Option<Language>,
-}
-
-/// Who a socket or request speaks for.
-struct Visitor {
-    id: VisitorId,
-    address: Address,
-    proof: Option<DatedProof>,
-    language: Option<Language>,
 }
 
 impl WebChat {
@@ -396,152 +378,6 @@ async fn newer_than(position: i64, subscription: &mut Subscription) {
         if subscription.news.changed().await.is_err() {
             return;
         }
-    }
-}
-
-impl Shared {
-    fn address(&self, visitor: VisitorId) -> Address {
-        Address::new(self.name.clone(), visitor.to_string())
-    }
-
-    fn visitor(
-        &self,
-        id: VisitorId,
-        proof: Option<DatedProof>,
-        language: Option<Language>,
-    ) -> Visitor {
-        Visitor {
-            id,
-            address: self.address(id),
-            proof,
-            language,
-        }
-    }
-
-    fn visitor_of(
-        &self,
-        session: &str,
-        language: Option<Language>,
-    ) -> Result<Visitor, WebChatError> {
-        let claims = self
-            .tokens
-            .verify(session, self.ambient.now())
-            .map_err(WebChatError::counted)?;
-        Ok(self.visitor(claims.visitor, claims.proof, language.or(claims.language)))
-    }
-
-    async fn newest_position(&self, address: &Address) -> Result<i64, WebChatError> {
-        let newest = self.mailbox.newest_position(address).await;
-        newest.map_err(|error| WebChatError::from(error).counted())
-    }
-
-    async fn entries_after(
-        &self,
-        address: &Address,
-        position: i64,
-    ) -> Result<Vec<doorstep_core::message::MailboxEntry>, WebChatError> {
-        let entries = self.mailbox.entries_after(address, position, PAGE).await;
-        entries.map_err(|error| WebChatError::from(error).counted())
-    }
-
-    fn parse(&self, frame: &[u8]) -> Result<ClientFrame, Refusal> {
-        protocol::parse(
-            frame,
-            self.config.max_frame_bytes,
-            self.config.max_text_chars,
-        )
-    }
-
-    /// Admits what a visitor wrote.
-    async fn write(&self, visitor: &Visitor, written: Written) -> Result<Admitted, Refusal> {
-        let Written {
-            id,
-            text,
-            button,
-            time_zone,
-        } = written;
-        let refuse = |error: WebChatError| Refusal {
-            id: id.clone(),
-            error,
-        };
-        self.take_message_token(visitor).map_err(&refuse)?;
-        let now = self.ambient.now();
-        let external_id = match &id {
-            Some(id) => protocol::external_id(visitor.id, id),
-            None => protocol::random_external_id(visitor.id, &*self.ambient.entropy),
-        };
-        let proof = visitor.proof.as_ref().and_then(|proof| proof.current(now));
-        let admission = self.inbox.admit(InboundMessage {
-            button,
-            language_hint: visitor.language.clone(),
-            // A name that is none of IANA's tells nothing.
-            time_zone: time_zone.and_then(|name| name.parse().ok()),
-            proof: proof.cloned(),
-            ..InboundMessage::text(visitor.address.clone(), external_id, text, now)
-        });
-        let admission = admission.await.map_err(|error| refuse(error.into()))?;
-        Ok(Admitted {
-            id,
-            position: admission.position,
-            duplicate: admission.duplicate,
-        })
-    }
-
-    fn take_message_token(&self, visitor: &Visitor) -> Result<(), WebChatError> {
-        self.messages
-            .take(visitor.id)
-            .map_err(|retry_after| WebChatError::RateLimited {
-                what: "messages",
-                limit: self.config.messages,
-                retry_after,
-            })
-    }
-
-    /// A socket knows what it sent and marks each position once; HTTP does not, so its marks are rated.
-    async fn read_over_http(&self, visitor: &Visitor, position: i64) -> Result<String, Refusal> {
-        let refuse = |error| Refusal { id: None, error };
-        self.take_message_token(visitor).map_err(refuse)?;
-        let newest = self.newest_position(&visitor.address).await;
-        let position = position.min(newest.map_err(refuse)?);
-        self.mark_read(&visitor.address, position).await
-    }
-
-    async fn mark_read(&self, address: &Address, position: i64) -> Result<String, Refusal> {
-        let marked = self.mailbox.mark_read(address, position).await;
-        marked.map_err(|error| Refusal {
-            id: None,
-            error: error.into(),
-        })?;
-        let status = "read";
-        let id = None;
-        Ok(ServerFrame::Receipt {
-            id,
-            status,
-            position,
-        }
-        .render())
-    }
-}
-
-/// A message that is stored now.
-struct Admitted {
-    id: Option<String>,
-    position: i64,
-    duplicate: bool,
-}
-
-impl Admitted {
-    fn receipt(&self) -> String {
-        let receipt = ServerFrame::Receipt {
-            id: self.id.as_deref(),
-            status: if self.duplicate {
-                "duplicate"
-            } else {
-                "admitted"
-            },
-            position: self.position,
-        };
-        receipt.render()
     }
 }
 

@@ -5,9 +5,10 @@ use std::{collections::VecDeque, sync::Arc};
 use doorstep_core::{channel::Subscription, message::MailboxEntry};
 
 use super::{
-    PAGE, Shared, Visitor,
+    PAGE,
     error::WebChatError,
     protocol::{ClientFrame, MessageFrame, Refusal, ServerFrame},
+    visitor::{Shared, Visitor},
 };
 
 /// After so many wrong frames in a row the socket is closed.

@@ -137,6 +137,7 @@ struct ParcelBody {
 struct Parcel {
     number: TrackingNumber,
     carrier: Option<String>,
+    /// None where it is no time of this century.
     packed_at: Option<Timestamp>,
 }
 
@@ -270,10 +271,10 @@ impl OrderBody {
                 parcels.push(Parcel {
                     number: tracking_number(TRACKING_META, &number)?,
                     carrier: custom.or_else(|| sentence(parcel.tracking_provider)),
-                    packed_at: parcel
-                        .date_shipped
-                        .and_then(|seconds| seconds.into_text().parse().ok())
-                        .and_then(|seconds| Timestamp::from_timestamp(seconds, 0)),
+                    packed_at: parcel.date_shipped.and_then(|seconds| {
+                        let seconds = seconds.into_text().trim().parse().ok()?;
+                        unix_seconds(TRACKING_META, seconds).ok()
+                    }),
                 });
             }
         }

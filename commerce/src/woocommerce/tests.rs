@@ -62,6 +62,32 @@ fn an_order_brings_its_refunds_and_its_parcels() {
 }
 
 #[test]
+fn a_parcel_was_packed_when_the_order_changed_where_its_own_time_cannot_be_believed() {
+    let packed = |date_shipped: Value| {
+        let mut body = fixture();
+        body["meta_data"] = json!([{"id": 6, "key": "_wc_shipment_tracking_items", "value": [
+            {"tracking_number": "PQ573186429ES", "date_shipped": date_shipped}
+        ]}]);
+        let events = take(&body);
+        let parcel = events
+            .iter()
+            .find(|event| event.kind.label() == "fulfilled");
+        parcel.unwrap().occurred_at.to_rfc3339()
+    };
+    let changed = "2026-11-21T09:29:41+00:00";
+    assert_eq!(packed(json!("1795168800")), "2026-11-20T10:00:00+00:00");
+    // Milliseconds would be the year 58857, and no later news would be newer.
+    for odd in [
+        json!("1795168800000"),
+        json!("soon"),
+        json!(""),
+        json!(null),
+    ] {
+        assert_eq!(packed(odd.clone()), changed, "{odd}");
+    }
+}
+
+#[test]
 fn where_a_customer_is_follows_from_the_delivery_address() {
     let zone = |shipping: Value| {
         let mut body = fixture();

@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use doorstep_core::{
     Ambient, ConversationId, InboundMessageId, Timestamp,
-    mask::mask_card_numbers,
     message::{Address, Admission, InboundMessage},
 };
 use sea_orm::{DbErr, Value};
@@ -32,14 +31,14 @@ impl Store {
         let write = AdmitMessage {
             id: InboundMessageId::new(&*ambient.clock, &*ambient.entropy),
             new_conversation: ConversationId::new(&*ambient.clock, &*ambient.entropy),
-            message: InboundMessage {
-                text: mask_card_numbers(&message.text).into_owned(),
-                button: message
-                    .button
-                    .map(|value| mask_card_numbers(&value).into_owned()),
-                ..message
-            },
-            attachments,
+            message: message.storable(),
+            attachments: attachments
+                .into_iter()
+                .map(|file| NewAttachment {
+                    attachment: file.attachment.storable(),
+                    ..file
+                })
+                .collect(),
             queue: self.queue().clone(),
             ambient: ambient.clone(),
             now: ambient.now(),
@@ -217,4 +216,31 @@ pub(crate) async fn ensure_conversation(
     .await?;
     let row = find().await?.ok_or(DbErr::RecordNotInserted)?;
     Ok(ConversationId(row.get("id")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::stores;
+
+    #[tokio::test]
+    async fn a_message_is_stored_without_card_numbers_and_without_what_postgresql_refuses() {
+        for test in stores().await {
+            let from = Address::new("telegram", "7");
+            let text = "Hello\u{0}, 4111\u{0}1111 1111 1111";
+            let message = InboundMessage {
+                button: Some("4111111111111111\u{0}".to_owned()),
+                subject: Some("Card 4111 1111 1111 1111".to_owned()),
+                ..InboundMessage::text(from, "t1", text, test.store.ambient().now())
+            };
+            let admitted = test.store.admit_message(message, Vec::new()).await.unwrap();
+            assert!(!admitted.duplicate);
+            let sql = "SELECT text, button, subject FROM inbound_messages";
+            let rows = test.store.query(sql, []).await.unwrap();
+            let stored: Vec<String> = ["text", "button", "subject"]
+                .map(|column| rows[0].get(column).unwrap())
+                .to_vec();
+            assert_eq!(stored, ["Hello, •••• 1111", "•••• 1111", "Card •••• 1111"]);
+        }
+    }
 }

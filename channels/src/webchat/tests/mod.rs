@@ -7,7 +7,10 @@ mod stage;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use doorstep_core::{Clock, message::Address};
+use doorstep_core::{
+    Clock,
+    message::{Address, InboundMessage},
+};
 use serde_json::Value;
 
 pub(crate) use self::stage::stage;
