@@ -1,13 +1,14 @@
 //! Doing what a message means: running flows, asking, handing over, and saying so.
 
 use doorstep_core::{
+    OrderNumber,
     message::{Button, Content},
     understanding::{Entity, EntityKind, ScoredIntent},
 };
 
 use super::{
     Scene, cues,
-    decide::{Intention, Start, decide},
+    decide::{Intention, SEARCH, Start, decide},
     handover,
     memory::{Frame, Memory, Wish},
     press::Press,
@@ -15,13 +16,17 @@ use super::{
     shown::FollowUp,
 };
 use crate::{
-    actions::{Call, policy},
+    actions::{Call, policy, searching},
     flows::{Flow, Slot, Then},
     turn::{Effect, Turn},
 };
 
 /// How often a question is asked again before a person is offered.
 const MAX_RETRIES: u32 = 2;
+/// So sure the model must be at least that products are looked for, where only the catalog knows the word,
+const HARDLY: f32 = 0.1;
+/// in a message of so many words at most.
+const MAX_WORDS_OF_A_TITLE: usize = 6;
 /// An answer in the making.
 pub(super) struct Answer<'a> {
     pub(super) scene: &'a Scene<'a>,
@@ -150,6 +155,11 @@ impl<'a> Answer<'a> {
             Intention::Aside => self.answer_aside(),
             Intention::Decline => self.decline().await,
             Intention::GoOn => self.say(replies::GO_ON),
+            Intention::Note => {
+                self.memory.fallbacks = 0;
+                self.say(replies::NOTED);
+            }
+            Intention::OtherOrder(than) => self.other_order(than).await,
             Intention::Expired => self.say(replies::EXPIRED),
             Intention::Clarify(flows) => {
                 if !self.answer_from_knowledge().await {
@@ -158,6 +168,9 @@ impl<'a> Answer<'a> {
             }
             Intention::OutOfScope => {
                 if !self.answer_from_knowledge().await {
+                    if let Some(search) = self.search_for_a_title().await {
+                        return self.start(search).await;
+                    }
                     self.say(replies::OUT_OF_SCOPE);
                 }
                 self.memory.fallbacks = 0;
@@ -165,6 +178,9 @@ impl<'a> Answer<'a> {
             }
             Intention::NotUnderstood => {
                 if !self.answer_from_knowledge().await {
+                    if let Some(search) = self.search_for_a_title().await {
+                        return self.start(search).await;
+                    }
                     self.fall_back();
                 }
             }
@@ -189,6 +205,18 @@ impl<'a> Answer<'a> {
             ..Content::default()
         });
         true
+    }
+
+    /// The search for what products are called, where the model takes a message for one, if hardly.
+    async fn search_for_a_title(&self) -> Option<Start> {
+        let flow = self.scene.parts.flows.of_intent(SEARCH)?;
+        let mut intents = self.scene.understanding.intents.iter();
+        let hardly = intents.any(|intent| intent.name == SEARCH && intent.confidence >= HARDLY);
+        let is_short = self.scene.reading().word_count() <= MAX_WORDS_OF_A_TITLE;
+        if !hardly || !is_short || !searching::names_a_title(self.scene).await {
+            return None;
+        }
+        Some(Start::new(flow, SEARCH))
     }
 
     async fn start(&mut self, start: Start) {
@@ -240,6 +268,26 @@ impl<'a> Answer<'a> {
         frame.asked = None;
         frame.retries = 0;
         frame.step = 0;
+        self.run(flow, frame).await;
+    }
+
+    /// The flow in hand, or the one just answered, for another order of the customer's.
+    async fn other_order(&mut self, than: String) {
+        let in_hand = self.memory.frames.pop();
+        let Some(before) = in_hand.or_else(|| self.memory.finished.take()) else {
+            return self.say(replies::EXPIRED);
+        };
+        let Some(flow) = self.scene.parts.flows.get(&before.flow) else {
+            return self.say(replies::EXPIRED);
+        };
+        self.memory.order = None;
+        let frame = Frame {
+            flow: before.flow,
+            intent: before.intent,
+            next: before.next,
+            other_than: Some(OrderNumber::from(than.as_str())),
+            ..Frame::default()
+        };
         self.run(flow, frame).await;
     }
 
@@ -425,6 +473,14 @@ impl<'a> Answer<'a> {
     /// What is declined is let go, and not what was asked for besides.
     async fn decline(&mut self) {
         let next = self.memory.frames.pop().map(|frame| frame.next);
+        // "No" to "anything else?" takes leave.
+        if next.is_none()
+            && self.memory.offered.is_empty()
+            && self.memory.asked_last()
+            && let Some(flow) = self.scene.parts.flows.of_intent("goodbye")
+        {
+            return self.start(Start::new(flow, "goodbye")).await;
+        }
         self.say(replies::DECLINED);
         self.follow(next.unwrap_or_default()).await;
     }

@@ -17,7 +17,7 @@
 
 mod act;
 mod alike;
-mod cues;
+pub(crate) mod cues;
 mod decide;
 pub(crate) mod handover;
 mod language;

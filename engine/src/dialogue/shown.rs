@@ -6,6 +6,7 @@
 //! for at any time.
 
 use doorstep_core::{
+    product::COLOUR_NAMES,
     search::{self, SearchSort},
     understanding::{Entity, EntityKind},
 };
@@ -19,6 +20,8 @@ use super::{
 };
 use crate::flows::SlotKind;
 
+/// The intents whose answers are about one product.
+const OF_ONE: [&str; 2] = ["product_question", "stock_check"];
 /// The intents whose answers show products.
 const SHOWING: [&str; 3] = ["product_search", "product_question", "stock_check"];
 /// A longer message stands for itself.
@@ -102,7 +105,7 @@ impl Cue {
     }
 }
 
-pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
 }
@@ -122,6 +125,8 @@ pub(crate) enum FollowUp {
     Sorted(SearchSort),
     /// The same search, with what the message adds.
     Narrower,
+    /// Whether this one, by its id, can be had in what the message adds.
+    Stock(String),
 }
 
 /// What the message wishes by a product that it names, or of the products that were shown last, if it speaks of them.
@@ -214,6 +219,16 @@ fn of_the_shown(scene: &Scene<'_>, memory: &Memory) -> Option<FollowUp> {
         let is_new = names(EntityKind::Product) || names_a_kind(scene) || order.says_more();
         return (!is_new).then_some(FollowUp::Sorted(order.sort));
     }
+    if let Some(product) = one_spoken_of(memory)
+        && asks_of_one(scene)
+        && !wishes_for_something(&beside_narrowing)
+        && matches!(
+            guess,
+            Guess::Sure(_, "product_search") | Guess::Unsure(_) | Guess::Unknown
+        )
+    {
+        return Some(FollowUp::Stock(product.clone()));
+    }
     let searches = match guess {
         Guess::Sure(_, "product_search") => true,
         // "What about under 100 euros?" alone sounds like a discount.
@@ -244,6 +259,30 @@ fn of_the_shown(scene: &Scene<'_>, memory: &Memory) -> Option<FollowUp> {
     }
     let is_short = reading.words_outside_entities() <= MAX_OTHER_WORDS;
     (narrows && is_short).then_some(FollowUp::Narrower)
+}
+
+/// The product that the last answer was about, where it was about one.
+fn one_spoken_of(memory: &Memory) -> Option<&String> {
+    let last = memory.finished.as_ref()?;
+    let product = memory.product.as_ref()?;
+    OF_ONE.contains(&last.intent.as_str()).then_some(product)
+}
+
+/// Whether all that the message names is a colour or a size: "and in slate?", after an answer about one jacket.
+fn asks_of_one(scene: &Scene<'_>) -> bool {
+    let entities = &scene.understanding.entities;
+    let is_of_one = |entity: &Entity| entity.kind == EntityKind::Size || is_colour(entity);
+    !entities.is_empty() && entities.iter().all(is_of_one)
+}
+
+/// Whether an entity is a colour, in a word of the language or in one of the catalog's.
+pub(crate) fn is_colour(entity: &Entity) -> bool {
+    let name = entity.value.split_once('=').map(|(name, _)| name);
+    match entity.kind {
+        EntityKind::Colour => true,
+        EntityKind::Attribute => name.is_some_and(|name| COLOUR_NAMES.contains(&name)),
+        _ => false,
+    }
 }
 
 /// The message without what narrows a search.
