@@ -1,4 +1,4 @@
-//! What the shop says of one product, or of each of those that a message names, with its live price and stock.
+//! What the shop says of one product, or of each of those that a message compares, with its live price and stock.
 
 use async_trait::async_trait;
 use doorstep_core::health::PortError;
@@ -8,10 +8,10 @@ use super::{
     catalog::{self, Meant, Offer, ProductFacts},
     facts, json,
 };
-use crate::flows::SlotKind;
+use crate::{dialogue::shown, flows::SlotKind};
 
 /// How many products are described beside each other.
-const MAX_COMPARED: usize = 3;
+const MAX_COMPARED: usize = 4;
 
 pub(super) struct DescribeProduct;
 
@@ -67,14 +67,20 @@ impl Action for DescribeProduct {
     }
 }
 
-/// The products that the message names, where it names several: "what is the difference between the two?"
+/// The products that a message names or means, where it compares several: "what is the difference between the two?"
 async fn compared(call: &Call<'_>) -> Result<Vec<Offer>, PortError> {
-    let mut named = catalog::all_named(call);
-    named.truncate(MAX_COMPARED);
-    if call.slot("product").is_some() || named.len() < 2 {
+    if call.slot("product").is_some() {
         return Ok(Vec::new());
     }
-    catalog::offers(call, &named).await
+    let mut meant = catalog::all_named(call);
+    if meant.is_empty() {
+        meant = shown::compared(&call.scene.waiting.text, call.memory);
+    }
+    meant.truncate(MAX_COMPARED);
+    match meant.len() {
+        0 | 1 => Ok(Vec::new()),
+        _ => catalog::offers(call, &meant).await,
+    }
 }
 
 fn describe_all(call: &mut Call<'_>, offers: &[Offer]) -> Outcome {

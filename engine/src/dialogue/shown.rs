@@ -95,6 +95,15 @@ const CHEAPER_PHRASES: [&str; 12] = [
     "zu teuer",
     "слишком дорог",
 ];
+/// Asks which of several, among the first words.
+const WHICH: Cue = Cue {
+    words: &[
+        "which", "cuál", "cual", "cuáles", "cuales", "qual", "quale", "quali", "quais", "lequel",
+        "laquelle", "quel", "quelle",
+    ],
+    beginnings: &["welche", "какой", "какая", "какое", "какие"],
+};
+const WHICH_AMONG: usize = 3;
 impl Cue {
     fn is(&self, word: &str) -> bool {
         self.words.contains(&word) || self.beginnings.iter().any(|start| word.starts_with(start))
@@ -324,14 +333,51 @@ fn names_price_limit(scene: &Scene<'_>) -> bool {
         .any(|kind| scene.understanding.entity(kind).is_some())
 }
 
-/// Which of `count` things that were shown the words name: "the second one", "la última".
-pub(crate) fn place(text: &str, count: usize) -> Option<usize> {
+/// Which of `count` things that were shown the words name first: "the second one", "la última".
+fn place(text: &str, count: usize) -> Option<usize> {
+    places(text, count).into_iter().next()
+}
+
+/// All that they name, each once.
+fn places(text: &str, count: usize) -> Vec<usize> {
     let text = text.to_lowercase();
-    let named = words(&text).find_map(|word| {
+    let mut named = Vec::new();
+    for word in words(&text) {
         let place = PLACES.iter().position(|cue| cue.is(word));
-        place.or_else(|| LAST.is(word).then(|| count.checked_sub(1)).flatten())
-    });
-    named.filter(|place| *place < count)
+        let place = place.or_else(|| LAST.is(word).then(|| count.checked_sub(1)).flatten());
+        if let Some(place) = place.filter(|place| *place < count && !named.contains(place)) {
+            named.push(place);
+        }
+    }
+    named
+}
+
+/// The one product of those that were shown which the words name.
+pub(crate) fn only_place(text: &str, count: usize) -> Option<usize> {
+    match places(text, count).as_slice() {
+        [only] => Some(*only),
+        _ => None,
+    }
+}
+
+/// The products that were shown and are held against each other: "the first or the second?", and all of them in "which one is
+/// lighter?".
+pub(crate) fn compared(text: &str, memory: &Memory) -> Vec<String> {
+    if !spoke_of_products(memory) {
+        return Vec::new();
+    }
+    let places = places(text, memory.products.len());
+    if places.is_empty() && memory.product.is_none() && asks_which(text) {
+        return memory.products.clone();
+    }
+    let shown = |place: usize| memory.products.get(place).cloned();
+    places.into_iter().filter_map(shown).collect()
+}
+
+/// Whether the text begins with asking which one.
+fn asks_which(text: &str) -> bool {
+    let text = text.to_lowercase();
+    words(&text).take(WHICH_AMONG).any(|word| WHICH.is(word))
 }
 
 #[cfg(test)]
@@ -355,6 +401,24 @@ mod tests {
         assert_eq!(place("the last one", 4), Some(3));
         assert_eq!(place("the third one", 2), None);
         assert_eq!(place("for hiking", 4), None);
+        assert_eq!(only_place("the first or the second?", 4), None);
+        assert_eq!(only_place("the second, yes, the second", 4), Some(1));
+    }
+
+    #[test]
+    fn which_one_is_asked_in_every_language() {
+        for text in [
+            "and which one is lighter?",
+            "¿cuál pesa menos?",
+            "qual é mais leve?",
+            "laquelle est plus légère ?",
+            "welches ist leichter?",
+            "quale pesa meno?",
+            "а какая легче?",
+        ] {
+            assert!(asks_which(text), "{text}");
+        }
+        assert!(!asks_which("is it waterproof?"));
     }
 
     #[test]

@@ -80,6 +80,38 @@ async fn a_product_named_by_its_title_is_answered_about_without_a_search() {
 }
 
 #[tokio::test]
+async fn what_was_shown_is_held_against_each_other() {
+    const BOTH: [&str; 2] = ["Kolmar Rain Jacket", "Lumen Tent"];
+    let mut chat = Chat::new();
+    for text in [
+        "which one is lighter?",
+        "is the first better than the second?",
+    ] {
+        chat.asks("en", "a rain jacket or a tent?", "product_search")
+            .await;
+        chat.teach("en", text, &[("product_question", 0.9)]);
+        let turn = chat.turn(text, None).await;
+        let mut titles: Vec<&str> = first(&turn)
+            .cards
+            .iter()
+            .map(|card| card.title.as_str())
+            .collect();
+        titles.sort_unstable();
+        assert_eq!(titles, BOTH, "{text}: {}", said(&turn));
+    }
+    // Of one that was spoken of, it is about that one.
+    chat.asks("en", "tell me about the second one", "product_question")
+        .await;
+    let text = chat
+        .asks("en", "which colours does it have?", "product_question")
+        .await;
+    assert!(
+        !text.contains("Lumen Tent") || !text.contains("Kolmar"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn a_colour_is_asked_for_of_the_product_that_was_spoken_of() {
     let mut chat = Chat::new();
     let text = "tell me about the Ridge Scarf";
