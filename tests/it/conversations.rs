@@ -193,6 +193,17 @@ async fn who_has_no_order_number_is_not_left_alone() {
 }
 
 #[tokio::test]
+async fn who_wishes_to_send_something_back_is_told_how_that_is_done() {
+    for (locale, wish, how) in [
+        ("en", "I want to return my boots", "QR code"),
+        ("de", "ich möchte meine Schuhe zurückgeben", "QR-Code"),
+    ] {
+        let (_, mut conversation) = talk(locale).await;
+        conversation.ask(wish).await.assert_says(&[how]);
+    }
+}
+
+#[tokio::test]
 async fn an_order_is_told_after_the_second_factor_and_not_before() {
     let (_, mut conversation) = talk("en").await;
     let private = ["Japan Post", "EM905331865JP", "田中", "150-0001"];

@@ -6,19 +6,19 @@ use doorstep_core::{
     Money, Sku,
     health::PortError,
     message::{Button, Card, FactSource},
-    product::{Product, StockLevel, Variant},
+    product::{COLOUR, COLOUR_NAMES, Product, StockLevel, Variant},
     search::SearchHit,
-    understanding::EntityKind,
+    understanding::{Entity, EntityKind},
 };
 use iso_currency::Currency;
 use serde::Serialize;
 
 use super::{
-    Call, Outcome,
+    Call, Outcome, narrowing,
     searching::{self, Wanted},
 };
 use crate::{
-    dialogue::{memory::Search, press::Press},
+    dialogue::{memory::Search, press::Press, shown},
     flows::SlotKind,
     knowledge,
     templates::format,
@@ -51,6 +51,8 @@ pub(super) struct ProductFacts {
     in_stock: bool,
     /// The sizes that can be had: `S, M, L`; empty when it has none.
     sizes: String,
+    /// The colours it comes in: `pine, slate`; empty when none is known.
+    colours: String,
 }
 
 impl Offer {
@@ -115,15 +117,36 @@ impl Offer {
             let Some(size) = variant.size.as_deref() else {
                 continue;
             };
-            let available = self
-                .levels
-                .get(&variant.sku)
-                .is_some_and(|level| level.quantity > 0);
+            let available = self.is_in_colour(variant)
+                && self
+                    .levels
+                    .get(&variant.sku)
+                    .is_some_and(|level| level.quantity > 0);
             if available && !sizes.contains(&size) {
                 sizes.push(size);
             }
         }
         sizes.join(", ")
+    }
+
+    /// The colours it comes in, in the catalog's words and order.
+    fn all_colours(&self) -> Vec<String> {
+        let mut colours: Vec<String> = Vec::new();
+        let variants = self.product.variants.iter();
+        for colour in variants.filter_map(|variant| variant.colour.as_ref()) {
+            if !colours.contains(colour) {
+                colours.push(colour.clone());
+            }
+        }
+        if colours.is_empty() {
+            let mut attributes = self.product.attributes.iter();
+            let is_colour = |name: &str| COLOUR_NAMES.contains(&name.to_lowercase().as_str());
+            colours = attributes
+                .find(|(name, _)| is_colour(name))
+                .map(|(_, values)| values.clone())
+                .unwrap_or_default();
+        }
+        colours
     }
 
     pub(super) fn facts(&self, size: Option<&str>) -> ProductFacts {
@@ -133,6 +156,7 @@ impl Offer {
             price: self.price(size),
             in_stock: self.quantity(size) > 0,
             sizes: self.available_sizes(),
+            colours: self.all_colours().join(", "),
         }
     }
 }
@@ -145,11 +169,13 @@ impl ProductFacts {
             price: Some(Money::new(12900, Currency::EUR)),
             in_stock: true,
             sizes: "S, M".into(),
+            colours: "pine, slate".into(),
         };
         let bare = Self {
             price: None,
             in_stock: false,
             sizes: String::new(),
+            colours: String::new(),
             ..full.clone()
         };
         vec![full, bare]
@@ -279,12 +305,64 @@ pub(super) async fn meant(call: &Call<'_>) -> Result<Meant, PortError> {
 
 /// The product that the message names by its title, if that is one: nothing has to be searched for then.
 fn only_named(call: &Call<'_>) -> Option<String> {
-    let entities = call.scene.understanding.entities.iter();
-    let mut named = entities
-        .filter(|entity| entity.kind == EntityKind::Product)
-        .map(|entity| &entity.value);
-    let first = named.next()?;
-    named.all(|other| other == first).then(|| first.clone())
+    let mut named = all_named(call);
+    let only = named.pop()?;
+    named.is_empty().then_some(only)
+}
+
+/// The products that the message names by their titles, each once.
+pub(super) fn all_named(call: &Call<'_>) -> Vec<String> {
+    let mut named: Vec<String> = Vec::new();
+    for entity in &call.scene.understanding.entities {
+        if entity.kind == EntityKind::Product && !named.contains(&entity.value) {
+            named.push(entity.value.clone());
+        }
+    }
+    named
+}
+
+/// A colour that a message wishes a product in.
+pub(super) struct WishedColour {
+    /// As the customer wrote it.
+    pub(super) said: String,
+    /// The colours of the product that are it; none when it does not come in it.
+    pub(super) own: Vec<String>,
+}
+
+/// The colour that the message wishes the product in, if it names one and the product has colours.
+pub(super) fn wished_colour(call: &Call<'_>, offer: &Offer) -> Option<WishedColour> {
+    let entities = &call.scene.understanding.entities;
+    let is_of_a_title = |entity: &Entity| {
+        entities.iter().any(|other| {
+            other.kind == EntityKind::Product
+                && other.start < entity.end
+                && entity.start < other.end
+        })
+    };
+    let entity = entities
+        .iter()
+        .find(|entity| shown::is_colour(entity) && !is_of_a_title(entity))?;
+    let colours: Vec<(String, String)> = offer
+        .all_colours()
+        .into_iter()
+        .map(|colour| (COLOUR.to_owned(), colour))
+        .collect();
+    if colours.is_empty() {
+        return None;
+    }
+    let own = match entity.value.split_once('=') {
+        Some((_, value)) => colours
+            .into_iter()
+            .filter(|(_, colour)| colour.to_lowercase() == value.to_lowercase())
+            .collect(),
+        None => narrowing::of_colour(call, &colours, &entity.value),
+    };
+    let text = &call.scene.waiting.text;
+    let said = text.get(entity.start..entity.end).unwrap_or(&entity.value);
+    Some(WishedColour {
+        said: said.to_owned(),
+        own: own.into_iter().map(|(_, colour)| colour).collect(),
+    })
 }
 
 /// The product whose title the text names best, if it names one at all.

@@ -1,4 +1,4 @@
-//! Whether a product, in a size, can be had at this moment.
+//! Whether a product, in a size and a colour, can be had at this moment.
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -65,14 +65,16 @@ impl Action for CheckStock {
     }
 }
 
-/// `size` is none when the customer named none.
+/// `size` and `colour` are none when the customer named none. Where it is the colour that the product does not come in, `size`
+/// is that colour too.
 fn stock_samples() -> Vec<FactMap> {
     let mut samples = Vec::new();
     for product in ProductFacts::samples() {
-        for size in [Value::from("M"), Value::Null] {
+        for (size, colour) in [("M".into(), Value::Null), (Value::Null, "slate".into())] {
             samples.push(facts([
                 ("product", json(product.clone())),
                 ("size", size),
+                ("colour", colour),
                 ("count", 2.into()),
             ]));
         }
@@ -81,26 +83,38 @@ fn stock_samples() -> Vec<FactMap> {
 }
 
 fn tell(call: &mut Call<'_>, offer: &Offer) -> Outcome {
+    let wished = catalog::wished_colour(call, offer);
+    let unknown_colour = wished.as_ref().filter(|colour| colour.own.is_empty());
+    let in_colour = wished
+        .as_ref()
+        .map(|colour| offer.clone().in_colours(&colour.own));
+    let offer = in_colour.as_ref().unwrap_or(offer);
     let size = call
         .slot("size")
         .filter(|_| offer.has_sizes())
         .map(str::to_owned);
-    let size = size.as_deref();
-    let unknown_size = size.is_some_and(|size| !offer.comes_in(size));
-    let shown_size = size.filter(|_| !unknown_size);
+    let unknown_size = size.as_deref().is_some_and(|size| !offer.comes_in(size));
+    let shown_size = size.as_deref().filter(|_| !unknown_size);
     let count = offer.quantity(shown_size);
     let name = match count {
-        _ if unknown_size => "no_such_size",
+        _ if unknown_size || unknown_colour.is_some() => "no_such_size",
         0 => "sold_out",
         _ => "in_stock",
     };
+    let colour = match (unknown_colour, &wished) {
+        (Some(unknown), _) => Some(unknown.said.clone()),
+        (None, Some(known)) if !unknown_size => Some(known.own.join(", ")),
+        (None, _) => None,
+    };
+    let lacking = colour.as_deref().filter(|_| unknown_colour.is_some());
     catalog::speak_of(call, offer);
     Outcome {
         cards: vec![catalog::card(call, offer, shown_size)],
         sources: vec![catalog::source(call, std::slice::from_ref(offer))],
         ..Outcome::of(name)
             .with("product", offer.facts(shown_size))
-            .with("size", size)
+            .with("size", lacking.or(size.as_deref()))
+            .with("colour", colour.as_deref())
             .with("count", count)
     }
 }

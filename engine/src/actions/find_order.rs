@@ -254,26 +254,36 @@ fn proof_of(call: &Call<'_>, order: &Order) -> Option<Effect> {
     })
 }
 
-/// A proven customer who names no order means the one that is under way, else the newest; several are theirs to choose.
+/// A proven customer who names no order means the one that is under way, else the newest; several are theirs to choose. Who
+/// wishes another one than was told means any other.
 async fn open_newest(call: &mut Call<'_>) -> Result<Outcome, PortError> {
     let Some(customer) = Identity::of(call).shop_id else {
         return Ok(Outcome::of("needs_order_number"));
     };
-    let orders = call
+    let mut orders = call
         .scene
         .parts
         .shop
         .list_orders(&customer, MAX_ORDERS)
         .await?;
-    let (open, closed): (Vec<Order>, Vec<Order>) = orders.into_iter().partition(is_open);
-    match (open.len(), closed.into_iter().next()) {
-        (0, None) => Ok(Outcome::of("needs_order_number")),
-        (0, Some(newest)) => Ok(found(call, newest).await),
-        (1, _) => match open.into_iter().next() {
-            Some(only) => Ok(found(call, only).await),
-            None => Ok(Outcome::of("needs_order_number")),
-        },
-        _ => Ok(choose(call, &open)),
+    let told = call.frame.other_than.as_ref();
+    orders.retain(|order| told != Some(&order.number));
+    let (open, mut closed): (Vec<Order>, Vec<Order>) = orders.into_iter().partition(is_open);
+    let mut meant = if open.is_empty() {
+        if told.is_none() {
+            closed.truncate(1);
+        }
+        closed
+    } else {
+        open
+    };
+    match (meant.len(), meant.pop()) {
+        (1, Some(only)) => Ok(found(call, only).await),
+        (_, Some(last)) => {
+            meant.push(last);
+            Ok(choose(call, &meant))
+        }
+        (_, None) => Ok(Outcome::of("needs_order_number")),
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) mod policy;
 mod preference;
 mod say;
 mod search_products;
-mod searching;
+pub(crate) mod searching;
 
 use std::collections::BTreeMap;
 

@@ -163,7 +163,11 @@ fn fitting(values: &[(String, String)], is_it: impl Fn(&str) -> bool) -> Vec<(St
 }
 
 /// Those of a catalog's values that are the colour of this English base word: `blue`, `blue stripe`, `Azul`.
-fn of_colour(call: &Call<'_>, values: &[(String, String)], base: &str) -> Vec<(String, String)> {
+pub(super) fn of_colour(
+    call: &Call<'_>,
+    values: &[(String, String)],
+    base: &str,
+) -> Vec<(String, String)> {
     let named = fitting(values, |value| {
         format!(" {} ", value.to_lowercase()).contains(&format!(" {base} "))
     });

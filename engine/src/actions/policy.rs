@@ -12,7 +12,10 @@ use doorstep_core::{
 use serde::Serialize;
 
 use super::{Action, ArgumentSpec, Call, FactMap, Outcome, OutcomeSpec, Takes, facts, json};
-use crate::{dialogue::Scene, flows::SlotKind};
+use crate::{
+    dialogue::{Scene, cues, replies},
+    flows::SlotKind,
+};
 
 /// What speaks for a passage: its similarity to the question and its share of the question's words, each times its weight;
 /// what speaks for none of them: a weight of its own, how likely the message is out of scope, and every word of the question
@@ -43,6 +46,13 @@ const MAX_QUOTE: usize = 700;
 pub(crate) const ANSWERED: &str = "answered";
 pub(crate) const ANSWERED_IN_ANOTHER_LANGUAGE: &str = "answered_in_another_language";
 const NOT_KNOWN: &str = "not_known";
+
+/// Intents that say what a customer wishes, and the question that stands for each: "I want to return my boots" asks how that is
+/// done, and in its own words comes as near to any other passage about returns.
+const WISHES: [(&str, &str); 2] = [
+    ("return_request", replies::QUESTION_RETURN),
+    ("exchange_item", replies::QUESTION_EXCHANGE),
+];
 
 pub(super) struct AnswerPolicy;
 
@@ -89,7 +99,12 @@ impl Action for AnswerPolicy {
         if call.slot("unless").is_some() {
             return Outcome::of(NOT_KNOWN);
         }
-        match find(call.scene, call.words("about"), SURE).await {
+        let about = call.words("about");
+        let found = match Question::of_wish(call).await {
+            Some(wish) => find_for_wish(call.scene, &wish, about).await,
+            None => find(call.scene, &Question::of_message(call.scene), about, SURE).await,
+        };
+        match found {
             Ok(Some(found)) => found.quoted(call.scene),
             Ok(None) => Outcome::of(NOT_KNOWN),
             Err(error) => Outcome::unreachable(&error),
@@ -99,7 +114,7 @@ impl Action for AnswerPolicy {
 
 /// The passage that answers a message which no flow is for, if one surely does.
 pub(crate) async fn answer_unasked(scene: &Scene<'_>) -> Option<Outcome> {
-    let found = find(scene, &[], SURE_IN_DOUBT).await;
+    let found = find(scene, &Question::of_message(scene), &[], SURE_IN_DOUBT).await;
     let found = found.inspect_err(|error| {
         tracing::warn!(port = %error.port, reason = %error.reason, "the knowledge could not be asked");
     });
@@ -131,20 +146,87 @@ struct Found {
     own_language: bool,
 }
 
+/// What passages are looked for by.
+struct Question {
+    text: String,
+    vector: Option<Vec<f32>>,
+    /// How likely it is out of scope.
+    out_of_scope: f32,
+}
+
+impl Question {
+    /// The customer's own words.
+    fn of_message(scene: &Scene<'_>) -> Self {
+        let intents = &scene.understanding.intents;
+        let out_of_scope = intents.iter().find(|intent| intent.name == "out_of_scope");
+        Self {
+            text: scene.waiting.text.clone(),
+            vector: scene.understanding.vector.clone(),
+            out_of_scope: out_of_scope.map_or(0.0, |intent| intent.confidence),
+        }
+    }
+
+    /// The question that stands for what the customer wishes, if one does.
+    async fn of_wish(call: &Call<'_>) -> Option<Self> {
+        let (_, reply) = WISHES
+            .iter()
+            .find(|(intent, _)| *intent == call.frame.intent)?;
+        let text = call.label(reply, call.facts);
+        let read = call
+            .scene
+            .parts
+            .nlu
+            .embed(std::slice::from_ref(&text))
+            .await;
+        let vector = match read {
+            Ok(mut vectors) => vectors.pop(),
+            Err(error) => {
+                tracing::warn!(%error, "passages are looked for by words alone");
+                None
+            }
+        };
+        Some(Self {
+            text,
+            vector,
+            out_of_scope: 0.0,
+        })
+    }
+}
+
+/// The passage for somebody who wishes something. A question of theirs is answered before the one that stands for the wish;
+/// where they ask nothing, or are answered later, the wish comes first.
+async fn find_for_wish(
+    scene: &Scene<'_>,
+    wish: &Question,
+    about: &[String],
+) -> Result<Option<Found>, PortError> {
+    let said = Question::of_message(scene);
+    if cues::is_question(&scene.waiting.text)
+        && let Some(found) = find_in_own_language(scene, &said, about, SURE).await?.1
+    {
+        return Ok(Some(found));
+    }
+    match find(scene, wish, about, SURE).await? {
+        Some(found) => Ok(Some(found)),
+        None => find(scene, &said, about, SURE).await,
+    }
+}
+
 /// The passage that answers in the customer's language, else in any other. `about` are the documents that the answer is
 /// expected in.
-async fn find(scene: &Scene<'_>, about: &[String], sure: f32) -> Result<Option<Found>, PortError> {
-    let own: Option<Language> = scene.language.primary().parse().ok();
-    let hits = search(scene, own.clone()).await?;
-    let is_spoken = !hits.is_empty();
-    if let Some(hit) = best(scene, vec![hits], about, sure) {
-        return Ok(Some(Found {
-            hit,
-            own_language: true,
-        }));
+async fn find(
+    scene: &Scene<'_>,
+    question: &Question,
+    about: &[String],
+    sure: f32,
+) -> Result<Option<Found>, PortError> {
+    let (is_spoken, found) = find_in_own_language(scene, question, about, sure).await?;
+    if found.is_some() {
+        return Ok(found);
     }
+    let own: Option<Language> = scene.language.primary().parse().ok();
     let mut others: BTreeMap<String, Vec<SearchHit>> = BTreeMap::new();
-    for hit in search(scene, None).await? {
+    for hit in search(scene, question, None).await? {
         if own.as_ref().is_none_or(|own| !own.matches(&hit.language)) {
             let language = hit.language.primary().to_owned();
             others.entry(language).or_default().push(hit);
@@ -152,19 +234,37 @@ async fn find(scene: &Scene<'_>, about: &[String], sure: f32) -> Result<Option<F
     }
     let others = others.into_values().collect();
     let sure = if is_spoken { SURE_IN_DOUBT } else { sure };
-    Ok(best(scene, others, about, sure).map(|hit| Found {
+    Ok(best(scene, question, others, about, sure).map(|hit| Found {
         hit,
         own_language: false,
     }))
 }
 
+/// Whether the shop writes in the customer's language, and the passage in it that answers.
+async fn find_in_own_language(
+    scene: &Scene<'_>,
+    question: &Question,
+    about: &[String],
+    sure: f32,
+) -> Result<(bool, Option<Found>), PortError> {
+    let own: Option<Language> = scene.language.primary().parse().ok();
+    let hits = search(scene, question, own).await?;
+    let is_spoken = !hits.is_empty();
+    let found = best(scene, question, vec![hits], about, sure).map(|hit| Found {
+        hit,
+        own_language: true,
+    });
+    Ok((is_spoken, found))
+}
+
 async fn search(
     scene: &Scene<'_>,
+    question: &Question,
     language: Option<Language>,
 ) -> Result<Vec<SearchHit>, PortError> {
     let query = SearchQuery {
-        text: scene.waiting.text.clone(),
-        vector: scene.understanding.vector.clone(),
+        text: question.text.clone(),
+        vector: question.vector.clone(),
         kind: DocumentKind::Passage,
         language,
         filters: SearchFilters::default(),
@@ -179,20 +279,21 @@ async fn search(
 /// passages of each language are weighed against each other alone: they say the same, and must not share their chance.
 fn best(
     scene: &Scene<'_>,
+    question: &Question,
     languages: Vec<Vec<SearchHit>>,
     about: &[String],
     sure: f32,
 ) -> Option<SearchHit> {
-    let question = words(&scene.waiting.text);
+    let asked = words(&question.text);
     let mut best: Option<((bool, f32), SearchHit)> = None;
     for hits in languages {
-        let none = none(scene, &hits);
+        let none = none(scene, question, &hits);
         let weights: Vec<f32> = hits.iter().map(|hit| (weight(hit) - none).exp()).collect();
         // Of none of them: e to the power of 0.
         let all = 1.0 + weights.iter().sum::<f32>();
         for (hit, weight) in hits.into_iter().zip(weights) {
             // Who asks in the very words of a heading means what stands below it.
-            let in_its_words = !question.is_empty() && words(&hit.title) == question;
+            let in_its_words = !asked.is_empty() && words(&hit.title) == asked;
             let chance = if in_its_words { 1.0 } else { weight / all };
             let rank = (is_from(&hit, about), chance);
             if chance >= sure && best.as_ref().is_none_or(|(before, _)| rank > *before) {
@@ -208,19 +309,16 @@ fn weight(hit: &SearchHit) -> f32 {
 }
 
 /// What speaks for none of the passages of one language.
-fn none(scene: &Scene<'_>, hits: &[SearchHit]) -> f32 {
-    let intents = &scene.understanding.intents;
-    let out_of_scope = intents.iter().find(|intent| intent.name == "out_of_scope");
-    let out_of_scope = out_of_scope.map_or(0.0, |intent| intent.confidence);
+fn none(scene: &Scene<'_>, question: &Question, hits: &[SearchHit]) -> f32 {
     let is_own = hits
         .first()
         .is_some_and(|hit| hit.language.matches(scene.language));
     let unknown = match is_own {
-        true => unknown(&scene.waiting.text, hits),
+        true => unknown(&question.text, hits),
         // Another language has other words for everything.
         false => 0,
     };
-    NONE + OUT_OF_SCOPE * out_of_scope + UNKNOWN * unknown as f32
+    NONE + OUT_OF_SCOPE * question.out_of_scope + UNKNOWN * unknown as f32
 }
 
 /// How many words of the question no passage holds.

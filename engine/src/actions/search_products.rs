@@ -185,7 +185,7 @@ async fn wish(call: &Call<'_>) -> Result<Wish, PortError> {
         },
         Some(FollowUp::Sorted(sort)) => narrowed(*sort),
         Some(FollowUp::Narrower) => narrowed(SearchSort::Relevance),
-        Some(FollowUp::This) | None => of_its_own(call),
+        Some(FollowUp::This | FollowUp::Stock(_)) | None => of_its_own(call),
     })
 }
 

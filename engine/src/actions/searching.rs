@@ -6,13 +6,20 @@ use doorstep_core::{
 };
 
 use super::Call;
-use crate::dialogue::memory::Search;
+use crate::dialogue::{Scene, memory::Search, shown};
 
 /// Below this a hit that shares no words with the question is a stranger to it. Cosine similarity; sentences in another
 /// language than the catalog's reach 0.32 with anything.
 const MIN_SIMILARITY: f32 = 0.4;
 /// Below this share of common words a hit without a vector is one.
 const MIN_WORD_SHARE: f32 = 0.3;
+
+/// A title's word is another form of the message's where it differs by so many letters at its end: `headlamps`.
+const MAX_ENDING: usize = 2;
+/// Shorter words name no product.
+const LEAST_LETTERS: usize = 4;
+/// In how many products the words are looked for.
+const TITLES: usize = 6;
 
 /// What a customer writes, in the words of the catalog.
 pub(super) struct CatalogWords {
@@ -30,7 +37,7 @@ impl CatalogWords {
 /// The words of a message. Somebody who writes another language than the catalog's is translated, as far as the words are
 /// known, and the model reads the translation: it knows English best.
 pub(super) async fn words_of_message(call: &Call<'_>, text: &str) -> CatalogWords {
-    match translated(call, text) {
+    match translated(call.scene, text) {
         Some(text) => read(call, text).await,
         None => CatalogWords {
             text: text.to_owned(),
@@ -39,10 +46,10 @@ pub(super) async fn words_of_message(call: &Call<'_>, text: &str) -> CatalogWord
     }
 }
 
-fn translated(call: &Call<'_>, text: &str) -> Option<String> {
-    let parts = call.scene.parts;
+fn translated(scene: &Scene<'_>, text: &str) -> Option<String> {
+    let parts = scene.parts;
     let catalog = &parts.shop_profile.default_language;
-    let language = call.scene.language;
+    let language = scene.language;
     let glossary = parts.templates.glossary();
     (!language.matches(catalog))
         .then(|| glossary.translate(text, language, catalog))
@@ -69,7 +76,7 @@ async fn read(call: &Call<'_>, text: String) -> CatalogWords {
 
 /// As [`words_of_message`], for words that are not all of the message's.
 pub(super) async fn other_words(call: &Call<'_>, text: &str) -> CatalogWords {
-    let text = translated(call, text).unwrap_or_else(|| text.to_owned());
+    let text = translated(call.scene, text).unwrap_or_else(|| text.to_owned());
     if text.trim().is_empty() {
         return CatalogWords { text, vector: None };
     }
@@ -123,4 +130,58 @@ pub(super) async fn search(
         });
     }
     Ok(found)
+}
+
+/// Whether the message has a word of a product's title, in the catalog's words: what the model does not know as anything of a
+/// shop's, the catalog may.
+pub(crate) async fn names_a_title(scene: &Scene<'_>) -> bool {
+    let text = &scene.waiting.text;
+    let text = translated(scene, text).unwrap_or_else(|| text.clone());
+    let query = SearchQuery {
+        text: text.clone(),
+        vector: None,
+        kind: DocumentKind::Product,
+        language: None,
+        filters: SearchFilters::default(),
+        sort: SearchSort::Relevance,
+        facets: Vec::new(),
+        limit: TITLES,
+    };
+    let found = scene.parts.search.search(&query).await;
+    let found = found.inspect_err(|error| {
+        tracing::warn!(port = %error.port, reason = %error.reason, "the catalog could not be asked");
+    });
+    let text = text.to_lowercase();
+    found.is_ok_and(|found| {
+        let mut hits = found.hits.iter();
+        hits.any(|hit| shares_a_word(&text, &hit.title.to_lowercase()))
+    })
+}
+
+/// Whether two texts in lower case have a word in common, in whatever form.
+fn shares_a_word(text: &str, title: &str) -> bool {
+    let is_form = |word: &str, other: &str| {
+        let (short, long) = match word.len() <= other.len() {
+            true => (word, other),
+            false => (other, word),
+        };
+        let ending = long
+            .strip_prefix(short)
+            .map(|ending| ending.chars().count());
+        short.chars().count() >= LEAST_LETTERS && ending.is_some_and(|ending| ending <= MAX_ENDING)
+    };
+    shown::words(text).any(|word| shown::words(title).any(|other| is_form(word, other)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_named_in_any_form_of_its_words() {
+        assert!(shares_a_word("show me headlamps", "lumi 400 headlamp"));
+        assert!(shares_a_word("headlamp?", "lumi 400 headlamp"));
+        assert!(!shares_a_word("show me headphones", "lumi 400 headlamp"));
+        assert!(!shares_a_word("400 euro", "lumi 400 headlamp"));
+    }
 }

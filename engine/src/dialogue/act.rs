@@ -1,8 +1,9 @@
 //! Doing what a message means: running flows, asking, handing over, and saying so.
 
 use doorstep_core::{
-    message::{Button, Content},
-    understanding::{Entity, EntityKind, ScoredIntent},
+    OrderNumber,
+    message::Content,
+    understanding::{EntityKind, ScoredIntent},
 };
 
 use super::{
@@ -15,13 +16,11 @@ use super::{
     shown::FollowUp,
 };
 use crate::{
-    actions::{Call, policy},
+    actions::Call,
     flows::{Flow, Slot, Then},
     turn::{Effect, Turn},
 };
 
-/// How often a question is asked again before a person is offered.
-const MAX_RETRIES: u32 = 2;
 /// An answer in the making.
 pub(super) struct Answer<'a> {
     pub(super) scene: &'a Scene<'a>,
@@ -150,6 +149,11 @@ impl<'a> Answer<'a> {
             Intention::Aside => self.answer_aside(),
             Intention::Decline => self.decline().await,
             Intention::GoOn => self.say(replies::GO_ON),
+            Intention::Note => {
+                self.memory.fallbacks = 0;
+                self.say(replies::NOTED);
+            }
+            Intention::OtherOrder(than) => self.other_order(than).await,
             Intention::Expired => self.say(replies::EXPIRED),
             Intention::Clarify(flows) => {
                 if !self.answer_from_knowledge().await {
@@ -158,6 +162,9 @@ impl<'a> Answer<'a> {
             }
             Intention::OutOfScope => {
                 if !self.answer_from_knowledge().await {
+                    if let Some(search) = self.search_for_a_title().await {
+                        return self.start(search).await;
+                    }
                     self.say(replies::OUT_OF_SCOPE);
                 }
                 self.memory.fallbacks = 0;
@@ -165,30 +172,13 @@ impl<'a> Answer<'a> {
             }
             Intention::NotUnderstood => {
                 if !self.answer_from_knowledge().await {
+                    if let Some(search) = self.search_for_a_title().await {
+                        return self.start(search).await;
+                    }
                     self.fall_back();
                 }
             }
         }
-    }
-
-    /// What no flow is sure to be for, the shop may have written about all the same. Whether it has.
-    async fn answer_from_knowledge(&mut self) -> bool {
-        let Some(outcome) = policy::answer_unasked(self.scene).await else {
-            return false;
-        };
-        let reply = match outcome.name {
-            policy::ANSWERED => replies::KNOWLEDGE,
-            _ => replies::KNOWLEDGE_OTHER_LANGUAGE,
-        };
-        let mut facts = self.scene.session_facts();
-        facts.extend(&outcome.facts);
-        self.memory.fallbacks = 0;
-        self.replies.push(Content {
-            text: self.reply(reply, &facts),
-            sources: outcome.sources,
-            ..Content::default()
-        });
-        true
     }
 
     async fn start(&mut self, start: Start) {
@@ -240,6 +230,26 @@ impl<'a> Answer<'a> {
         frame.asked = None;
         frame.retries = 0;
         frame.step = 0;
+        self.run(flow, frame).await;
+    }
+
+    /// The flow in hand, or the one just answered, for another order of the customer's.
+    async fn other_order(&mut self, than: String) {
+        let in_hand = self.memory.frames.pop();
+        let Some(before) = in_hand.or_else(|| self.memory.finished.take()) else {
+            return self.say(replies::EXPIRED);
+        };
+        let Some(flow) = self.scene.parts.flows.get(&before.flow) else {
+            return self.say(replies::EXPIRED);
+        };
+        self.memory.order = None;
+        let frame = Frame {
+            flow: before.flow,
+            intent: before.intent,
+            next: before.next,
+            other_than: Some(OrderNumber::from(than.as_str())),
+            ..Frame::default()
+        };
         self.run(flow, frame).await;
     }
 
@@ -364,7 +374,7 @@ impl<'a> Answer<'a> {
     }
 
     /// An interrupted question is asked again once the interruption is dealt with, unless its flow lets it go.
-    fn resume(&mut self) {
+    pub(super) fn resume(&mut self) {
         let Some((frame, asked)) = self.memory.asking() else {
             return;
         };
@@ -382,124 +392,19 @@ impl<'a> Answer<'a> {
         self.replies.push(Content::text(text));
     }
 
-    /// Asks the question in hand once more. Who gave something else that is needed is not told that it does not fit.
-    fn ask_again(&mut self) {
-        let Some(mut frame) = self.memory.frames.pop() else {
-            return self.fall_back();
-        };
-        let Some(flow) = self.scene.parts.flows.get(&frame.flow) else {
-            return self.fall_back();
-        };
-        let known = frame.slots.clone();
-        self.volunteer(flow, &mut frame, None);
-        let told_more = frame.slots != known;
-        if !told_more {
-            frame.retries += 1;
-        }
-        if frame.retries > MAX_RETRIES {
-            return self.offer_person();
-        }
-        let asked = frame.asked.as_deref().and_then(|asked| flow.slot(asked));
-        let reply = asked.and_then(|slot| match told_more {
-            true => slot.ask.as_ref(),
-            false => slot.retry.as_ref().or(slot.ask.as_ref()),
-        });
-        self.memory.frames.push(frame);
-        match reply {
-            Some(reply) => self.say_beside_person(reply),
-            None => self.fall_back(),
-        }
-    }
-
-    /// A question of which nothing is known: that is said once, and a person offered when it happens again.
-    fn answer_aside(&mut self) {
-        metrics::counter!("doorstep_fallbacks_total").increment(1);
-        self.memory.fallbacks += 1;
-        if self.memory.fallbacks > 1 {
-            return self.offer_person();
-        }
-        self.say(replies::NOT_KNOWN);
-        self.resume();
-    }
-
     /// What is declined is let go, and not what was asked for besides.
     async fn decline(&mut self) {
         let next = self.memory.frames.pop().map(|frame| frame.next);
+        // "No" to "anything else?" takes leave.
+        if next.is_none()
+            && self.memory.offered.is_empty()
+            && self.memory.asked_last()
+            && let Some(flow) = self.scene.parts.flows.of_intent("goodbye")
+        {
+            return self.start(Start::new(flow, "goodbye")).await;
+        }
         self.say(replies::DECLINED);
         self.follow(next.unwrap_or_default()).await;
-    }
-
-    /// Asks which of two flows is meant; what the message named is kept for the answer.
-    fn clarify(&mut self, flows: &[String]) {
-        let facts = self.scene.session_facts();
-        let known = flows
-            .iter()
-            .filter_map(|name| self.scene.parts.flows.get(name));
-        let mut buttons: Vec<Button> = known
-            .map(|flow| Button {
-                label: self.reply(&flow.label, &facts),
-                value: Press::Flow {
-                    flow: flow.name.clone(),
-                    slots: Vec::new(),
-                }
-                .to_string(),
-            })
-            .collect();
-        buttons.push(self.person_button());
-        let text = self.reply(replies::DID_YOU_MEAN, &facts);
-        self.replies.push(Content {
-            text,
-            buttons,
-            ..Content::default()
-        });
-        let reading = self.scene.reading();
-        let entities = &self.scene.understanding.entities;
-        // The button that is pressed for it would take it for a second factor.
-        let proves = |entity: &&Entity| {
-            entity.kind != EntityKind::Postcode || !reading.is_of_another_place(entity)
-        };
-        self.memory.carried = entities
-            .iter()
-            .filter(proves)
-            .map(|entity| (entity.kind, entity.value.clone()))
-            .collect();
-    }
-
-    /// Not understood: first examples, with a person to choose; then the person is offered; then they take over.
-    fn fall_back(&mut self) {
-        metrics::counter!("doorstep_fallbacks_total").increment(1);
-        self.memory.fallbacks += 1;
-        match self.memory.fallbacks {
-            1 => self.say_beside_person(replies::REPHRASE),
-            2 => self.offer_person(),
-            _ => {
-                self.memory.fallbacks = 0;
-                self.say(replies::GIVE_UP);
-                let facts = self.scene.session_facts();
-                let request = handover::Request {
-                    reason: "not_understood",
-                    flow: None,
-                    next: &[],
-                    facts: &facts,
-                };
-                self.hand_over(&request, true);
-            }
-        }
-    }
-
-    fn offer_person(&mut self) {
-        self.say_beside_person(replies::OFFER_PERSON);
-    }
-
-    /// Says it, with a button to a person.
-    fn say_beside_person(&mut self, reply: &str) {
-        let facts = self.scene.session_facts();
-        let text = self.reply(reply, &facts);
-        self.replies.push(Content {
-            text,
-            buttons: vec![self.person_button()],
-            ..Content::default()
-        });
     }
 
     /// A message that a person should see is handed over, whatever could be answered.
@@ -521,7 +426,7 @@ impl<'a> Answer<'a> {
     }
 
     /// Asks a person to take over; `said` when the customer was told so already.
-    fn hand_over(&mut self, request: &handover::Request<'_>, said: bool) {
+    pub(super) fn hand_over(&mut self, request: &handover::Request<'_>, said: bool) {
         if !said {
             self.say(if self.scene.is_urgent() {
                 replies::HANDED_OVER_URGENT

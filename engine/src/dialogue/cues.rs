@@ -132,6 +132,113 @@ const ORDER: [&str; 15] = [
     "друг",
 ];
 
+/// Words for another one.
+const OTHER: [&str; 26] = [
+    "other",
+    "another",
+    "otro",
+    "otra",
+    "outro",
+    "outra",
+    "autre",
+    "altro",
+    "altra",
+    "andere",
+    "anderen",
+    "anderer",
+    "anderes",
+    "другой",
+    "другая",
+    "другое",
+    "другого",
+    "другую",
+    "другом",
+    "others",
+    "otros",
+    "otras",
+    "outros",
+    "outras",
+    "autres",
+    "другие",
+];
+/// Beginnings of words that can follow those without naming anything but an order.
+const ORDERED: [&str; 9] = [
+    "order",
+    "pedido",
+    "bestell",
+    "auftrag",
+    "commande",
+    "ordin",
+    "encomenda",
+    "заказ",
+    "purchase",
+];
+/// Words that can follow them and say nothing.
+const FILLERS: [&str; 12] = [
+    "one", "ones", "please", "pls", "too", "bitte", "auch", "porfa", "por", "também", "aussi",
+    "anche",
+];
+
+/// Whole messages that take note of what was told.
+const NOTED: [&str; 52] = [
+    "ok",
+    "okay",
+    "okey",
+    "k",
+    "kk",
+    "alright",
+    "all right",
+    "got it",
+    "understood",
+    "i see",
+    "fine",
+    "that's all",
+    "thats all",
+    "that is all",
+    "vale",
+    "de acuerdo",
+    "entendido",
+    "está bien",
+    "esta bien",
+    "eso es todo",
+    "nada más",
+    "nada mas",
+    "es todo",
+    "certo",
+    "tá bom",
+    "ta bom",
+    "está bem",
+    "entendi",
+    "beleza",
+    "é só isso",
+    "isso é tudo",
+    "d'accord",
+    "entendu",
+    "compris",
+    "ça marche",
+    "c'est bon",
+    "c'est tout",
+    "alles klar",
+    "in ordnung",
+    "verstanden",
+    "das ist alles",
+    "das war's",
+    "das wars",
+    "va bene",
+    "capito",
+    "tutto chiaro",
+    "è tutto",
+    "ок",
+    "хорошо",
+    "понятно",
+    "ясно",
+    "это всё",
+];
+/// Signs that say as much, or thank for it.
+const NODS: &str = "👍👌🙏❤♥💙💚🧡💛💜🙂😊😀😃😄😁🤗😍🥰😘🤩😉☺✅✔🎉💪👏🙌🫶";
+/// What makes other signs of them: skin, variants, joints.
+const SHADES: &str = "🏻🏼🏽🏾🏿\u{fe0f}\u{200d}";
+
 /// Beginnings of words for an address.
 const ADDRESS: [&str; 9] = [
     "address",
@@ -220,6 +327,26 @@ fn whole(text: &str) -> String {
 pub(crate) fn speaks_of_an_order(text: &str) -> bool {
     let text = text.to_lowercase();
     text.contains('#') || words(&text).any(|word| ORDER.iter().any(|cue| word.starts_with(cue)))
+}
+
+/// Whether the words mean another one than was spoken of, and if they say what, then an order: "the other one", "my other
+/// order", and not "the other size".
+pub(crate) fn speaks_of_another_order(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let mut after = words(&text).skip_while(|word| !OTHER.contains(word));
+    let is_said = after.next().is_some();
+    let is_order = |word: &str| ORDERED.iter().any(|cue| word.starts_with(cue));
+    is_said
+        && after
+            .next()
+            .is_none_or(|word| FILLERS.contains(&word) || is_order(word))
+}
+
+/// Whether the whole message takes note of what was told, by a word or by a sign alone.
+pub(crate) fn takes_note(text: &str) -> bool {
+    let signs = text.trim();
+    let nods = |c: char| c.is_whitespace() || NODS.contains(c) || SHADES.contains(c);
+    !signs.is_empty() && signs.chars().all(nods) || NOTED.contains(&whole(text).as_str())
 }
 
 /// Whether an address is spoken of, an old or a new one.
@@ -321,6 +448,47 @@ mod tests {
         assert!(speaks_of_an_order("no, el otro: 10235"));
         assert!(speaks_of_an_order("#10235"));
         assert!(!speaks_of_an_order("es el 28012"));
+    }
+
+    #[test]
+    fn another_order_is_meant_in_every_language() {
+        for text in [
+            "and the other one?",
+            "no, the other order",
+            "y el otro?",
+            "e o outro pedido?",
+            "et l'autre commande ?",
+            "und die andere?",
+            "e l'altro ordine?",
+            "а другой заказ?",
+        ] {
+            assert!(speaks_of_another_order(text), "{text}");
+        }
+        for text in [
+            "the other parcel?",
+            "in another colour",
+            "where is my order",
+        ] {
+            assert!(!speaks_of_another_order(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn note_is_taken_by_a_whole_message() {
+        for text in [
+            "OK!",
+            "alles klar.",
+            "vale",
+            "d'accord",
+            "хорошо",
+            "👍",
+            "👍🏽 ❤️",
+        ] {
+            assert!(takes_note(text), "{text}");
+        }
+        for text in ["", "ok where is it", "😡", "👍 10234", " "] {
+            assert!(!takes_note(text), "{text}");
+        }
     }
 
     #[test]

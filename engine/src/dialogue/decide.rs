@@ -15,12 +15,14 @@ use crate::flows::{Flow, SlotKind};
 /// So much of the accepted confidence makes an intent worth asking about.
 const PLAUSIBLE: f32 = 0.4;
 /// The intent of looking for products.
-const SEARCH: &str = "product_search";
+pub(super) const SEARCH: &str = "product_search";
 /// The intent of what a shop's messenger does not deal with.
 const OUT_OF_SCOPE: &str = "out_of_scope";
 
 /// With more words beside it, a kind of products is what a message mentions, not what it asks for.
 const MAX_WORDS_BESIDE_KIND: usize = 3;
+/// A longer message is about more than another order.
+const MAX_WORDS_OF_ANOTHER_ORDER: usize = 6;
 /// From this confidence on, what is out of scope is so whatever it names.
 const QUITE_SURE: f32 = 0.9;
 
@@ -43,6 +45,10 @@ pub(crate) enum Intention {
     Decline,
     /// "Yes" to nothing in particular.
     GoOn,
+    /// "Ok" to what was told.
+    Note,
+    /// Another order than this one, for the flow in hand or the one just answered.
+    OtherOrder(String),
     /// A button whose conversation was forgotten.
     Expired,
     /// One of these flows, most likely first.
@@ -106,13 +112,14 @@ pub(crate) fn decide(scene: &Scene<'_>, memory: &Memory, press: Option<&Press>) 
     if let Some(press) = press {
         return of_press(scene, memory, press);
     }
-    answer_to_question(scene, memory)
+    another_order(scene, memory)
+        .or_else(|| answer_to_question(scene, memory))
         .or_else(|| answer_to_offer(scene, memory))
         .or_else(|| correction(scene, memory))
         .or_else(|| bare_entity(scene))
         .or_else(|| of_shown(scene, memory))
         .or_else(|| help(scene))
-        .unwrap_or_else(|| of_guess(scene))
+        .unwrap_or_else(|| of_guess(scene, memory))
 }
 
 fn of_press(scene: &Scene<'_>, memory: &Memory, press: &Press) -> Intention {
@@ -163,6 +170,28 @@ fn of_slot_press(scene: &Scene<'_>, memory: &Memory, name: &str, value: &str) ->
     } else {
         Intention::Correct(name, value)
     })
+}
+
+/// Another order than the one spoken of, without its number: "and the other one?", "no, my other order".
+fn another_order(scene: &Scene<'_>, memory: &Memory) -> Option<Intention> {
+    const NUMBERS: [EntityKind; 2] = [EntityKind::OrderNumber, EntityKind::TrackingNumber];
+    let reading = scene.reading();
+    let is_numbered = NUMBERS
+        .into_iter()
+        .any(|kind| scene.understanding.entity(kind).is_some());
+    if is_numbered
+        || reading.word_count() > MAX_WORDS_OF_ANOTHER_ORDER
+        || !cues::speaks_of_another_order(reading.text)
+    {
+        return None;
+    }
+    let frame = memory.frames.last().or(memory.finished.as_ref())?;
+    let flow = scene.parts.flows.get(&frame.flow)?;
+    let slot = flow.slot_of(SlotKind::OrderNumber)?;
+    let told = memory.order.as_ref().map(ToString::to_string);
+    let than = frame.slots.get(&slot.name).cloned().or(told)?;
+    let wishes_something_else = guess(scene).other_than(flow).is_some();
+    (!wishes_something_else).then_some(Intention::OtherOrder(than))
 }
 
 /// While a question is open, its answer is looked for first. A message that surely wishes something else and holds no
@@ -219,12 +248,17 @@ fn clarify(flows: Vec<&Flow>) -> Intention {
     Intention::Clarify(flows.into_iter().map(|flow| flow.name.clone()).collect())
 }
 
-/// "Yes" presses the first button offered, "no" none.
+/// "Yes" presses the first button offered, "no" none. "Ok" is a "yes" where that is what was asked; else it takes note of what
+/// was told.
 fn answer_to_offer(scene: &Scene<'_>, memory: &Memory) -> Option<Intention> {
     if says(scene, "no") && correction(scene, memory).is_none() {
         return Some(Intention::Decline);
     }
-    if !says(scene, "yes") {
+    let takes_note = memory.asking().is_none() && cues::takes_note(&scene.waiting.text);
+    if takes_note && !(memory.asked_last() && !memory.offered.is_empty()) {
+        return Some(Intention::Note);
+    }
+    if !takes_note && !says(scene, "yes") {
         return None;
     }
     let first = memory.offered.first();
@@ -280,6 +314,7 @@ fn of_shown(scene: &Scene<'_>, memory: &Memory) -> Option<Intention> {
     let follow_up = shown::follow_up(scene, memory)?;
     let intent = match follow_up {
         FollowUp::This => "product_question",
+        FollowUp::Stock(_) => "stock_check",
         FollowUp::Like(_)
         | FollowUp::With(_)
         | FollowUp::Cheaper
@@ -287,10 +322,12 @@ fn of_shown(scene: &Scene<'_>, memory: &Memory) -> Option<Intention> {
         | FollowUp::Narrower => SEARCH,
     };
     let flow = scene.parts.flows.of_intent(intent)?;
-    Some(Intention::Start(Start {
-        follow_up: Some(follow_up),
-        ..Start::new(flow, intent)
-    }))
+    let mut start = Start::new(flow, intent);
+    if let (FollowUp::Stock(product), Some(slot)) = (&follow_up, flow.slot_of(SlotKind::Product)) {
+        start.slots.push((slot.name.clone(), product.clone()));
+    }
+    start.follow_up = Some(follow_up);
+    Some(Intention::Start(start))
 }
 
 /// Who asks what they can ask is greeted once more: the greeting says it.
@@ -303,7 +340,7 @@ fn help(scene: &Scene<'_>) -> Option<Intention> {
     Some(Intention::Start(Start::new(flow, "greeting")))
 }
 
-fn of_guess(scene: &Scene<'_>) -> Intention {
+fn of_guess(scene: &Scene<'_>, memory: &Memory) -> Intention {
     match guess(scene) {
         Guess::Sure(flow, intent) => Intention::Start(Start::new(flow, intent)),
         Guess::Several(wishes) => Intention::Several(
@@ -312,10 +349,32 @@ fn of_guess(scene: &Scene<'_>) -> Intention {
                 .map(|(flow, intent)| Start::new(flow, intent))
                 .collect(),
         ),
-        Guess::Unsure(flows) => clarify(flows),
+        Guess::Unsure(flows) => match of_an_order(scene, memory, &flows) {
+            Some(flow) => {
+                let intent = flow.intents.first().map_or("", String::as_str);
+                Intention::Start(Start::new(flow, intent))
+            }
+            None => clarify(flows),
+        },
         Guess::Unknown if is_out_of_scope(scene) => Intention::OutOfScope,
         Guess::Unknown => Intention::NotUnderstood,
     }
+}
+
+/// How an order stands, where that is one of what is likely and an order is in question: one that the message names, or the one
+/// whose state was just told ("when will it arrive?"). Telling it once more is harmless; whatever else may be meant to be done
+/// with an order is asked about.
+fn of_an_order<'a>(scene: &Scene<'_>, memory: &Memory, likely: &[&'a Flow]) -> Option<&'a Flow> {
+    let of_number = scene.parts.flows.of_entity(EntityKind::OrderNumber)?;
+    let place = likely.iter().position(|flow| flow.name == of_number.name)?;
+    let names = |kind| scene.understanding.entity(kind).is_some();
+    let is_named = names(EntityKind::OrderNumber) || names(EntityKind::TrackingNumber);
+    let last = memory.finished.as_ref();
+    let was_told = memory.order.is_some() && last.is_some_and(|last| last.flow == of_number.name);
+    let takes_order = |flow: &&&Flow| flow.slot_of(SlotKind::OrderNumber).is_some();
+    let is_only_one = likely.iter().filter(takes_order).count() == 1;
+    let is_meant = is_only_one && (is_named || was_told) || place == 0 && was_told;
+    is_meant.then(|| likely[place])
 }
 
 /// Whether the message is surely nothing that a shop deals with. A word alone tells too little; what names an order, a parcel

@@ -107,6 +107,9 @@ pub(crate) struct Frame {
     pub(crate) asked: Option<String>,
     /// How often it was asked again because the answer did not fit.
     pub(crate) retries: u32,
+    /// The order that was told before, where another one is wished.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) other_than: Option<OrderNumber>,
     /// What the same message asked for besides, in order: follows when this flow is done.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) next: Vec<Wish>,
@@ -165,6 +168,12 @@ impl Memory {
     pub(crate) fn asking(&self) -> Option<(&Frame, &str)> {
         let frame = self.frames.last()?;
         Some((frame, frame.asked.as_deref()?))
+    }
+
+    /// Whether our last words were a question.
+    pub(crate) fn asked_last(&self) -> bool {
+        let last = self.lines.last().filter(|line| !line.customer);
+        last.is_some_and(|line| line.text.ends_with('?'))
     }
 
     /// Puts a flow on top of those it interrupts; the oldest is given up when there are too many.

@@ -13,11 +13,12 @@
 //! | `wishes` | several wishes in one message, and what it names for them |
 //! | `speak` | from the names of replies to what is said |
 //! | `handover` | what a person is told who takes over |
+//! | `unclear` | what is said where a message is not clear |
 //! | `replies` | what the dialogue itself says, beside the flows |
 
 mod act;
 mod alike;
-mod cues;
+pub(crate) mod cues;
 mod decide;
 pub(crate) mod handover;
 mod language;
@@ -28,6 +29,7 @@ pub(crate) mod shown;
 mod slots;
 pub(crate) mod sorting;
 mod speak;
+mod unclear;
 mod wishes;
 
 use chrono_tz::Tz;

@@ -50,6 +50,11 @@ pub(crate) const EXPIRED: &str = "button_expired";
 pub(crate) const FILES: &str = "files_received";
 /// A reply could not be made.
 pub(crate) const TROUBLE: &str = "trouble";
+/// An "ok" that answers nothing.
+pub(crate) const NOTED: &str = "noted";
+/// The question that stands for the wish to send something back, and to exchange something: what the shop's pages are asked.
+pub(crate) const QUESTION_RETURN: &str = "question_return";
+pub(crate) const QUESTION_EXCHANGE: &str = "question_exchange";
 /// Label of the button that asks for a person.
 pub(crate) const BUTTON_PERSON: &str = "button_person";
 
@@ -71,6 +76,9 @@ pub(crate) fn samples() -> Vec<(&'static str, Vec<FactMap>)> {
         EXPIRED,
         TROUBLE,
         BUTTON_PERSON,
+        NOTED,
+        QUESTION_RETURN,
+        QUESTION_EXCHANGE,
         "today",
         "tomorrow",
         "button_stock",

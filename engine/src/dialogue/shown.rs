@@ -6,6 +6,7 @@
 //! for at any time.
 
 use doorstep_core::{
+    product::COLOUR_NAMES,
     search::{self, SearchSort},
     understanding::{Entity, EntityKind},
 };
@@ -19,6 +20,8 @@ use super::{
 };
 use crate::flows::SlotKind;
 
+/// The intents whose answers are about one product.
+const OF_ONE: [&str; 2] = ["product_question", "stock_check"];
 /// The intents whose answers show products.
 const SHOWING: [&str; 3] = ["product_search", "product_question", "stock_check"];
 /// A longer message stands for itself.
@@ -92,6 +95,15 @@ const CHEAPER_PHRASES: [&str; 12] = [
     "zu teuer",
     "слишком дорог",
 ];
+/// Asks which of several, among the first words.
+const WHICH: Cue = Cue {
+    words: &[
+        "which", "cuál", "cual", "cuáles", "cuales", "qual", "quale", "quali", "quais", "lequel",
+        "laquelle", "quel", "quelle",
+    ],
+    beginnings: &["welche", "какой", "какая", "какое", "какие"],
+};
+const WHICH_AMONG: usize = 3;
 impl Cue {
     fn is(&self, word: &str) -> bool {
         self.words.contains(&word) || self.beginnings.iter().any(|start| word.starts_with(start))
@@ -102,7 +114,7 @@ impl Cue {
     }
 }
 
-pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
 }
@@ -122,6 +134,8 @@ pub(crate) enum FollowUp {
     Sorted(SearchSort),
     /// The same search, with what the message adds.
     Narrower,
+    /// Whether this one, by its id, can be had in what the message adds.
+    Stock(String),
 }
 
 /// What the message wishes by a product that it names, or of the products that were shown last, if it speaks of them.
@@ -214,6 +228,16 @@ fn of_the_shown(scene: &Scene<'_>, memory: &Memory) -> Option<FollowUp> {
         let is_new = names(EntityKind::Product) || names_a_kind(scene) || order.says_more();
         return (!is_new).then_some(FollowUp::Sorted(order.sort));
     }
+    if let Some(product) = one_spoken_of(memory)
+        && asks_of_one(scene)
+        && !wishes_for_something(&beside_narrowing)
+        && matches!(
+            guess,
+            Guess::Sure(_, "product_search") | Guess::Unsure(_) | Guess::Unknown
+        )
+    {
+        return Some(FollowUp::Stock(product.clone()));
+    }
     let searches = match guess {
         Guess::Sure(_, "product_search") => true,
         // "What about under 100 euros?" alone sounds like a discount.
@@ -244,6 +268,30 @@ fn of_the_shown(scene: &Scene<'_>, memory: &Memory) -> Option<FollowUp> {
     }
     let is_short = reading.words_outside_entities() <= MAX_OTHER_WORDS;
     (narrows && is_short).then_some(FollowUp::Narrower)
+}
+
+/// The product that the last answer was about, where it was about one.
+fn one_spoken_of(memory: &Memory) -> Option<&String> {
+    let last = memory.finished.as_ref()?;
+    let product = memory.product.as_ref()?;
+    OF_ONE.contains(&last.intent.as_str()).then_some(product)
+}
+
+/// Whether all that the message names is a colour or a size: "and in slate?", after an answer about one jacket.
+fn asks_of_one(scene: &Scene<'_>) -> bool {
+    let entities = &scene.understanding.entities;
+    let is_of_one = |entity: &Entity| entity.kind == EntityKind::Size || is_colour(entity);
+    !entities.is_empty() && entities.iter().all(is_of_one)
+}
+
+/// Whether an entity is a colour, in a word of the language or in one of the catalog's.
+pub(crate) fn is_colour(entity: &Entity) -> bool {
+    let name = entity.value.split_once('=').map(|(name, _)| name);
+    match entity.kind {
+        EntityKind::Colour => true,
+        EntityKind::Attribute => name.is_some_and(|name| COLOUR_NAMES.contains(&name)),
+        _ => false,
+    }
 }
 
 /// The message without what narrows a search.
@@ -285,14 +333,51 @@ fn names_price_limit(scene: &Scene<'_>) -> bool {
         .any(|kind| scene.understanding.entity(kind).is_some())
 }
 
-/// Which of `count` things that were shown the words name: "the second one", "la última".
-pub(crate) fn place(text: &str, count: usize) -> Option<usize> {
+/// Which of `count` things that were shown the words name first: "the second one", "la última".
+fn place(text: &str, count: usize) -> Option<usize> {
+    places(text, count).into_iter().next()
+}
+
+/// All that they name, each once.
+fn places(text: &str, count: usize) -> Vec<usize> {
     let text = text.to_lowercase();
-    let named = words(&text).find_map(|word| {
+    let mut named = Vec::new();
+    for word in words(&text) {
         let place = PLACES.iter().position(|cue| cue.is(word));
-        place.or_else(|| LAST.is(word).then(|| count.checked_sub(1)).flatten())
-    });
-    named.filter(|place| *place < count)
+        let place = place.or_else(|| LAST.is(word).then(|| count.checked_sub(1)).flatten());
+        if let Some(place) = place.filter(|place| *place < count && !named.contains(place)) {
+            named.push(place);
+        }
+    }
+    named
+}
+
+/// The one product of those that were shown which the words name.
+pub(crate) fn only_place(text: &str, count: usize) -> Option<usize> {
+    match places(text, count).as_slice() {
+        [only] => Some(*only),
+        _ => None,
+    }
+}
+
+/// The products that were shown and are held against each other: "the first or the second?", and all of them in "which one is
+/// lighter?".
+pub(crate) fn compared(text: &str, memory: &Memory) -> Vec<String> {
+    if !spoke_of_products(memory) {
+        return Vec::new();
+    }
+    let places = places(text, memory.products.len());
+    if places.is_empty() && memory.product.is_none() && asks_which(text) {
+        return memory.products.clone();
+    }
+    let shown = |place: usize| memory.products.get(place).cloned();
+    places.into_iter().filter_map(shown).collect()
+}
+
+/// Whether the text begins with asking which one.
+fn asks_which(text: &str) -> bool {
+    let text = text.to_lowercase();
+    words(&text).take(WHICH_AMONG).any(|word| WHICH.is(word))
 }
 
 #[cfg(test)]
@@ -316,6 +401,24 @@ mod tests {
         assert_eq!(place("the last one", 4), Some(3));
         assert_eq!(place("the third one", 2), None);
         assert_eq!(place("for hiking", 4), None);
+        assert_eq!(only_place("the first or the second?", 4), None);
+        assert_eq!(only_place("the second, yes, the second", 4), Some(1));
+    }
+
+    #[test]
+    fn which_one_is_asked_in_every_language() {
+        for text in [
+            "and which one is lighter?",
+            "¿cuál pesa menos?",
+            "qual é mais leve?",
+            "laquelle est plus légère ?",
+            "welches ist leichter?",
+            "quale pesa meno?",
+            "а какая легче?",
+        ] {
+            assert!(asks_which(text), "{text}");
+        }
+        assert!(!asks_which("is it waterproof?"));
     }
 
     #[test]

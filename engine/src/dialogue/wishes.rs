@@ -178,7 +178,7 @@ impl<'a> Answer<'a> {
             return;
         }
         let shown = &self.memory.products;
-        let place = shown::place(&self.scene.waiting.text, shown.len());
+        let place = shown::only_place(&self.scene.waiting.text, shown.len());
         if let Some(product) = place.and_then(|place| shown.get(place)) {
             frame
                 .slots

@@ -96,6 +96,13 @@ static LETTER_ALONE: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
+/// A whole message that goes on to another size: "what about M?", "¿y la L?", "und 43?".
+static NEXT_ONE: LazyLock<Regex> = LazyLock::new(|| {
+    fixed(&format!(
+        r"^[\s¿]*(?i:and|or|what about|how about|y|o|qué tal|que tal|e|ou|et|und|oder|was ist mit|а|и)(?i: (?:in|an?|the|en|em|el|la|una?|uma?|le|die|der|il|в))? (?P<size>(?P<letters>[SML])|(?P<bare>{NUMBER}))\s*\?\s*$"
+    ))
+});
+
 /// `42 размер`, `42-й размер`: Russian puts the number first.
 static BEFORE_THE_WORD: LazyLock<Regex> = LazyLock::new(|| {
     fixed(&format!(
@@ -154,8 +161,9 @@ static WORD_SIZES: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
 });
 
 pub(super) fn find(reading: &Reading<'_>, has_digits: bool) -> Vec<Found> {
-    let always: [&LazyLock<Regex>; 6] = [
+    let always: [&LazyLock<Regex>; 7] = [
         &AFTER_A_CUE,
+        &NEXT_ONE,
         &UNMISTAKABLE,
         &AFTER_A_PREPOSITION,
         &LETTER_ALONE,
@@ -357,6 +365,14 @@ mod tests {
             ("ru", "есть 42-й размер", &["42"]),
             ("ru", "42 размера нет?", &["42"]),
             ("ru", "43 вместо 42", &["42"]),
+            ("en", "what about M?", &["M"]),
+            ("en", "and L?", &["L"]),
+            ("en", "how about 43?", &["43"]),
+            ("es", "¿y la M?", &["M"]),
+            ("fr", "et M ?", &["M"]),
+            ("de", "und 43?", &["43"]),
+            ("it", "e la L?", &["L"]),
+            ("ru", "а M?", &["M"]),
         ] {
             assert_eq!(values(EntityKind::Size, language, text), expected, "{text}");
         }
@@ -373,6 +389,8 @@ mod tests {
             ("en", "in 42,50 €"),
             ("en", "order no 42."),
             ("en", "is it the 31?"),
+            ("en", "and 31?"),
+            ("en", "and 42 euros?"),
             ("en", "a 100 instead"),
             ("en", "how long is it in m?"),
             ("en", "I paid 42 instead of 40 euros"),

@@ -153,6 +153,7 @@ fn entities(text: &str) -> Vec<Entity> {
         (EntityKind::Size, r"\b(?:in|talla) (S|M|L|XL)\b"),
         (EntityKind::MaxPrice, r"under (\d+)"),
         (EntityKind::Colour, r"\bin (blue|purple)\b"),
+        (EntityKind::Attribute, r"\bin (pine|slate)\b"),
     ];
     let mut found: Vec<Entity> = Vec::new();
     for (kind, pattern) in patterns {
@@ -162,7 +163,10 @@ fn entities(text: &str) -> Vec<Entity> {
             if free {
                 found.push(Entity {
                     kind,
-                    value: value.as_str().to_owned(),
+                    value: match kind {
+                        EntityKind::Attribute => format!("colour={}", value.as_str()),
+                        _ => value.as_str().to_owned(),
+                    },
                     start: value.start(),
                     end: value.end(),
                 });
@@ -205,7 +209,14 @@ pub(super) struct FakeShop {
 
 impl FakeShop {
     pub(super) fn new() -> Self {
-        let stock = [("JKT-S", 0), ("JKT-M", 2), ("JKT-L", 8), ("TENT", 5)];
+        let stock = [
+            ("JKT-S", 0),
+            ("JKT-M", 2),
+            ("JKT-L", 8),
+            ("TENT", 5),
+            ("SCF-PINE", 4),
+            ("SCF-SLATE", 0),
+        ];
         Self {
             name: "demo".into(),
             down: AtomicBool::new(false),
@@ -354,6 +365,10 @@ fn products() -> Vec<Product> {
         size: size.map(str::to_owned),
         colour: None,
     };
+    let coloured = |sku: &str, colour: &str| Variant {
+        colour: Some(colour.to_owned()),
+        ..variant(sku, None)
+    };
     let product = |id: &str, title: &str, description: &str, variants| Product {
         id: id.into(),
         title: title.into(),
@@ -386,6 +401,12 @@ fn products() -> Vec<Product> {
                 vec![variant("TENT", None)],
             )
         },
+        product(
+            "SCF-1",
+            "Ridge Scarf",
+            "Seamless.",
+            vec![coloured("SCF-PINE", "pine"), coloured("SCF-SLATE", "slate")],
+        ),
     ]
 }
 

@@ -502,3 +502,91 @@ async fn an_answer_that_tells_where_an_order_stands_names_that_as_a_source() {
     let told: Vec<&str> = sources.map(|source| source.name.as_str()).collect();
     assert!(told.contains(&"order:10234:shipped"), "{told:?}");
 }
+
+#[tokio::test]
+async fn the_other_order_is_another_one_than_was_told() {
+    for (language, text) in [
+        ("en", "no, the other order"),
+        ("es", "¿y el otro pedido?"),
+        ("pt", "e a outra encomenda?"),
+        ("fr", "et l'autre commande ?"),
+        ("de", "und die andere Bestellung?"),
+        ("it", "e l'altro ordine?"),
+        ("ru", "а другой заказ?"),
+    ] {
+        let mut chat = Chat::new();
+        chat.sign_in("C-1004");
+        let mut second = doubles::marta();
+        second.number = "10300".into();
+        second.status = OrderStatus::Processing;
+        second.shipments.clear();
+        chat.ports.shop.orders.lock().unwrap().push(second);
+        chat.asks("en", "where is my order 10234", "order_status")
+            .await;
+        // The model takes it for a "no".
+        chat.teach(language, text, &[("no", 0.9)]);
+        let told = chat.says(text).await;
+        assert!(told.contains("10300"), "{text}: {told}");
+        assert!(!told.contains("10234"), "{text}: {told}");
+        let told = chat.says(text).await;
+        assert!(told.contains("10234"), "{text}: {told}");
+    }
+
+    // Who is not known is asked for its number.
+    let mut chat = Chat::new();
+    chat.asks("en", "where is 10234, my postcode is 28012", "order_status")
+        .await;
+    let asked = chat.says("and the other one?").await;
+    assert!(asked.starts_with("Which order is it about?"), "{asked}");
+
+    // Another wish is no other order.
+    let mut chat = Chat::new();
+    chat.asks("en", "where is 10234, my postcode is 28012", "order_status")
+        .await;
+    let text = chat
+        .asks("en", "the other one is broken", "damaged_item")
+        .await;
+    assert!(text.contains("I am sorry about that!"), "{text}");
+}
+
+#[tokio::test]
+async fn what_may_be_about_an_order_is_about_the_one_that_is_named_or_was_just_told() {
+    const QUESTION: &str = "when will it arrive?";
+    let mut chat = Chat::new();
+    chat.asks("en", "where is 10234, my postcode is 28012", "order_status")
+        .await;
+    for intents in [
+        [("order_status", 0.45), ("delivery_time", 0.4)],
+        [("delivery_time", 0.45), ("order_status", 0.4)],
+        [("order_status", 0.45), ("refund_status", 0.4)],
+    ] {
+        chat.teach("en", QUESTION, &intents);
+        let text = chat.says(QUESTION).await;
+        assert!(text.contains("Order 10234 is on its way"), "{text}");
+    }
+    // What may be meant to change it is asked about.
+    let unsure = [("cancel_order", 0.48), ("order_status", 0.44)];
+    chat.teach("en", "can it be called off?", &unsure);
+    let turn = chat.turn("can it be called off?", None).await;
+    assert_eq!(first(&turn).buttons[0].value, "flow:cancel_order");
+
+    let mut chat = Chat::new();
+    let text = "where is 10234? my e-mail is marta.ruiz@example.com";
+    chat.teach(
+        "en",
+        text,
+        &[("account_help", 0.33), ("order_status", 0.25)],
+    );
+    let told = chat.says(text).await;
+    assert!(told.contains("Order 10234 is on its way"), "{told}");
+
+    // Where no order is in question, neither is supposed.
+    let mut chat = Chat::new();
+    chat.teach(
+        "en",
+        QUESTION,
+        &[("order_status", 0.45), ("delivery_time", 0.4)],
+    );
+    let turn = chat.turn(QUESTION, None).await;
+    assert_eq!(first(&turn).buttons[0].value, "flow:order_status");
+}

@@ -68,10 +68,98 @@ async fn a_product_named_by_its_title_is_answered_about_without_a_search() {
     let text = "is the Kolmar Rain Jacket lighter than the Lumen Tent?";
     chat.teach("en", text, &[("product_question", 0.9)]);
     let turn = chat.turn(text, None).await;
+    let titles: Vec<&str> = first(&turn)
+        .cards
+        .iter()
+        .map(|card| card.title.as_str())
+        .collect();
+    assert_eq!(titles, ["Kolmar Rain Jacket", "Lumen Tent"]);
+    for words in ["Waterproof to 15,000 mm.", "Lumen Tent: For two."] {
+        assert!(said(&turn).contains(words), "{}", said(&turn));
+    }
+}
+
+#[tokio::test]
+async fn what_was_shown_is_held_against_each_other() {
+    const BOTH: [&str; 2] = ["Kolmar Rain Jacket", "Lumen Tent"];
+    let mut chat = Chat::new();
+    for text in [
+        "which one is lighter?",
+        "is the first better than the second?",
+    ] {
+        chat.asks("en", "a rain jacket or a tent?", "product_search")
+            .await;
+        chat.teach("en", text, &[("product_question", 0.9)]);
+        let turn = chat.turn(text, None).await;
+        let mut titles: Vec<&str> = first(&turn)
+            .cards
+            .iter()
+            .map(|card| card.title.as_str())
+            .collect();
+        titles.sort_unstable();
+        assert_eq!(titles, BOTH, "{text}: {}", said(&turn));
+    }
+    // Of one that was spoken of, it is about that one.
+    chat.asks("en", "tell me about the second one", "product_question")
+        .await;
+    let text = chat
+        .asks("en", "which colours does it have?", "product_question")
+        .await;
     assert!(
-        first(&turn).cards.is_empty(),
-        "two are named, and the index is down"
+        !text.contains("Lumen Tent") || !text.contains("Kolmar"),
+        "{text}"
     );
+}
+
+#[tokio::test]
+async fn a_colour_is_asked_for_of_the_product_that_was_spoken_of() {
+    let mut chat = Chat::new();
+    let text = "tell me about the Ridge Scarf";
+    let told = chat.asks("en", text, "product_question").await;
+    assert!(told.contains("Colours: pine, slate"), "{told}");
+    let told = chat.says("and in slate?").await;
+    assert!(
+        told.contains("Ridge Scarf (slate) is sold out right now."),
+        "{told}"
+    );
+    let told = chat.says("and in pine?").await;
+    assert!(
+        told.contains("Yes, Ridge Scarf (pine) is in stock, for €129.90."),
+        "{told}"
+    );
+    let told = chat.says("and in blue?").await;
+    assert!(
+        told.contains("Ridge Scarf does not come in blue."),
+        "{told}"
+    );
+    assert!(told.contains("Colours: pine, slate"), "{told}");
+    // Named in the question, of a product that the question names.
+    let mut chat = Chat::new();
+    let text = "is the Ridge Scarf available in slate?";
+    let told = chat.asks("en", text, "stock_check").await;
+    assert!(told.contains("(slate) is sold out"), "{told}");
+    // After several, a colour narrows the search.
+    let mut chat = Chat::new();
+    chat.asks("en", "scarf?", "product_search").await;
+    let told = chat.says("in blue?").await;
+    assert!(!told.contains("does not come in"), "{told}");
+}
+
+#[tokio::test]
+async fn what_only_the_catalog_knows_is_searched_for() {
+    let hardly = [("out_of_scope", 0.7), ("product_search", 0.25)];
+    let mut chat = Chat::new();
+    chat.teach("en", "show me scarfs", &hardly);
+    let turn = chat.turn("show me scarfs", None).await;
+    assert_eq!(first(&turn).cards[0].title, "Ridge Scarf");
+    // Neither what no product is called nor what the model is sure of.
+    chat.teach("en", "show me headphones", &hardly);
+    let sure = [("out_of_scope", 0.97), ("product_search", 0.01)];
+    chat.teach("en", "sing of a scarf", &sure);
+    for text in ["show me headphones", "sing of a scarf"] {
+        let turn = chat.turn(text, None).await;
+        assert!(first(&turn).cards.is_empty(), "{text}: {}", said(&turn));
+    }
 }
 
 #[tokio::test]
@@ -384,4 +472,64 @@ async fn money_back_in_general_is_told_before_the_order_is_asked_for_and_not_bes
     chat.teach("en", "10234", &[]);
     let text = said(&chat.turn("10234", None).await);
     assert!(!text.contains("Words of"), "{text}");
+}
+
+#[tokio::test]
+async fn who_wishes_to_send_something_back_is_told_how_whatever_it_is() {
+    let asked = |chat: &Chat| chat.ports.index.asked.lock().unwrap()[0].text.clone();
+    for (language, text, intent, question) in [
+        (
+            "en",
+            "I want to return my boots",
+            "return_request",
+            "How do I return something?",
+        ),
+        (
+            "es",
+            "quiero devolver unas botas",
+            "return_request",
+            "¿Cómo devuelvo un artículo?",
+        ),
+        (
+            "de",
+            "das ist zu klein, bitte umtauschen",
+            "exchange_item",
+            "Kann ich etwas gegen eine andere Größe oder Farbe umtauschen?",
+        ),
+        (
+            "ru",
+            "хочу вернуть этот товар",
+            "return_request",
+            "Как оформить возврат?",
+        ),
+    ] {
+        let mut chat = Chat::new();
+        let source = format!("returns.{language}.md#how");
+        *chat.ports.index.passages.lock().unwrap() = vec![passage(language, &source, 0.85)];
+        let told = chat.asks(language, text, intent).await;
+        assert!(
+            told.starts_with(&format!("Words of {source}.")),
+            "{text}: {told}"
+        );
+        assert_eq!(asked(&chat), question, "{text}");
+    }
+    // Their own question comes before ours, and nothing is made up where neither is answered.
+    let mut chat = Chat::new();
+    let text = "can I return boots that I wore?";
+    let told = chat.asks("en", text, "return_request").await;
+    assert_eq!(asked(&chat), text);
+    assert!(told.contains("I would rather not guess"), "{told}");
+}
+
+#[tokio::test]
+async fn who_wants_to_buy_is_told_where_that_is_done() {
+    let mut chat = Chat::new();
+    chat.teach("en", "ok I'll take it", &[("place_order", 0.9)]);
+    let turn = chat.turn("ok I'll take it", None).await;
+    assert!(
+        said(&turn).contains("put it in the basket"),
+        "{}",
+        said(&turn)
+    );
+    assert_eq!(first(&turn).buttons[0].value, "handoff");
 }

@@ -355,3 +355,47 @@ async fn hostile_input_is_just_not_understood() {
     let text = chat.asks("en", "thanks", "thanks").await;
     assert!(text.contains("welcome"), "{text}");
 }
+
+#[tokio::test]
+async fn ok_takes_note_of_what_was_told_and_is_a_yes_to_what_was_asked() {
+    for text in ["ok", "Alright!", "👍", "👍🏽❤️"] {
+        let mut chat = Chat::new();
+        chat.asks("en", "where is 10234, my postcode is 28012", "order_status")
+            .await;
+        for intent in ["yes", "out_of_scope"] {
+            chat.teach("en", text, &[(intent, 0.9)]);
+            let turn = chat.turn(text, None).await;
+            assert!(
+                said(&turn).starts_with("Good! I am here"),
+                "{text}: {}",
+                said(&turn)
+            );
+            assert!(first(&turn).buttons.is_empty());
+        }
+    }
+    let mut chat = Chat::new();
+    for text in ["blub", "blab"] {
+        chat.teach("en", text, &[("out_of_scope", 0.9)]);
+        chat.says(text).await;
+    }
+    chat.teach("en", "ok", &[("out_of_scope", 0.9)]);
+    let turn = chat.turn("ok", None).await;
+    assert_eq!(summary(&turn).0, "human_agent");
+}
+
+#[tokio::test]
+async fn who_wants_nothing_else_is_not_asked_again() {
+    let mut chat = Chat::new();
+    let text = chat.asks("en", "thanks", "thanks").await;
+    assert!(text.ends_with("Is there anything else?"), "{text}");
+    let text = chat.asks("en", "no", "no").await;
+    assert!(text.starts_with("Good-bye"), "{text}");
+    // What was offered is declined, and that is not all.
+    let mut chat = Chat::new();
+    for text in ["blub", "blab"] {
+        chat.teach("en", text, &[("out_of_scope", 0.9)]);
+        chat.says(text).await;
+    }
+    let text = chat.asks("en", "no", "no").await;
+    assert!(text.starts_with("All right."), "{text}");
+}
