@@ -453,6 +453,13 @@ fn misuse_ends_with_two_and_a_finding_with_one() {
             "{misuse:?}"
         );
     }
+    let no_request = doorstep(folder.path(), &["handoffs", "show", "7"]);
+    assert_eq!(no_request.status.code(), Some(2));
+    assert!(
+        stderr(&no_request).contains("`7` names no request; `doorstep handoffs list` does"),
+        "{}",
+        stderr(&no_request)
+    );
     let missing = doorstep(folder.path(), &["--config", "nowhere.toml", "check"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(
