@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use doorstep_core::ConfigFiles;
+use doorstep_core::{ConfigFiles, Problem};
 use rust_embed::{Embed, EmbeddedFile};
 
-use crate::config::ShopKind;
+use crate::{config::ShopKind, overlay};
 
 /// The graph, embedded apart from the rest so that it is never copied: both backends read it in place. A `const` would be in
 /// the program once for each place that names it.
@@ -61,12 +61,18 @@ pub fn widget() -> impl Iterator<Item = EmbeddedFile> {
 /// What only the demo shop says: its pages, its words for its goods, its own intents.
 const DEMO: &str = "demo/";
 
+/// Where the built-in file stands that a merchant's of the same path does not replace as a whole.
+const BUILT_IN: &str = "built-in/";
+
 /// The merchant's files: the embedded ones, overlaid by those under `files_dir`. Pages, glossaries and own intents of the demo
 /// shop are among them only where `shop` is that one: nobody else's customers are told its terms (G4).
 ///
+/// Replies are laid over sentence by sentence: of a language that has a file of the merchant's, the built-in ones stand
+/// below `built-in/` beside it.
+///
 /// # Errors
-/// A file under `files_dir` cannot be read or is not UTF-8; the path is in the error.
-pub fn merchant_files(files_dir: Option<&Path>, shop: ShopKind) -> std::io::Result<ConfigFiles> {
+/// A file under `files_dir` cannot be read or is not UTF-8.
+pub fn merchant_files(files_dir: Option<&Path>, shop: ShopKind) -> Result<ConfigFiles, Problem> {
     let mut files = ConfigFiles::new(WORDS);
     for path in Merchant::iter() {
         let Some(file) = Merchant::get(&path) else {
@@ -82,19 +88,24 @@ pub fn merchant_files(files_dir: Option<&Path>, shop: ShopKind) -> std::io::Resu
         files.files.insert(path, text);
     }
     if let Some(folder) = files_dir {
-        let mut own = ConfigFiles::default();
-        overlay(&mut own, folder, folder)?;
+        let mut own = overlay::read(folder)?;
         // A merchant's page takes the place of the demo shop's, whatever it is written in.
         files
             .files
             .retain(|path, _| !own.files.keys().any(|own| is_same_page(own, path)));
+        for path in own.files.keys().filter(|path| path.starts_with("replies/")) {
+            if let Some(text) = files.files.remove(path) {
+                files.files.insert(format!("{BUILT_IN}{path}"), text);
+            }
+        }
         files.files.append(&mut own.files);
     }
     Ok(files)
 }
 
-/// Whether a merchant's file of this path would take the place of a built-in one.
+/// Whether a merchant's file of this path would take the place of a built-in one, or it is one that stands beside theirs.
 pub(crate) fn is_built_in(path: &str) -> bool {
+    let path = path.strip_prefix(BUILT_IN).unwrap_or(path);
     WORDS.iter().any(|(word, _)| *word == path)
         || Merchant::get(path).is_some()
         || Merchant::get(&format!("{DEMO}{path}")).is_some()
@@ -103,31 +114,4 @@ pub(crate) fn is_built_in(path: &str) -> bool {
 fn is_same_page(one: &str, other: &str) -> bool {
     let name = |path: &str| path.rsplit_once('.').map(|(name, _)| name.to_owned());
     one.starts_with("knowledge/") && name(one) == name(other)
-}
-
-/// Whether a file of a merchant's folder is read, by its name.
-pub(crate) fn is_merchant_file(path: &Path) -> bool {
-    let read = ["yaml", "md", "html"];
-    path.extension()
-        .is_some_and(|extension| read.iter().any(|read| extension == *read))
-}
-
-fn overlay(files: &mut ConfigFiles, root: &Path, folder: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            overlay(files, root, &path)?;
-        } else if is_merchant_file(&path) {
-            let text = std::fs::read_to_string(&path).map_err(|error| {
-                std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-            })?;
-            let name = path
-                .strip_prefix(root)
-                .unwrap_or(&path)
-                .to_string_lossy()
-                .replace('\\', "/");
-            files.files.insert(name, text);
-        }
-    }
-    Ok(())
 }

@@ -259,11 +259,13 @@ pub enum Handoffs {
     /// Show what a person needs to know of one of them.
     Show {
         /// The request, as `doorstep handoffs list` names it.
+        #[arg(value_parser = parse_request)]
         id: doorstep_core::HandoffId,
     },
     /// Give the conversation back to the assistant; the customer is told so in their language.
     Close {
         /// The request, as `doorstep handoffs list` names it.
+        #[arg(value_parser = parse_request)]
         id: doorstep_core::HandoffId,
         /// Tell the customer this first, in your own words.
         #[arg(long, value_name = "WORDS")]
@@ -549,6 +551,11 @@ fn parse_setting(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .map(|(key, value)| (key.trim().to_owned(), value.to_owned()))
         .ok_or_else(|| format!("`{text}` has no `=`; write key=value"))
+}
+
+fn parse_request(text: &str) -> Result<doorstep_core::HandoffId, String> {
+    let id = text.parse();
+    id.map_err(|_| format!("`{text}` names no request; `doorstep handoffs list` does"))
 }
 
 fn parse_span(text: &str) -> Result<std::time::Duration, String> {

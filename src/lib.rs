@@ -25,6 +25,7 @@ pub mod merchant;
 mod nowhere;
 pub mod observe;
 mod opening;
+mod overlay;
 mod picture;
 mod reload;
 mod rendered;

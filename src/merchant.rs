@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use doorstep_core::{ConfigFiles, Language, Problem, Timestamp};
+use doorstep_core::{ChannelName, ConfigFiles, Language, Problem, Timestamp};
 use doorstep_engine::{
     flows::Flows,
     intents::{self, Background},
@@ -16,6 +16,7 @@ use doorstep_nlu::{Lesson, Utterance};
 use crate::{
     assets,
     config::{Config, ShopKind},
+    overlay,
 };
 
 /// What a merchant writes, checked as a whole: what `doorstep check` and start-up share.
@@ -103,6 +104,19 @@ impl MerchantFiles {
         })
     }
 
+    /// That nothing is told at all, though the program runs for it.
+    pub fn silent(&self) -> Option<Problem> {
+        self.rules.iter().next().is_none().then(|| Problem {
+            file: "rules".to_owned(),
+            line: 0,
+            field: String::new(),
+            message: "there is no rule: no customer hears of their parcels".to_owned(),
+            fix:
+                "write rules, or remove your rules/default.yaml: without it the built-in ones hold"
+                    .to_owned(),
+        })
+    }
+
     /// Reads and checks the built-in files, overlaid by `files_dir`.
     ///
     /// # Errors
@@ -113,27 +127,18 @@ impl MerchantFiles {
 
     fn read(config: &Config) -> Result<Self, Vec<Problem>> {
         let files = assets::merchant_files(config.files_dir.as_deref(), config.shop.kind);
-        let files = files.map_err(|error| {
-            vec![Problem {
-                file: config
-                    .files_dir
-                    .as_deref()
-                    .unwrap_or(Path::new(""))
-                    .display()
-                    .to_string(),
-                line: 0,
-                field: "files_dir".to_owned(),
-                message: format!("a file cannot be read: {error}"),
-                fix: "check that files_dir is a folder of UTF-8 text files".to_owned(),
-            }]
-        })?;
+        let files = files.map_err(|problem| vec![problem])?;
         let templates = Templates::load(&files, &config.shop.default_language)?;
         let mut problems = Vec::new();
         let flows = Flows::load(&files, &templates)
             .map_err(|found| problems.extend(found))
             .ok();
+        let unconfigured = config.channels.unconfigured().names();
         let rules = Notifier::load_rules(&files, &templates, &config.channels.names())
-            .map_err(|found| problems.extend(found))
+            .map_err(|found| {
+                let named = |problem| without_a_section(problem, &unconfigured);
+                problems.extend(found.into_iter().map(named));
+            })
             .ok();
         let passages = knowledge::passages(&files, Timestamp::UNIX_EPOCH);
         problems.extend(passages.err().unwrap_or_default());
@@ -157,6 +162,19 @@ impl MerchantFiles {
     }
 }
 
+/// A channel that there is, but not in this configuration, is no misspelt one: says what it lacks.
+fn without_a_section(problem: Problem, unconfigured: &[ChannelName]) -> Problem {
+    let is_it = |name: &&ChannelName| problem.message == format!("`{name}` is not known");
+    match unconfigured.iter().find(is_it) {
+        Some(name) if problem.field.contains("channel") => Problem {
+            message: format!("the channel `{name}` has no section in the configuration"),
+            fix: format!("add [channels.{name}] (docs/channels/{name}.md), or take it out here"),
+            ..problem
+        },
+        _ => problem,
+    }
+}
+
 /// Names the merchant's own files, those that are there and those to be written, as they can be opened from the current
 /// folder: `files/flows/praise.yaml`. Built-in ones keep their names.
 pub(crate) fn as_opened(mut problems: Vec<Problem>, files_dir: Option<&Path>) -> Vec<Problem> {
@@ -166,7 +184,7 @@ pub(crate) fn as_opened(mut problems: Vec<Problem>, files_dir: Option<&Path>) ->
     for problem in &mut problems {
         let path = folder.join(&problem.file);
         let is_own = path.is_file() || !assets::is_built_in(&problem.file);
-        if assets::is_merchant_file(&path) && is_own {
+        if overlay::is_merchant_file(&path) && is_own {
             problem.file = path.display().to_string();
         }
     }

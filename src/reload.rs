@@ -294,7 +294,7 @@ fn collect(folder: &Path, stamp: &mut Stamp) -> io::Result<()> {
         };
         if metadata.is_dir() {
             collect(&path, stamp)?;
-        } else if crate::assets::is_merchant_file(&path) {
+        } else if crate::overlay::is_merchant_file(&path) {
             stamp.insert(path, (metadata.len(), metadata.modified().ok()));
         }
     }

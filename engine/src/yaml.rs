@@ -23,9 +23,17 @@ fn problem_of(file: &str, text: &str, error: &serde_saphyr::Error) -> Problem {
         .map_or(0, |location| usize::try_from(location.line()).unwrap_or(0));
     let whole = error.to_string();
     let message = whole.split(" at line ").next().unwrap_or(&whole).to_owned();
-    let (field, fix) = match unknown_field(&message) {
-        Some((found, known)) => (found.to_owned(), suggestion(found, known.iter().copied())),
-        None => (key_on_line(text, line), fix_of(&message).to_owned()),
+    let (field, message, fix) = match unknown_field(&message) {
+        Some((found, known)) => {
+            let fix = suggestion(found, known.iter().copied());
+            (found.to_owned(), message.clone(), fix)
+        }
+        None => {
+            let field = key_on_line(text, line);
+            let written = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+            let (said, fix) = in_plain_words(&message, written);
+            (field, said, fix.to_owned())
+        }
     };
     Problem {
         file: file.to_owned(),
@@ -36,12 +44,60 @@ fn problem_of(file: &str, text: &str, error: &serde_saphyr::Error) -> Problem {
     }
 }
 
-fn fix_of(message: &str) -> &'static str {
-    if message.starts_with("mapping values are not allowed") {
-        "a text that holds a colon goes in quotes, or on its own lines below `name: |`"
-    } else {
-        "correct the YAML at this line"
+/// The reader's message for people who write no programs, and what to do. `written` is the line.
+fn in_plain_words(message: &str, written: &str) -> (String, &'static str) {
+    if let Some(rest) = message.strip_prefix("duplicate mapping key") {
+        let key = rest.trim_start_matches([':', ' ']);
+        let key = key.split(", set ").next().unwrap_or(key);
+        let said = format!("`{key}` stands here a second time");
+        return (said, "remove one of the two");
     }
+    if let Some(field) = message.strip_prefix("missing field ") {
+        return (
+            format!("{field} is missing"),
+            "add it; if it is there, indent it as far as the line that this begins with",
+        );
+    }
+    let (said, fix) = match message {
+        "expected sequence start" => (
+            "this is no list",
+            "write [one, two] behind the name, or each on a line of its own that begins with `- `",
+        ),
+        "expected mapping start" => (
+            "there are no names with values here",
+            "write each as `name: value` on a line of its own, indented alike",
+        ),
+        "expected string scalar" if written.contains("{{") => (
+            "this is no text",
+            "a text that begins with { goes in quotes: \"{{ … }}\"",
+        ),
+        "expected string scalar" => (
+            "this is no text",
+            "write one word or sentence; one with a colon goes in quotes",
+        ),
+        "invalid boolean" => ("this is neither true nor false", "write true or false"),
+        whole if whole.starts_with("tabs disallowed") => (
+            "the line begins with a tab",
+            "indent with spaces: YAML takes no tabs",
+        ),
+        whole if is_no_number(whole) => (
+            "this is no whole number",
+            "write one like 3, without quotes",
+        ),
+        whole if whole.starts_with("mapping values are not allowed") => (
+            whole,
+            "a text that holds a colon goes in quotes, or on its own lines below `name: |`",
+        ),
+        whole => (whole, "correct the YAML at this line"),
+    };
+    (said.to_owned(), fix)
+}
+
+/// "invalid i64" and its like.
+fn is_no_number(message: &str) -> bool {
+    let kind = message.strip_prefix("invalid ").unwrap_or_default();
+    let bits = kind.trim_start_matches(['i', 'u']);
+    kind != bits && bits.parse::<u32>().is_ok()
 }
 
 /// The found and the known names in serde's "unknown field `a`, expected one of b, c".
@@ -114,5 +170,64 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
             }
         }
         deserializer.deserialize_map(EntriesVisitor(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only what is said of mistakes is looked at")]
+    struct Note {
+        name: Spanned<String>,
+        #[serde(default)]
+        places: Vec<String>,
+        #[serde(default)]
+        many: u32,
+        #[serde(default)]
+        loud: bool,
+    }
+
+    #[test]
+    fn a_mistake_is_told_in_words_for_people_who_write_no_programs() {
+        for (text, told) in [
+            (
+                "name: a\nname: b\n",
+                "x.yaml:2: name: `name` stands here a second time; remove one of the two",
+            ),
+            (
+                "places: [a]\n",
+                "x.yaml:1: places: `name` is missing; add it; if",
+            ),
+            (
+                "name: a\nplaces: b\n",
+                "x.yaml:2: places: this is no list; write [one, two]",
+            ),
+            (
+                "name: {{ a }}\n",
+                "x.yaml:1: name: this is no text; a text that begins with { goes in quotes",
+            ),
+            (
+                "name: [a]\n",
+                "x.yaml:1: name: this is no text; write one word",
+            ),
+            (
+                "name: a\nmany: three\n",
+                "x.yaml:2: many: this is no whole number; write one like 3",
+            ),
+            (
+                "name: a\nloud: perhaps\n",
+                "x.yaml:2: loud: this is neither true nor false; write true or false",
+            ),
+            (
+                "name: a\nplaces:\n\t- b\n",
+                "x.yaml:3: the line begins with a tab; indent with spaces",
+            ),
+        ] {
+            let problem = read::<Note>("x.yaml", text).expect_err(text).to_string();
+            assert!(problem.starts_with(told), "{text}: {problem}");
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     merchant::{MerchantFiles, as_opened},
     nowhere,
     opening::with_kept_secrets,
+    overlay,
     rendered::{self, Findings},
 };
 
@@ -36,13 +37,16 @@ pub(super) async fn run(cli: &Cli) -> Result<(), Failure> {
             problems.extend(merchant.untranslated(&config.shop.languages));
             problems.extend(merchant.written_out());
             warnings.extend(merchant.unwritten());
+            warnings.extend(merchant.silent());
             warnings.extend(too_careful(cli, &config)?);
             warnings.extend(doubts_of(&config, &merchant).await?);
             lists = approved::check(&config, &merchant.templates).map_err(Failure::finding)?;
             let spoken = &config.shop.languages;
             warnings.extend(approved::warnings(&lists, &merchant, spoken, now));
-            let opened = |found| as_opened(found, config.files_dir.as_deref());
+            let folder = config.files_dir.as_deref();
+            let opened = |found| as_opened(found, folder);
             let (problems, mut warnings) = (opened(problems), opened(warnings));
+            warnings.extend(folder.map(overlay::unread).unwrap_or_default());
             warnings.extend(config.made_secrets(&sources(cli)));
             (problems, warnings)
         }

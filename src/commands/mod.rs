@@ -115,13 +115,10 @@ async fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Privacy => privacy::run(cli).await,
         Command::Catalog(Catalog::Import(feed)) => catalog::import(cli, feed).await,
         Command::Completions { shell } => {
-            clap_complete::generate(
-                *shell,
-                &mut Cli::command(),
-                "doorstep",
-                &mut std::io::stdout(),
-            );
-            Ok(())
+            // Not straight to stdout: a reader that goes away, as `head` does, would be a panic.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "doorstep", &mut script);
+            print(String::from_utf8_lossy(&script).trim_end())
         }
     }
 }

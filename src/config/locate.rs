@@ -16,13 +16,25 @@ pub(super) fn syntax_error(file: &Located<'_>) -> Option<Problem> {
     let line = error
         .span()
         .map_or(0, |span| line_of(file.text, span.start));
+    let (message, fix) = match error.message() {
+        "duplicate key" => {
+            let key = error.span().and_then(|span| file.text.get(span));
+            (
+                format!("`{}` stands here a second time", key.unwrap_or_default()),
+                "put all of it in one place",
+            )
+        }
+        other => (
+            format!("this is not TOML: {other}"),
+            "correct the line; a value is text in quotes, a number, true, false or [a list]",
+        ),
+    };
     Some(Problem {
         file: file.name.clone(),
         line,
         field: String::new(),
-        message: format!("this is not TOML: {}", error.message()),
-        fix: "correct the line; a value is text in quotes, a number, true, false or [a list]"
-            .to_owned(),
+        message,
+        fix: fix.to_owned(),
     })
 }
 
@@ -195,10 +207,16 @@ fn explain(kind: &Kind, in_file: bool) -> (String, String) {
             "what the file holds cannot be used here".to_owned(),
             "see the key's comment in default.toml".to_owned(),
         ),
-        other => (
-            other.to_string(),
-            "see the key's comment in default.toml".to_owned(),
-        ),
+        other => {
+            let told = other.to_string();
+            match told.strip_prefix("failed to parse timezone: ") {
+                Some(zone) => (
+                    format!("there is no time zone `{}`", zone.trim_matches('\'')),
+                    "write one by its IANA name, like `Europe/Madrid`".to_owned(),
+                ),
+                None => (told, "see the key's comment in default.toml".to_owned()),
+            }
+        }
     }
 }
 
@@ -305,7 +323,7 @@ fn nearest<'a, T: AsRef<str>>(found: &str, known: &'a [T]) -> Option<&'a str> {
 }
 
 /// The nearest known word, or all of them.
-pub(super) fn suggest<T: AsRef<str>>(found: &str, known: &[T]) -> String {
+pub(crate) fn suggest<T: AsRef<str>>(found: &str, known: &[T]) -> String {
     match nearest(found, known) {
         Some(word) => format!("did you mean `{word}`?"),
         None => {

@@ -17,6 +17,7 @@ use doorstep_channels::ChannelsConfig;
 use doorstep_core::Problem;
 use figment::{providers::Env, value::Dict};
 
+pub(crate) use locate::suggest;
 pub use secrets::SecretStore;
 pub use sections::*;
 

@@ -24,6 +24,7 @@ pub(super) fn problems(
         from_files,
         problems: Vec::new(),
     };
+    files(config, &mut found);
     shop(config, &mut found);
     http(config, &mut found);
     database(config, &mut found);
@@ -56,6 +57,19 @@ impl Found<'_> {
             message: message.into(),
             fix: fix.into(),
         });
+    }
+}
+
+fn files(config: &Config, found: &mut Found<'_>) {
+    let Some(folder) = &config.files_dir else {
+        return;
+    };
+    if !folder.is_dir() {
+        found.add(
+            "files_dir",
+            format!("there is no folder `{}`", folder.display()),
+            "make it, or correct the path; one without / at its beginning counts from the folder you are in",
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 //! `doorstep check` and the commands that work without a configuration: what is wrong is said with file, line, field and
 //! what to do; results alone are on standard output.
 
+mod own_files;
 mod several;
 mod written_out;
 
@@ -452,6 +453,13 @@ fn misuse_ends_with_two_and_a_finding_with_one() {
             "{misuse:?}"
         );
     }
+    let no_request = doorstep(folder.path(), &["handoffs", "show", "7"]);
+    assert_eq!(no_request.status.code(), Some(2));
+    assert!(
+        stderr(&no_request).contains("`7` names no request; `doorstep handoffs list` does"),
+        "{}",
+        stderr(&no_request)
+    );
     let missing = doorstep(folder.path(), &["--config", "nowhere.toml", "check"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(
@@ -526,6 +534,17 @@ fn every_shell_gets_its_completions() {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         assert!(stdout(&output).contains("classify"), "{shell}");
     }
+}
+
+#[test]
+fn completions_whose_reader_goes_away_end_without_a_panic() {
+    let mut program = doorstep_command();
+    program.args(["completions", "bash"]).stdin(Stdio::null());
+    let program = program.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = program.spawn().unwrap();
+    drop(running.stdout.take());
+    let output = running.wait_with_output().unwrap();
+    assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
 }
 
 #[test]

@@ -70,6 +70,19 @@ fn products_attributes_and_telephones_are_told_and_a_line_that_is_no_text_is_nam
 }
 
 #[test]
+fn a_short_order_number_is_read_where_the_words_say_that_it_is_one() {
+    let input =
+        "where is my order #1001?\nwo ist meine Bestellung 5001?\nI want to order 1000 screws\n";
+    let output = classify(input.as_bytes());
+    assert!(output.status.success());
+    let entities = entities(&output);
+    assert_eq!(entities[0], [pair("order_number", "1001")]);
+    assert_eq!(entities[1], [pair("order_number", "5001")]);
+    let is_order = |(kind, _): &(String, String)| kind == "order_number";
+    assert!(!entities[2].iter().any(is_order), "{:?}", entities[2]);
+}
+
+#[test]
 fn postcodes_of_addresses_are_no_order_numbers_in_seven_languages() {
     let addresses = [
         ("I moved, send it to Calle Mayor 5, 28013 Madrid", "28013"),

@@ -243,7 +243,7 @@ pub(crate) fn words(rules: &str) -> (Rules, Arc<Templates>) {
         (
             "templates/shipped.en.md",
             "---\nsubject: On its way\n---\n{% if customer.name %}{{ customer.name | first_name }}{% endif %}: \
-             {{ order.number }}, {{ parcel.tracking_number }}, {{ parcel.carrier }}\n",
+             {{ order.number }}, {{ parcel.tracking_number or '' }}, {{ parcel.carrier or '' }}\n",
         ),
         (
             "templates/late.en.md",

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use doorstep_core::Problem;
-use minijinja::{Environment, ErrorKind, State, value::Serde};
+use minijinja::{
+    Environment, Error, ErrorKind, Output, State, Value, escape_formatter,
+    value::{Serde, ValueKind},
+};
 
 use super::{Facts, Key, Kind, Place, Templates, filters};
 use crate::yaml::suggestion;
@@ -214,11 +217,18 @@ fn failing_sample(
     samples: &[Facts],
     known: &BTreeSet<String>,
 ) -> Option<Problem> {
-    let template = templates.environment.get_template(&key.path()).ok()?;
+    let environment = match key.kind {
+        // Samples of replies are wider than what can be: there, nothing is left out instead.
+        Kind::Reply => &templates.environment,
+        Kind::Subject | Kind::Body | Kind::Approved => &templates.strict,
+    };
+    let template = environment.get_template(&key.path()).ok()?;
     let language = key.language.parse().ok()?;
-    let error = samples
-        .iter()
-        .find_map(|sample| template.render(Serde(sample.context(&language))).err())?;
+    let (facts, error) = samples.iter().find_map(|sample| {
+        let facts = sample.context(&language);
+        let error = template.render(Serde(&facts)).err()?;
+        Some((facts, error))
+    })?;
     let fix = match error.kind() {
         ErrorKind::UndefinedError => format!(
             "use one of: {}",
@@ -226,7 +236,73 @@ fn failing_sample(
         ),
         _ => "some facts can be missing (`none`): ask `{% if … %}` before using them".to_owned(),
     };
-    Some(problem_of(place, &error, &fix))
+    let problem = problem_of(place, &error, &fix);
+    Some(match error.detail() {
+        Some(NOTHING) => nothing(problem, culprit(template.source(), &error, &facts)),
+        Some(NO_TEXT) => no_text(problem, culprit(template.source(), &error, &facts)),
+        _ => problem,
+    })
+}
+
+/// What [`write_text_alone`] says of a fact that this event or customer does not have.
+const NOTHING: &str = "a fact is nothing";
+/// What [`write_text_alone`] says of a list or of what a filter has to write.
+const NO_TEXT: &str = "a fact is no text";
+
+/// Writes texts and numbers, and refuses what a customer could not read.
+pub(super) fn write_text_alone(
+    out: &mut Output<'_>,
+    state: &mut State<'_, '_>,
+    value: &Value,
+) -> Result<(), Error> {
+    let reason = match value.kind() {
+        ValueKind::None => NOTHING,
+        ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => NO_TEXT,
+        _ => return escape_formatter(out, state, value),
+    };
+    Err(Error::new(ErrorKind::InvalidOperation, reason))
+}
+
+fn nothing(problem: Problem, name: Option<&str>) -> Problem {
+    let message = match name {
+        Some(name) => format!("`{name}` can be missing, and nothing would stand in its place"),
+        None => "what is written here can be missing".to_owned(),
+    };
+    let name = name.unwrap_or("…");
+    Problem {
+        message,
+        fix: format!(
+            "ask first: {{% if {name} %}}… {{{{ {name} }}}} …{{% endif %}}, or write {{{{ {name} or \"other words\" }}}}"
+        ),
+        ..problem
+    }
+}
+
+fn no_text(problem: Problem, name: Option<&str>) -> Problem {
+    let name = name.map_or_else(
+        || "what is written here".to_owned(),
+        |name| format!("`{name}`"),
+    );
+    Problem {
+        message: format!("{name} is no text that a customer could read"),
+        fix: "a filter writes days and money, as in {{ window | window }} and {{ order.total | money }}; a list is gone \
+              through: {% for item in order.items %}{{ item.quantity }} {{ item.title }} {% endfor %}"
+            .to_owned(),
+        ..problem
+    }
+}
+
+/// The fact that is written as it is on the line of the error, and is nothing or no text.
+fn culprit<'a>(source: &'a str, error: &Error, facts: &serde_json::Value) -> Option<&'a str> {
+    let line = source.lines().nth(error.line()?.checked_sub(1)?)?;
+    let written = line.split("{{").skip(1);
+    let mut names = written.filter_map(|rest| Some(rest.split_once("}}")?.0.trim()));
+    names.find(|name| {
+        let value = name
+            .split('.')
+            .try_fold(facts, |value, part| value.get(part));
+        value.is_some_and(|value| value.is_null() || value.is_array() || value.is_object())
+    })
 }
 
 fn problem_of(place: &Place, error: &minijinja::Error, fix: &str) -> Problem {

@@ -1,9 +1,12 @@
 //! From files to compiled templates.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use doorstep_core::{ConfigFiles, Language, Problem};
-use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig};
+use minijinja::{Environment, UndefinedBehavior, escape_formatter, syntax::SyntaxConfig};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
@@ -14,6 +17,10 @@ use super::{
     lint,
 };
 use crate::{intents, yaml};
+
+/// Where the built-in replies of a language stand that has a file of the merchant's: it replaces them sentence by sentence, so
+/// that whoever changes one need not copy, and keep up with, all the others.
+const BUILT_IN_REPLIES: &str = "built-in/replies";
 
 /// A template before it is compiled.
 struct Source {
@@ -38,6 +45,13 @@ pub(super) fn load(
     for (file, text) in files.under("replies", "yaml") {
         collect(read_replies(file, text), &mut sources, &mut problems);
     }
+    let mut built_in = Vec::new();
+    for (file, text) in files.under(BUILT_IN_REPLIES, "yaml") {
+        collect(read_replies(file, text), &mut built_in, &mut problems);
+    }
+    let own: BTreeSet<Key> = sources.iter().map(|source| source.key.clone()).collect();
+    built_in.retain(|source| !own.contains(&source.key));
+    sources.append(&mut built_in);
     let mut approved = BTreeMap::new();
     for (file, text) in files.under("templates", "md") {
         let read = read_notification(file, text, &mut approved);
@@ -62,8 +76,11 @@ pub(super) fn load(
         }
     }
     if problems.is_empty() {
+        let mut strict = environment.clone();
+        strict.set_formatter(lint::write_text_alone);
         Ok(Templates {
             environment,
+            strict,
             default_language: default_language.clone(),
             places,
             approved,
@@ -99,7 +116,7 @@ fn collect(
     }
 }
 
-/// Control lines leave no trace, so that a reply reads as it is laid out.
+/// Control lines leave no trace, so that a reply reads as it is laid out; nor does what is nothing: no customer reads "None".
 fn new_environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -109,6 +126,10 @@ fn new_environment() -> Environment<'static> {
         .lstrip_blocks(true)
         .build();
     environment.set_syntax(syntax.unwrap_or_default());
+    environment.set_formatter(|out, state, value| match value.is_none() {
+        true => Ok(()),
+        false => escape_formatter(out, state, value),
+    });
     environment
 }
 
@@ -152,6 +173,18 @@ fn read_notification(
         message: "the file does not begin with front matter".into(),
         fix: "begin with a line `---`, a line `subject: …` and a line `---`".into(),
     })?;
+    let body_line = front.lines().count() + 3;
+    if body.trim().is_empty() {
+        return Err(Problem {
+            file: file.to_owned(),
+            line: body_line,
+            field: "text".into(),
+            message: "there is no text".into(),
+            fix:
+                "write below the second `---` what customers read; to tell nothing, remove the rule"
+                    .into(),
+        });
+    }
     let FrontMatter { subject, approved } = yaml::read(file, front).map_err(|problem| Problem {
         line: problem.line + 1,
         ..problem
@@ -165,7 +198,6 @@ fn read_notification(
         },
         text,
     };
-    let body_line = front.lines().count() + 3;
     let mut sources = vec![
         source(
             Kind::Subject,

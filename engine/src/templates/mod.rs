@@ -1,6 +1,6 @@
 //! The words, as merchants edit them: minijinja templates, one set a language.
 //!
-//! - `replies/<language>.yaml`: what the chat answers, name → text.
+//! - `replies/<language>.yaml`: what the chat answers, name → text; a merchant's file replaces sentence by sentence.
 //! - `glossary/<language>.yaml`: what customers call things, in the catalog's words;
 //!   `dictionary/*.tsv`: the same in general, for catalogs in English.
 //! - `templates/<name>.<language>.md`: what we tell unasked. Front matter with `subject:`, then the text. Where a provider lets
@@ -40,6 +40,8 @@ pub use written::written_out_in_answers;
 #[derive(Debug)]
 pub struct Templates {
     environment: Environment<'static>,
+    /// The same, for checks: it refuses to write what is no text.
+    strict: Environment<'static>,
     default_language: Language,
     places: BTreeMap<Key, Place>,
     /// The providers' templates, by notification template and language.

@@ -166,6 +166,26 @@ fn a_missing_language_falls_back_to_its_primary_and_then_to_the_default() {
 }
 
 #[test]
+fn a_merchants_reply_takes_the_place_of_the_built_in_one_alone() {
+    let templates = load(&[
+        ("replies/en.yaml", "hello: Ahoy\n"),
+        ("built-in/replies/en.yaml", "hello: Hello\nbye: Good-bye\n"),
+        ("replies/fr.yaml", "hello: Bonjour\n"),
+    ])
+    .unwrap();
+    let say = |name: &str| templates.reply(name, &english(), &facts()).unwrap();
+    assert_eq!(say("hello"), "Ahoy");
+    assert_eq!(say("bye"), "Good-bye");
+}
+
+#[test]
+fn what_is_nothing_leaves_no_trace_in_what_a_customer_reads() {
+    let nobody = facts().with("nobody", None::<String>);
+    let templates = load(&[("replies/en.yaml", "a: \"Hello{{ nobody }}!\"\n")]).unwrap();
+    assert_eq!(templates.reply("a", &english(), &nobody).unwrap(), "Hello!");
+}
+
+#[test]
 fn a_notification_has_subject_and_text() {
     let templates = load(&[
         ("replies/en.yaml", "today: today\n"),
@@ -223,8 +243,8 @@ fn every_mistake_is_named_with_file_line_field_and_fix() {
         ),
         (
             "a: x\na: y\n",
-            "replies/en.yaml:2: a: duplicate mapping key",
-            "correct",
+            "replies/en.yaml:2: a: `a` stands here a second time",
+            "remove one of the two",
         ),
         (
             "a: \"{{ order.number | money }}\"\n",

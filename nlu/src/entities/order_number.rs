@@ -22,6 +22,23 @@ static ORDER: LazyLock<Regex> = LazyLock::new(|| {
     fixed(r"(?i)order|pedido|compra|encomenda|commande|bestell|auftrag|ordine|заказ")
 });
 
+/// A number of three or four digits that its words call an order's: `#1001`, `order no. 512`, `número de pedido 5001`.
+static ANNOUNCED: LazyLock<Regex> = LazyLock::new(|| {
+    let number = r"(?:number|nummer|n[uú]mero|num[eé]ro|номер|no\.?|nr\.?|n[º°]\.?|№)";
+    let order = r"(?:order|pedido|compra|encomenda|commande|bestellung|bestell|auftrags?|ordine|заказ\p{L}*)";
+    let of = r"(?: of| de la| de| do| di|)[ ](?:(?:your|my|the) )?(?:d['’]|dell['’])?";
+    fixed(&format!(
+        r"(?i)(?:#|(?:^|[^\p{{L}}])(?:{order}[ -]{{0,2}}{number}|{number}{of}{order})[ :]{{0,2}}#?)([0-9]{{3,4}})"
+    ))
+});
+
+/// One of four digits right behind the word, which may also be how many are to be ordered.
+static BEHIND: LazyLock<Regex> = LazyLock::new(|| {
+    fixed(
+        r"(?i)(?:^|[^\p{L}])(?:order|pedido|compra|encomenda|commande|bestellung|auftrag|ordine|заказ\p{L}*) ([0-9]{4})",
+    )
+});
+
 /// Words that announce a telephone number and hardly anything else.
 static PHONE: LazyLock<Regex> = LazyLock::new(|| {
     fixed(
@@ -31,7 +48,11 @@ static PHONE: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Compiled formats.
 #[derive(Debug)]
-pub(super) struct Patterns(Vec<Regex>);
+pub(super) struct Patterns {
+    formats: Vec<Regex>,
+    /// Whether digits alone are an order's number. A shop whose numbers look otherwise has no short ones either.
+    plain: bool,
+}
 
 impl Patterns {
     pub(super) fn new(patterns: &[String]) -> Result<Self, NluStartError> {
@@ -40,17 +61,20 @@ impl Patterns {
         } else {
             patterns.iter().map(String::as_str).collect()
         };
-        sources
+        let formats = sources
             .into_iter()
             .enumerate()
             .map(|(place, pattern)| compile(place + 1, pattern))
-            .collect::<Result<_, _>>()
-            .map(Self)
+            .collect::<Result<Vec<_>, _>>()?;
+        let takes = |format: &Regex| format.find("10234").is_some_and(|found| found.len() == 5);
+        let plain = formats.iter().any(takes);
+        Ok(Self { formats, plain })
     }
 
     pub(super) fn find(&self, reading: &Reading<'_>) -> Vec<Found> {
         let text = reading.text;
-        self.0
+        let mut found: Vec<Found> = self
+            .formats
             .iter()
             .flat_map(|pattern| pattern.find_iter(text))
             .filter(|number| !number.is_empty())
@@ -64,8 +88,49 @@ impl Patterns {
                 let value = number.as_str().trim_start_matches('#').to_uppercase();
                 Found::new(EntityKind::OrderNumber, value, number.range())
             })
-            .collect()
+            .collect();
+        if self.plain && text.contains(|c: char| c.is_ascii_digit()) {
+            found.extend(short(text));
+        }
+        found
     }
+}
+
+/// Numbers that are too short to be an order's wherever they stand, where the words beside them say so: most shops begin at
+/// 1001.
+fn short(text: &str) -> impl Iterator<Item = Found> {
+    let announced = ANNOUNCED.captures_iter(text);
+    let announced = announced
+        .filter_map(|found| found.get(1))
+        .filter(move |number| is_whole(text, number.end()));
+    let behind = BEHIND.captures_iter(text);
+    let behind = behind
+        .filter_map(|found| found.get(1))
+        .filter(move |number| ends_a_clause(text, number.end()));
+    announced.chain(behind).map(|number| {
+        Found::new(
+            EntityKind::OrderNumber,
+            number.as_str().to_owned(),
+            number.range(),
+        )
+    })
+}
+
+/// Whether a number that ends here does not go on, as `1001-2`, `100.50` and `100g` do.
+fn is_whole(text: &str, end: usize) -> bool {
+    let mut after = text[end..].chars();
+    let (next, second) = (after.next(), after.next());
+    let goes_on = next.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '/' | '%'))
+        || (next.is_some_and(|c| matches!(c, '.' | ',' | ':'))
+            && second.is_some_and(char::is_alphanumeric));
+    !goes_on
+}
+
+/// Whether nothing follows that could be counted: "where is my order 5001?", but not "I order 1000 screws".
+fn ends_a_clause(text: &str, end: usize) -> bool {
+    let next = text[end..].trim_start_matches(' ').chars().next();
+    is_whole(text, end)
+        && next.is_none_or(|c| matches!(c, '?' | '!' | '.' | ',' | ';' | ':' | ')' | '\n' | '\r'))
 }
 
 fn compile(number: usize, pattern: &str) -> Result<Regex, NluStartError> {
@@ -138,6 +203,45 @@ mod tests {
         assert_eq!(orders("order #10234, and fw-10234."), ["10234", "FW-10234"]);
         assert_eq!(orders("pedido nº10234"), ["10234"]);
         assert_eq!(orders("cancela mi pedido 10443 por favor"), ["10443"]);
+    }
+
+    #[test]
+    fn a_short_number_is_an_orders_where_the_words_say_so() {
+        for (text, number) in [
+            ("where is my order #1001", "1001"),
+            ("where is my order 5001?", "5001"),
+            ("track order 5001", "5001"),
+            ("order no. 512 has not come", "512"),
+            ("my order number is late, #512 I mean", "512"),
+            ("número de pedido 5001 por favor", "5001"),
+            ("pedido nº 512 sin noticias", "512"),
+            ("Bestellnummer 5001 ist noch nicht da", "5001"),
+            ("wo ist meine Bestellung 5001 ?", "5001"),
+            ("commande n° 512", "512"),
+            ("numero d'ordine 5001", "5001"),
+            ("номер заказа 5001 уже в пути", "5001"),
+            ("где мой заказ №512", "512"),
+        ] {
+            assert_eq!(orders(text), [number], "{text}");
+        }
+        for text in [
+            "I want to order 1000 screws",
+            "order 2 of them",
+            "un pedido de 100 euros",
+            "pedido 100",
+            "border 1234",
+            "#12",
+            "#1001-5",
+            "order no. 100.50",
+        ] {
+            assert!(orders(text).is_empty(), "{text}: {:?}", orders(text));
+        }
+        let reader = EntityReader::new(&[r"SO/\d{4}/\d{3}".to_owned()]).unwrap();
+        let found = reader.read("order #1001", &context(), &doorstep_core::Language::ENGLISH);
+        assert!(
+            found.is_empty(),
+            "the shop's numbers are none of digits alone"
+        );
     }
 
     #[test]

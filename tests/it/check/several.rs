@@ -39,3 +39,29 @@ fn every_mistake_of_every_channel_is_said_at_once() {
     }
     .check();
 }
+
+#[test]
+fn what_stands_twice_is_named() {
+    Broken {
+        files: &[("doorstep.toml", "[shop]\nname = \"a\"\nname = \"b\"\n")],
+        said: &["doorstep.toml:3: `name` stands here a second time; put all of it in one place"],
+    }
+    .check();
+    Broken {
+        files: &[("doorstep.toml", "[shop]\nname = \"a\"\n[http]\n[shop]\n")],
+        said: &["doorstep.toml:4: `shop` stands here a second time; put all of it in one place"],
+    }
+    .check();
+}
+
+#[test]
+fn a_time_zone_that_there_is_not_is_told_with_how_one_is_written() {
+    Broken {
+        files: &[("doorstep.toml", "[shop]\ntime_zone = \"Europe/Madird\"\n")],
+        said: &[
+            "doorstep.toml:2: shop.time_zone: there is no time zone `Europe/Madird`; write one by its IANA name, like \
+             `Europe/Madrid`",
+        ],
+    }
+    .check();
+}
