@@ -255,7 +255,7 @@ fn answer_to_offer(scene: &Scene<'_>, memory: &Memory) -> Option<Intention> {
         return Some(Intention::Decline);
     }
     let takes_note = memory.asking().is_none() && cues::takes_note(&scene.waiting.text);
-    if takes_note && !(memory.asked_last() && !memory.offered.is_empty()) {
+    if takes_note && (memory.offered.is_empty() || !memory.asked_last()) {
         return Some(Intention::Note);
     }
     if !takes_note && !says(scene, "yes") {
