@@ -153,7 +153,7 @@ def scores(made: Made) -> dict:
         "escalation_alarms": alarms,
         "urgent_recall": evaluate.urgent_recall(tests),
         "sentiment": evaluate.sentiment_accuracy(tests),
-        "several": evaluate.several_right(tests, made.presence),
+        "several": evaluate.several_read(tests, runner, made.presence),
         "several_messages": sum(len(message.intents) > 1 for message in tests.messages),
         "agreement": evaluate.agreement(tests, exact),
         "exact_accuracy": float(exact.right.mean()),

@@ -2,7 +2,8 @@
 
     python measure.py --program target/release/doorstep --data FOLDER [--without-clinc150 MODEL] [--without-hwu64 MODEL]
 
-`MODEL` is a folder made by `make.py --without … --out MODEL`. The sets are left in `training/build/sets/`, so that each of the
+Needs PyYAML and nothing else. `MODEL` is a folder made by `make.py --without … --out MODEL`. What a run is not given (these
+models, `--bench`) keeps the figures noted before, if the shipped model is still the same. The sets are left in `training/build/sets/`, so that each of the
 card's commands can be run again alone. Run `make.py --reuse` afterwards to write the card anew.
 """
 
@@ -18,12 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import data
-from card import MEASURED
 
 ROOT = Path(__file__).resolve().parent.parent
+MEASURED = ROOT / "training" / "measured.json"
 SETS = ROOT / "training" / "build" / "sets"
 MODEL = ROOT / "models" / "understanding.onnx"
 NOT_MEASURED = "not measured"
+SPEED = "speed: `understand`, int8, tract and many at once"
 # A merchant's own intents: as many, with as many examples each, are taken of CLINC150 to time their training.
 OWN_INTENTS, OWN_EXAMPLES = 100, 20
 
@@ -49,6 +51,8 @@ class Measuring:
     """What was run and what came of it."""
 
     program: Path
+    # The rows that an earlier run noted of the same model.
+    known: list[dict] = field(default_factory=list)
     rows: list[dict] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
 
@@ -56,8 +60,8 @@ class Measuring:
         """One `doorstep eval intents`; the card shows it as it can be run from the repository's root."""
         command = [str(self.program), "eval", "intents", *arguments, "--json"]
         shown = " ".join(["doorstep", *map(as_written, command[1:])])
-        if shown not in self.commands:
-            self.commands.append(shown)
+        # The last one is that of the rows to come.
+        self.commands = [known for known in self.commands if known != shown] + [shown]
         print(shown, flush=True)
         result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         if result.returncode not in (0, 1) or not result.stdout.strip():
@@ -68,12 +72,24 @@ class Measuring:
         met = value <= bound if at_most else value >= bound
         show = (lambda number: f"{number:.1%}") if share else (lambda number: f"{number:.3f}")
         sign = "≤" if at_most else "≥"
-        self.rows.append({"what": what, "bound": f"{sign} {show(bound)}", "value": show(value), "met": met})
+        self.add(what, f"{sign} {show(bound)}", show(value), met)
+
+    def add(self, what: str, bound: str, value: str, met: bool, part: str = "") -> None:
+        """A row with the command it comes from; `part` is what it is kept by when that is not run again."""
+        command = self.commands[-1] if self.commands else ""
+        self.rows.append({"what": what, "bound": bound, "value": value, "met": met, "part": part or what, "command": command})
         print(self.rows[-1], flush=True)
 
     def skip(self, what: str, bound: str) -> None:
-        self.rows.append({"what": what, "bound": bound, "value": NOT_MEASURED, "met": False})
-        print(self.rows[-1], flush=True)
+        """Keeps what is known of a part that is not measured now."""
+        kept = [row for row in self.known if row.get("part", row["what"]) == what and row["value"] != NOT_MEASURED]
+        for row in kept:
+            command = row.get("command")
+            if command and command not in self.commands:
+                self.commands.append(command)
+        missing = {"what": what, "bound": bound, "value": NOT_MEASURED, "met": False}
+        self.rows.extend(kept or [missing])
+        print("kept:" if kept else "not measured:", what, flush=True)
 
 
 def measure_clinc(measuring: Measuring, sources: data.Sources) -> None:
@@ -107,6 +123,14 @@ def measure_few(measuring: Measuring, name: str, model: Path | None, pairs: tupl
     measuring.note(what, found["in_scope_accuracy"], bound)
 
 
+def known_rows(model: str) -> list[dict]:
+    """What was noted of this model; nothing of another one."""
+    if not MEASURED.exists():
+        return []
+    noted = json.loads(MEASURED.read_text(encoding="utf-8"))
+    return noted["rows"] if noted.get("model") == model else []
+
+
 def measure_built_in(measuring: Measuring) -> None:
     for name in ("test", "mixed"):
         path = (data.HERE / "utterances" / f"{name}.tsv").resolve()
@@ -121,20 +145,25 @@ def measure_built_in(measuring: Measuring) -> None:
         measuring.note("escalation: recall", found["escalation_recall"], 0.95)
         measuring.note("escalation: false alarms", found["escalation_false_alarms"], 0.10, at_most=True)
         measuring.note("language", found["language_accuracy"], 0.97)
-        measuring.note("`max_wrong` 0.05: wrong answers", found["error"], 0.06, at_most=True)
+        wrong = "`max_wrong` 0.05: wrong answers (only the first of several wishes counts)"
+        measuring.note(wrong, found["error"], 0.06, at_most=True)
         measuring.note("`max_wrong` 0.05: in-scope messages answered", found["coverage"], 0.75)
+        several = found["several"]
+        measuring.note("several wishes: all found (no bound, an aim)", several["all_found"], 0.75)
+        imagined = several["singles_taken_for_several"]
+        measuring.note("one wish: taken for several (no bound, an aim)", imagined, 0.03, at_most=True)
 
 
 def measure_speed(measuring: Measuring, bench: Path | None) -> None:
     """What the benchmark found, which is run apart because it needs a quiet machine."""
     if bench is None:
-        measuring.skip("speed: `understand`, int8, tract and many at once", "four ratios")
+        measuring.skip(SPEED, "four ratios")
         return
     measuring.commands.append("doorstep-bench --understanding --plain training/build/plain.onnx")
     for ratio in json.loads(bench.read_text(encoding="utf-8")):
         bound = f"{'≤' if ratio['at_most'] else '≥'} {ratio['bound']}"
         value = f"{ratio['value']:.2f}"
-        measuring.rows.append({"what": ratio["name"], "bound": bound, "value": value, "met": ratio["met"]})
+        measuring.add(ratio["name"], bound, value, ratio["met"], part=SPEED)
 
 
 def main() -> None:
@@ -147,7 +176,8 @@ def main() -> None:
     arguments = parser.parse_args()
     sources = data.Sources(arguments.data)
     SETS.mkdir(parents=True, exist_ok=True)
-    measuring = Measuring(arguments.program.resolve())
+    model = hashlib.sha256(MODEL.read_bytes()).hexdigest()
+    measuring = Measuring(arguments.program.resolve(), known_rows(model))
     measure_built_in(measuring)
     measure_clinc(measuring, sources)
     clinc = (data.clinc(sources), data.clinc(sources, "test"))
@@ -155,7 +185,6 @@ def main() -> None:
     hwu = (data.hwu(sources), data.hwu(sources, "test"))
     measure_few(measuring, "HWU64", arguments.without_hwu64, hwu, 0.872)
     measure_speed(measuring, arguments.bench)
-    model = hashlib.sha256(MODEL.read_bytes()).hexdigest()
     noted = {"model": model, "rows": measuring.rows, "commands": measuring.commands}
     MEASURED.write_text(json.dumps(noted, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

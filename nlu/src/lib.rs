@@ -47,6 +47,6 @@ pub use head::{Answer, Basis, Confusion, Example, Head, HeadError, HeadSettings,
 pub use language::detect as detect_language;
 pub use local::LocalNlu;
 pub use model::{Metadata, Model, Threshold};
-pub use own::{Doubt, LearnError, Lesson, Utterance};
+pub use own::{Doubt, LearnError, Lesson, Review, Utterance};
 pub use session::{MAX_CHARACTERS, Output, Session, SessionError};
 pub use thresholds::Calibration;

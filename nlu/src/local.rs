@@ -18,11 +18,12 @@ use lru::LruCache;
 
 use crate::{
     Metadata, Model, NluConfig, NluStartError, Vocabulary,
-    asks::{asks, is_heard},
+    asks::{Clauses, Heard},
     drift::Drift,
     entities::EntityReader,
+    head::Basis,
     language,
-    own::{self, Doubt, LearnError, Lesson, OwnIntents},
+    own::{self, LearnError, Lesson, OwnIntents, Review},
     rules,
     session::{Output, SessionSource, truncate},
     thresholds::Thresholds,
@@ -144,59 +145,63 @@ impl LocalNlu {
             });
         }
         let outputs = self.read_lesson(lesson).await?;
-        let (lesson, max_wrong) = (lesson.clone(), self.inner.max_wrong);
-        let training =
-            tokio::task::spawn_blocking(move || OwnIntents::train(&lesson, &outputs, max_wrong));
-        let own = training
-            .await
-            .map_err(|error| LearnError::Head(error.to_string()))??;
+        let own = self.train(lesson, outputs).await?;
         Ok(Self {
             inner: Arc::clone(&self.inner),
             own: Some(Arc::new(own)),
         })
     }
 
-    /// Which examples of own intents are read as something else; see [`Doubt`].
+    /// What would come of a lesson: see [`Review`].
     ///
     /// # Errors
     /// The model did not read the examples.
-    pub async fn review(&self, lesson: &Lesson) -> Result<Vec<Doubt>, LearnError> {
+    pub async fn review(&self, lesson: &Lesson) -> Result<Review, LearnError> {
         if lesson.own.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Review {
+                doubts: Vec::new(),
+                learnt: Ok(Basis::TooFew),
+            });
         }
-        Ok(own::review(lesson, &self.read_lesson(lesson).await?))
+        let outputs = self.read_lesson(lesson).await?;
+        let doubts = own::review(lesson, &outputs);
+        let learnt = self.train(lesson, outputs).await;
+        Ok(Review {
+            doubts,
+            learnt: learnt.map(|own| own.basis()),
+        })
     }
 
-    /// The likeliest intent of each clause of a message, own ones among them; nothing for a message that is whole, and when
-    /// the model has no time for more than the message.
-    async fn read_clauses(
+    async fn train(
+        &self,
+        lesson: &Lesson,
+        outputs: Vec<Arc<Output>>,
+    ) -> Result<OwnIntents, LearnError> {
+        let (lesson, max_wrong) = (lesson.clone(), self.inner.max_wrong);
+        tokio::task::spawn_blocking(move || OwnIntents::train(&lesson, &outputs, max_wrong))
+            .await
+            .map_err(|error| LearnError::Head(error.to_string()))?
+    }
+
+    /// The likeliest intent of each clause of a message, own ones among them.
+    fn likeliest(
         &self,
         own: &OwnIntents,
-        text: &str,
+        clauses: &[(&str, Arc<Output>)],
         whole: &Understanding,
     ) -> Vec<ScoredIntent> {
         let inner = &self.inner;
-        let clauses = own::clauses(truncate(text));
-        let begun: Result<Vec<Begun>, NluError> =
-            clauses.iter().map(|clause| inner.begin(clause)).collect();
-        let Ok(begun) = begun else {
-            return Vec::new();
-        };
-        let mut likeliest = Vec::with_capacity(clauses.len());
-        for (clause, begun) in clauses.iter().zip(begun) {
-            let Ok(output) = inner.finish(clause, begun).await else {
-                return Vec::new();
-            };
+        let margin = inner.metadata.threshold.margin;
+        let of_clause = |(clause, output): &(&str, Arc<Output>)| {
             let mut alone = Understanding {
-                intents: inner.intents(&output),
+                intents: inner.intents(output),
                 asks: Vec::new(),
                 ..whole.clone()
             };
-            let margin = inner.metadata.threshold.margin;
-            own.take_part(clause, &own.score(&output), margin, &mut alone);
-            likeliest.extend(alone.intents.into_iter().next());
-        }
-        likeliest
+            own.take_part(clause, &own.score(output), margin, &mut alone);
+            alone.intents.into_iter().next()
+        };
+        clauses.iter().filter_map(of_clause).collect()
     }
 
     async fn read_lesson(&self, lesson: &Lesson) -> Result<Vec<Arc<Output>>, NluError> {
@@ -258,6 +263,44 @@ impl Inner {
                 Ok(output)
             }
         }
+    }
+
+    /// What the model says of each clause of a message; nothing of one that is whole or too long, and when it has no time for
+    /// more than the message.
+    async fn read_clauses<'a>(&self, text: &'a str) -> Vec<(&'a str, Arc<Output>)> {
+        let clauses = own::clauses(text);
+        let begun: Result<Vec<Begun>, NluError> =
+            clauses.iter().map(|clause| self.begin(clause)).collect();
+        let Ok(begun) = begun else {
+            return Vec::new();
+        };
+        let mut read = Vec::with_capacity(clauses.len());
+        for (clause, begun) in clauses.into_iter().zip(begun) {
+            let Ok(output) = self.finish(clause, begun).await else {
+                return Vec::new();
+            };
+            read.push((clause, output));
+        }
+        read
+    }
+
+    /// The built-in intents that a message asks for, if several; `clauses` are those that were read.
+    fn asks(&self, heard: &Heard<'_>, text: &str, clauses: &[(&str, Arc<Output>)]) -> Vec<String> {
+        if heard.is_one() {
+            return Vec::new();
+        }
+        if !clauses.is_empty() {
+            let likeliest: Vec<ScoredIntent> = clauses
+                .iter()
+                .filter_map(|(_, output)| self.intents(output).into_iter().next())
+                .collect();
+            return heard.asks(Clauses::Read(&likeliest));
+        }
+        heard.asks(if own::is_whole(text) {
+            Clauses::Whole
+        } else {
+            Clauses::Unread
+        })
     }
 
     /// The vector of one of many texts. Not kept: an import would push every customer's text out of the cache.
@@ -336,9 +379,20 @@ impl Nlu for LocalNlu {
         let entities = inner.entities.read(text, context, &language);
         let output = inner.finish(text, begun).await?;
         let intents = inner.intents(&output);
+        let heard = Heard::new(&inner.metadata, &output, &intents);
+        let of_own = self.own.as_ref().map(|own| (own, own.score(&output)));
+        let may_be_own = of_own
+            .as_ref()
+            .is_some_and(|(own, scored)| own.may_be_asked_for(scored));
+        // They cost as much as the message itself, so most messages must do without.
+        let clauses = if may_be_own || heard.is_in_doubt() {
+            inner.read_clauses(truncate(text)).await
+        } else {
+            Vec::new()
+        };
         let mut understanding = Understanding {
             entities,
-            asks: asks(&inner.metadata, &output, &intents),
+            asks: inner.asks(&heard, truncate(text), &clauses),
             accept: inner.thresholds.of(&language),
             intents,
             sentiment: sentiment(&output),
@@ -347,15 +401,14 @@ impl Nlu for LocalNlu {
             backend: inner.backend,
             language,
         };
-        if let Some(own) = &self.own {
-            let scored = own.score(&output);
-            let clauses = if own.may_be_asked_for(&scored) {
-                self.read_clauses(own, text, &understanding).await
+        if let Some((own, scored)) = of_own {
+            let clauses = if may_be_own {
+                self.likeliest(own, &clauses, &understanding)
             } else {
                 Vec::new()
             };
-            let heard = |name: &str| is_heard(&inner.metadata, &output, name);
-            if !own.join(clauses, heard, &mut understanding) {
+            let is_heard = |name: &str| heard.has(name);
+            if !own.join(clauses, is_heard, &mut understanding) {
                 let margin = inner.metadata.threshold.margin;
                 own.take_part(text, &scored, margin, &mut understanding);
             }

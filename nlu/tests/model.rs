@@ -437,6 +437,26 @@ fn an_own_intent_may_be_one_of_several_wishes() {
 }
 
 #[test]
+fn a_second_wish_that_the_message_leaves_in_doubt_is_found_by_its_clause() {
+    let Some(nlu) = nlu() else { return };
+    for (text, asks) in [
+        (
+            "two mugs missing and another one cracked",
+            &["missing_item", "damaged_item"][..],
+        ),
+        (
+            "wo ist mein geld und wann ruft mich mal wer zurück, unfassbar",
+            &["refund_status", "human_agent"],
+        ),
+        // Two clauses, one wish.
+        ("do you have waterproof boots, under 100 € please", &[]),
+    ] {
+        let understanding = block_on(nlu.understand(text, &context())).unwrap();
+        assert_eq!(understanding.asks, asks, "{text}");
+    }
+}
+
+#[test]
 fn a_file_that_is_no_model_is_refused_with_a_reason() {
     let Some(mut model) = shipped() else { return };
     let folder = tempfile::tempdir().unwrap();

@@ -134,6 +134,30 @@ fn the_built_in_intents_are_measured() {
 }
 
 #[test]
+fn messages_with_several_wishes_are_measured_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let test = folder.path().join("test.csv");
+    // In the first, what is broken is hardly heard beside what is missing; its clause says it.
+    let rows = "text,label\n\
+        two mugs missing and another one cracked,missing_item|damaged_item\n\
+        has my return got there and when will the money go in,return_status|refund_status\n\
+        where is my order 10234,order_status\n\
+        hello,greeting\n";
+    std::fs::write(&test, rows).unwrap();
+    let output = eval(&["--builtin", "--test", test.to_str().unwrap(), "--json"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let several = &told["several"];
+    assert_eq!(several["messages"], 2, "{told}");
+    assert_eq!(several["all_found"], 1.0, "{told}");
+    assert_eq!(several["in_order"], 1.0, "{told}");
+    assert_eq!(several["singles_taken_for_several"], 0.0, "{told}");
+    let output = eval(&["--builtin", "--test", test.to_str().unwrap()]);
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("all_found"), "{table}");
+}
+
+#[test]
 fn the_projects_own_messages_are_measured_as_they_lie_in_a_clone() {
     let messages = Path::new(env!("CARGO_MANIFEST_DIR")).join("training/utterances/must_pass.tsv");
     let rows = std::fs::read_to_string(&messages).unwrap();

@@ -205,6 +205,24 @@ fn check_warns_of_intents_that_will_be_confused_and_of_examples_that_look_misfil
 }
 
 #[test]
+fn check_warns_of_an_intent_that_holds_everything_and_so_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let everything = "- name: everything
+  examples: [where is my parcel, i would like my money back, is the tent waterproof]
+  answer: {en: We look into it.}
+";
+    write(folder.path(), "files/intents/own.yaml", everything);
+    let output = check(folder.path(), &[]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let lost = "warning: files/intents/own.yaml:1: everything: `everything` cannot be told from other intents: 3 of its 3 examples are read as ";
+    assert!(told.contains(lost), "{told}");
+    for other in ["`product_question`", "`refund_request`"] {
+        assert!(told.contains(other), "{told}");
+    }
+}
+
+#[test]
 fn check_names_mistakes_in_own_intents_with_file_line_and_fix() {
     let folder = tempfile::tempdir().unwrap();
     write(

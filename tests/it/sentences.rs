@@ -6,51 +6,55 @@ use serde_json::Value;
 
 use crate::support::server::doorstep_command;
 
-/// What is written, and words of which the replies must hold at least one of each line.
+/// What is written, and what must be said to each of its wishes.
 struct Sentence {
     said: &'static str,
     language: &'static str,
-    replied: &'static [&'static [&'static str]],
+    /// Of each wish, in the order in which they are answered, words that the replies must hold, all of them.
+    wishes: &'static [&'static [&'static str]],
 }
 
 const SENTENCES: [Sentence; 7] = [
-    // Two languages: the Russian words carry the sentence. It is about a jacket's stock in M.
+    // Two languages: the Russian words carry the sentence. Is M in stock, or is it the size to take? Both are offered.
     Sentence {
         said: "Hola, у вас есть эта jacket в size M?",
         language: "ru",
-        replied: &[&["налич", "куртк", "товар", "Какой"]],
+        wishes: &[&["налич", "размер"]],
     },
     Sentence {
         said: "wheres my stuff",
         language: "en",
-        replied: &[&["order number"]],
+        wishes: &[&["Which order", "order number"]],
     },
-    // Two wishes: both are answered, in order.
+    // Two wishes: both are answered, each with what the shop does about it.
     Sentence {
         said: "I was charged twice AND the zipper broke, what now??",
         language: "en",
-        replied: &[&["Payments", "payment"], &["photo"]],
+        wishes: &[&["Payments", "looks into it"], &["make it right", "photo"]],
     },
+    // The number is understood: what is missing is the proof of whose order it is.
     Sentence {
         said: "cancela mi pedido 10443 por favor",
         language: "es",
-        replied: &[&["correo", "código postal"]],
+        wishes: &[&["correo electrónico", "código postal"]],
     },
+    // Too much at once for the model to be sure: it offers what the first half asks for, and a person for the rest.
     Sentence {
         said: "ist die jacke wasserdicht und kommt sie noch vor freitag",
         language: "de",
-        replied: &[&["Produkt", "Jacke", "jacke"]],
+        wishes: &[&["Produkt"], &["[Mit einem Menschen sprechen]"]],
     },
     // Angry, and accuses the shop: a person takes over.
     Sentence {
         said: "верните деньги, это обман",
         language: "ru",
-        replied: &[&["Коллега", "коллега"]],
+        wishes: &[&["оллега"]],
     },
+    // Not a shop's matter; what is, is told.
     Sentence {
         said: "what's the weather in Rome",
         language: "en",
-        replied: &[&["not something I can help with"]],
+        wishes: &[&["not something I can help with"], &["where your order is"]],
     },
 ];
 
@@ -82,12 +86,18 @@ fn say(text: &str) -> String {
 fn real_sentences_get_sensible_replies_in_their_language() {
     for sentence in SENTENCES {
         let replied = say(sentence.said);
-        for words in sentence.replied {
-            assert!(
-                words.iter().any(|word| replied.contains(word)),
-                "{}: none of {words:?} in: {replied}",
-                sentence.said
-            );
+        let mut rest = replied.as_str();
+        for words in sentence.wishes {
+            for word in *words {
+                assert!(
+                    rest.contains(word),
+                    "{}: no {word:?} where {words:?} should be said in: {replied}",
+                    sentence.said
+                );
+            }
+            // What answers the next wish comes after what begins to answer this one.
+            let begun = words.first().and_then(|word| rest.split_once(word));
+            rest = begun.map_or(rest, |(_, after)| after);
         }
         let detected = doorstep_nlu::detect_language(&replied, None);
         assert_eq!(

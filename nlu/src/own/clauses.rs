@@ -28,6 +28,21 @@ static JOINTS: LazyLock<Regex> = LazyLock::new(|| {
 
 /// The clauses of a message, two to [`MOST`]; none of one that is whole or longer.
 pub(crate) fn clauses(text: &str) -> Vec<&str> {
+    let parts = parts(text);
+    if (2..=MOST).contains(&parts.len()) {
+        parts
+    } else {
+        Vec::new()
+    }
+}
+
+/// Whether a message has no clauses at all.
+pub(crate) fn is_whole(text: &str) -> bool {
+    parts(text).len() < 2
+}
+
+/// A message cut at its joints.
+fn parts(text: &str) -> Vec<&str> {
     let mut parts: Vec<Range<usize>> = Vec::new();
     let mut start = 0;
     for joint in JOINTS.find_iter(text) {
@@ -47,9 +62,6 @@ pub(crate) fn clauses(text: &str) -> Vec<&str> {
             Some(last) if is_short(last) || is_short(&part) => last.end = part.end,
             _ => joined.push(part),
         }
-    }
-    if !(2..=MOST).contains(&joined.len()) {
-        return Vec::new();
     }
     joined.into_iter().map(|part| text[part].trim()).collect()
 }
@@ -144,6 +156,11 @@ mod tests {
         ] {
             assert!(clauses(text).is_empty(), "{text}: {:?}", clauses(text));
         }
+        assert!(is_whole("do you gift wrap") && !is_whole("wrap it, and where is it"));
+        // Too long to be read clause by clause, but not whole.
+        assert!(!is_whole(
+            "one two, three four, five six, seven eight, nine ten"
+        ));
     }
 
     fn intent(name: &str, confidence: f32) -> ScoredIntent {

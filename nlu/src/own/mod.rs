@@ -25,11 +25,14 @@ use doorstep_core::{
     understanding::{ScoredIntent, Understanding},
 };
 
-pub use self::review::Doubt;
-pub(crate) use self::{clauses::clauses, review::review};
+pub use self::review::{Doubt, Review};
+pub(crate) use self::{
+    clauses::{clauses, is_whole},
+    review::review,
+};
 use crate::{
     LocalNlu, Output,
-    head::{Example, Head, HeadSettings},
+    head::{Basis, Example, Head, HeadSettings},
     session::truncate,
 };
 
@@ -117,6 +120,11 @@ impl OwnIntents {
                 .map(|own| (words_of(&own.text), own.intent.clone()))
                 .collect(),
         })
+    }
+
+    /// What the least confidence to act on an own intent rests on.
+    pub(crate) fn basis(&self) -> Basis {
+        self.head.basis()
     }
 
     /// How sure the head is of own and built-in intents, the likeliest first.

@@ -2,13 +2,23 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::Lesson;
-use crate::Output;
+use super::{LearnError, Lesson};
+use crate::{Output, head::Basis};
 
 /// How many of the most alike examples of an intent speak for it; one alone may be a stray.
 const NEAREST: usize = 2;
 /// An intent with fewer other examples is judged by the most alike one alone: a stray among so few would count for half.
 const ENOUGH: usize = 5;
+
+/// What would come of a [`Lesson`].
+#[derive(Debug, Clone)]
+pub struct Review {
+    /// The examples that are read as something else.
+    pub doubts: Vec<Doubt>,
+    /// What the least confidence would rest on; with [`Basis::Impossible`] no own intent is ever acted on, but for messages
+    /// that repeat an example. The error says why nothing can be learnt.
+    pub learnt: Result<Basis, LearnError>,
+}
 
 /// An example of an own intent that is more like the examples of another one.
 #[derive(Debug, Clone, PartialEq)]

@@ -85,6 +85,7 @@ pub(super) async fn measure(
     merge(&mut figures, own);
     merge(&mut figures, by_language(&readings));
     merge(&mut figures, escalation(&readings));
+    merge(&mut figures, several(&readings));
     if figures["languages"].is_object() {
         let bounds = held_against(&figures, max_wrong);
         merge(&mut figures, bounds);
@@ -124,6 +125,44 @@ fn held_against(figures: &Value, max_wrong: f32) -> Value {
 
 fn first_label(label: &str) -> &str {
     label.split('|').next().unwrap_or(label).trim()
+}
+
+fn labels(message: &Message) -> Vec<&str> {
+    message.label.split('|').map(str::trim).collect()
+}
+
+/// What a reading takes the message to ask for, in order.
+fn wishes(understanding: &Understanding) -> Vec<&str> {
+    if understanding.asks.is_empty() {
+        let top = understanding.top_intent();
+        return top.map(|top| top.name.as_str()).into_iter().collect();
+    }
+    understanding.asks.iter().map(String::as_str).collect()
+}
+
+/// Whether several wishes of one message are found. Nothing when no message of the test has several.
+fn several(readings: &[Reading]) -> Value {
+    let has_several = |reading: &&Reading| labels(&reading.message).len() > 1;
+    let messages = readings.iter().filter(has_several).count();
+    if messages == 0 {
+        return Value::Null;
+    }
+    let among = |is: fn(&[&str], &[&str]) -> bool| {
+        share(readings, move |reading| {
+            let wanted = labels(&reading.message);
+            (wanted.len() > 1).then(|| is(&wanted, &wishes(&reading.understanding)))
+        })
+    };
+    let imagined = share(readings, |reading| {
+        let is_one = labels(&reading.message).len() == 1;
+        is_one.then(|| reading.understanding.asks.len() > 1)
+    });
+    json!({ "several": {
+        "messages": messages,
+        "all_found": among(|wanted, found| wanted.iter().all(|name| found.contains(name))),
+        "in_order": among(|wanted, found| wanted == found),
+        "singles_taken_for_several": imagined,
+    }})
 }
 
 /// The likeliest intent other than that there is none, and whether it was acted on.

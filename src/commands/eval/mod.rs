@@ -287,7 +287,7 @@ fn table(figures: &Value) -> Result<(), Failure> {
             number => print(format!("{name:<24} {number}"))?,
         }
     }
-    for name in ["languages", "overlap_at_10"] {
+    for name in ["languages", "overlap_at_10", "several"] {
         let Some(Value::Object(languages)) = figures.get(name) else {
             continue;
         };
