@@ -155,7 +155,7 @@ fn several(readings: &[Reading]) -> Value {
     };
     let imagined = share(readings, |reading| {
         let is_one = labels(&reading.message).len() == 1;
-        is_one.then(|| reading.understanding.asks.len() > 1)
+        is_one.then_some(reading.understanding.asks.len() > 1)
     });
     json!({ "several": {
         "messages": messages,
