@@ -12,8 +12,8 @@ use doorstep_core::{
 use sea_orm::DbErr;
 
 use super::{
-    Store, StoreError, Transaction, events, execute,
-    parcels::{ParcelUpdate, keep_parcel, link_parcels},
+    ParcelTakenBack, Store, StoreError, Transaction, events, execute,
+    parcels::{ParcelUpdate, keep_parcel, link_parcels, take_back},
     people, query, query_one,
     row::{Row, at, json, optional_text, optional_uuid},
     write::Write,
@@ -42,6 +42,8 @@ pub struct Enrichment {
     pub order: Option<(Order, SourceName, Timestamp)>,
     /// What the event says of a parcel.
     pub parcel: Option<ParcelUpdate>,
+    /// The parcel that is none any more.
+    pub taken_back: Option<ParcelTakenBack>,
 }
 
 /// The identifier of an order's customer: the shop's, or the e-mail address of a guest.
@@ -183,6 +185,9 @@ impl Write for CommitEnrichment {
         if let Some(news) = &self.enrichment.parcel {
             keep_parcel(transaction, event, news).await?;
         }
+        if let Some(parcel) = &self.enrichment.taken_back {
+            take_back(transaction, parcel).await?;
+        }
         let jobs: Vec<Job> = decide.into_iter().map(Job::Notify).collect();
         self.queue.enqueue(transaction, &jobs).await?;
         Ok(true)
@@ -210,7 +215,7 @@ impl CommitEnrichment {
             && known.time("as_of")? > as_of
         {
             // Its parcels were its parcels all the same.
-            let linked = link_parcels(transaction, order, false).await?;
+            let linked = link_parcels(transaction, order, as_of, false).await?;
             return reopen(transaction, &linked).await;
         }
         let customer = self.keep_customer(transaction, order).await?;
@@ -233,7 +238,7 @@ impl CommitEnrichment {
             ],
         )
         .await?;
-        let linked = link_parcels(transaction, order, known.is_none()).await?;
+        let linked = link_parcels(transaction, order, as_of, known.is_none()).await?;
         reopen(transaction, &linked).await
     }
 
