@@ -1,5 +1,5 @@
 //! What was said of whose a parcel is, each with its time: that it was packed, listed with its order, or taken back. Whose it
-//! is follows from all of it, in whatever order it came.
+//! is follows from all of it, in whatever order it came. And since when an order is paid that was not when it was placed.
 
 use sea_orm_migration::prelude::*;
 
@@ -38,6 +38,10 @@ const UP: &[&str] = &[
         WHERE order_shop_id IS NOT NULL ON CONFLICT (tracking_number, told_as) DO NOTHING",
     // When the order last named its parcels.
     "ALTER TABLE orders ADD COLUMN parcels_listed_at BIGINT",
+    // Whether it was ever told as not paid, and since when it was told as paid.
+    "ALTER TABLE orders ADD COLUMN awaited_payment BOOLEAN NOT NULL DEFAULT FALSE",
+    "ALTER TABLE orders ADD COLUMN paid_at BIGINT",
+    "UPDATE orders SET awaited_payment = TRUE WHERE body LIKE '%\"status\":\"awaiting_payment\"%'",
     // When its carrier said that its label counts no more.
     "ALTER TABLE shipments ADD COLUMN void_at BIGINT",
     "DROP INDEX shipments_by_order_shop_id",
@@ -50,6 +54,8 @@ const DOWN: &[&str] = &[
     "UPDATE shipments SET order_shop_id = (SELECT MIN(c.order_shop_id) FROM parcel_claims c
         WHERE c.tracking_number = shipments.tracking_number)",
     "ALTER TABLE shipments DROP COLUMN void_at",
+    "ALTER TABLE orders DROP COLUMN paid_at",
+    "ALTER TABLE orders DROP COLUMN awaited_payment",
     "ALTER TABLE orders DROP COLUMN parcels_listed_at",
     "DROP TABLE parcel_claims",
 ];

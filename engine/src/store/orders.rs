@@ -7,7 +7,7 @@ use doorstep_core::{
     Ambient, ChannelName, CommerceEventId, CustomerId, OrderNumber, ShopCustomerId, SourceName,
     Timestamp,
     message::Address,
-    order::{Order, OrderCustomer, OrderRef},
+    order::{Order, OrderCustomer, OrderRef, OrderStatus},
 };
 use sea_orm::DbErr;
 
@@ -211,6 +211,9 @@ impl CommitEnrichment {
             [order.number.as_str().into()],
         )
         .await?;
+        if known.is_some() {
+            keep_payment(transaction, order, as_of).await?;
+        }
         if let Some(known) = &known
             && known.time("as_of")? > as_of
         {
@@ -222,7 +225,8 @@ impl CommitEnrichment {
         execute(
             transaction,
             // The body breaks a tie, so that both arrivals of one instant end alike.
-            "INSERT INTO orders (number, source, customer_id, body, as_of, shop_id) VALUES ($1, $2, $3, $4, $5, $6)
+            "INSERT INTO orders (number, source, customer_id, body, as_of, shop_id, awaited_payment, paid_at)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
                 ON CONFLICT (number) DO UPDATE SET source = excluded.source, body = excluded.body,
                     customer_id = COALESCE(excluded.customer_id, orders.customer_id), as_of = excluded.as_of,
                     shop_id = COALESCE(excluded.shop_id, orders.shop_id)
@@ -235,6 +239,8 @@ impl CommitEnrichment {
                 json(order)?,
                 at(as_of),
                 optional_text(order.shop_id.as_ref()),
+                awaits_payment(order).into(),
+                paid_at(order, as_of),
             ],
         )
         .await?;
@@ -282,6 +288,32 @@ impl CommitEnrichment {
         }
         Ok(Some(id))
     }
+}
+
+fn awaits_payment(order: &Order) -> bool {
+    order.status == OrderStatus::AwaitingPayment
+}
+
+/// Since when it is paid, by this telling.
+fn paid_at(order: &Order, as_of: Timestamp) -> sea_orm::Value {
+    let paid_at = (!awaits_payment(order)).then(|| as_of.timestamp_millis());
+    sea_orm::Value::BigInt(paid_at)
+}
+
+/// Remembers of an order whether it was told as not paid, and since when as paid, whichever came first.
+async fn keep_payment(
+    transaction: &Transaction<'_>,
+    order: &Order,
+    as_of: Timestamp,
+) -> Result<(), DbErr> {
+    let sql = "UPDATE orders SET awaited_payment = (awaited_payment OR $2),
+            paid_at = CASE WHEN paid_at < $3 THEN paid_at ELSE COALESCE($3, paid_at) END WHERE number = $1";
+    let values = [
+        order.number.as_str().into(),
+        awaits_payment(order).into(),
+        paid_at(order, as_of),
+    ];
+    execute(transaction, sql, values).await.map(drop)
 }
 
 /// Makes deciding about an order's news and learning of the order happen one after the other, also while there is no row
