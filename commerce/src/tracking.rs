@@ -19,6 +19,8 @@ pub(crate) enum Meaning {
     Status(TrackingStatus),
     /// There is no news: the carrier has not spoken yet, or the provider gave up asking.
     NoNews,
+    /// The label is void: nothing will be sent with it.
+    Void,
     /// No vocabulary of ours has the word.
     Unknown,
 }
@@ -49,13 +51,17 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// News of a parcel, a remark where nobody knows the words, or nothing where there is no news.
+    /// News of a parcel, that it is none any more, a remark where nobody knows the words, or nothing where there is no news.
     pub(crate) fn into_kind(self) -> Option<CommerceEventKind> {
         let carrier = sentence(self.carrier);
         let message = sentence(self.message);
         let tracking_number = Some(self.tracking_number);
         match self.meaning {
             Meaning::NoNews => None,
+            Meaning::Void => Some(CommerceEventKind::TakenBack {
+                order: None,
+                tracking_number,
+            }),
             Meaning::Unknown => {
                 let word = shown(&self.word);
                 let words = match message {

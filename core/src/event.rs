@@ -59,6 +59,14 @@ pub enum CommerceEventKind {
         /// The news.
         event: TrackingEvent,
     },
+    /// A parcel is none any more: the shop took it back, or its carrier says that its label is void. It is one again once
+    /// the shop packs it again.
+    TakenBack {
+        /// The order, when the source names it: of other orders it may still be a parcel.
+        order: Option<OrderRef>,
+        /// The parcel, when the source names it.
+        tracking_number: Option<TrackingNumber>,
+    },
     /// A carrier said something about a parcel in words that no vocabulary of ours knows. They are kept; no state follows
     /// from them and no customer hears of them.
     Remark {
@@ -197,6 +205,7 @@ impl CommerceEventKind {
             Self::OrderCancelled { .. } => "order_cancelled",
             Self::Fulfilled { .. } => "fulfilled",
             Self::Tracking { event, .. } => event.status.as_str(),
+            Self::TakenBack { .. } => "taken_back",
             Self::Remark { .. } => "remark",
             Self::ReturnRequested { .. } => "return_requested",
             Self::ReturnDeclined { .. } => "return_declined",

@@ -250,6 +250,19 @@ pub(crate) fn sent_in(number: &str, parcels: &[&str]) -> CommerceEvent {
     }
 }
 
+/// The shop takes a parcel back, at noon.
+pub(crate) fn taken_back(id: &str, order: &str, parcel: &str) -> CommerceEvent {
+    CommerceEvent {
+        source: "test".into(),
+        external_id: id.to_owned(),
+        occurred_at: "2026-11-20T12:00:00Z".parse().unwrap(),
+        kind: CommerceEventKind::TakenBack {
+            order: Some(order.into()),
+            tracking_number: Some(parcel.into()),
+        },
+    }
+}
+
 /// A shop whose orders are all Ada's, and whose parcels are all of order 1001.
 struct TestShop(SourceName);
 

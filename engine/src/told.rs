@@ -23,6 +23,21 @@ impl ToldShop {
     pub fn new(name: SourceName, store: Store) -> Self {
         Self { name, store }
     }
+
+    /// The order without the parcels that were taken back since it was told.
+    async fn as_it_is(&self, order: Order) -> Result<Order, PortError> {
+        let mut parcels = Vec::with_capacity(order.shipments.len());
+        for parcel in &order.shipments {
+            let gone = self.store.was_taken_back(&parcel.tracking_number).await;
+            if !gone.map_err(port)? {
+                parcels.push(parcel.clone());
+            }
+        }
+        Ok(Order {
+            shipments: parcels,
+            ..order
+        })
+    }
 }
 
 fn port(error: StoreError) -> PortError {
@@ -52,7 +67,10 @@ impl Shop for ToldShop {
                 }
             }
         };
-        Ok(found.map_err(port)?.map(|record| record.order))
+        match found.map_err(port)? {
+            Some(record) => Ok(Some(self.as_it_is(record.order).await?)),
+            None => Ok(None),
+        }
     }
 
     async fn list_orders(
@@ -60,7 +78,11 @@ impl Shop for ToldShop {
         customer: &ShopCustomerId,
         limit: usize,
     ) -> Result<Vec<Order>, PortError> {
-        self.store.orders_of(customer, limit).await.map_err(port)
+        let mut orders = Vec::new();
+        for order in self.store.orders_of(customer, limit).await.map_err(port)? {
+            orders.push(self.as_it_is(order).await?);
+        }
+        Ok(orders)
     }
 
     async fn list_products(&self, _after: Option<&str>) -> Result<Vec<Product>, PortError> {

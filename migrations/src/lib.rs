@@ -20,6 +20,7 @@ mod m0011_polls;
 mod m0012_imports;
 mod m0013_news;
 mod m0014_visitor_zone;
+mod m0015_taken_back;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_imports::Migration),
             Box::new(m0013_news::Migration),
             Box::new(m0014_visitor_zone::Migration),
+            Box::new(m0015_taken_back::Migration),
         ]
     }
 }

@@ -133,6 +133,17 @@ impl DemoShop {
             | CommerceEventKind::CustomerDataRequested { .. }
             | CommerceEventKind::CustomerRedacted { .. }
             | CommerceEventKind::ShopRedacted => return,
+            CommerceEventKind::TakenBack {
+                tracking_number, ..
+            } => {
+                let Some(number) = tracking_number else {
+                    return;
+                };
+                order
+                    .shipments
+                    .retain(|shipment| shipment.tracking_number != *number);
+                order.status = status_of_parcels(&order);
+            }
             CommerceEventKind::ReturnReceived { .. } => order.status = OrderStatus::Returned,
             CommerceEventKind::RefundIssued { .. } => order.status = OrderStatus::Refunded,
             CommerceEventKind::Tracking {
@@ -181,8 +192,14 @@ impl DemoShop {
             | CommerceEventKind::Fulfilled { order, .. }
             | CommerceEventKind::Tracking {
                 order: Some(order), ..
+            }
+            | CommerceEventKind::TakenBack {
+                order: Some(order), ..
             } => self.find(&order.clone().into()),
             CommerceEventKind::Tracking {
+                tracking_number, ..
+            }
+            | CommerceEventKind::TakenBack {
                 tracking_number, ..
             } => self.find(&OrderLookup::TrackingNumber(tracking_number.clone()?)),
             // No shop tells what became due.
@@ -250,6 +267,8 @@ fn status_of_parcels(order: &Order) -> OrderStatus {
     let all = |status| order.shipments.iter().all(|parcel| parcel.status == status);
     match order.status {
         OrderStatus::Cancelled | OrderStatus::Returned | OrderStatus::Refunded => order.status,
+        // All were taken back.
+        _ if order.shipments.is_empty() => OrderStatus::Processing,
         _ if all(TrackingStatus::Delivered) => OrderStatus::Delivered,
         _ if all(TrackingStatus::ReturnedToSender) => OrderStatus::Returned,
         _ if all(TrackingStatus::PreTransit) => OrderStatus::Processing,

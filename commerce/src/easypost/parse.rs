@@ -36,8 +36,10 @@ const STATUSES: Vocabulary = &[
     ("delivered", Some(Status::Delivered)),
     ("return_to_sender", Some(Status::ReturnedToSender)),
     ("failure", Some(Status::Exception)),
-    ("cancelled", Some(Status::Exception)),
 ];
+
+/// The status of a parcel whose label was given back.
+const VOID: &str = "cancelled";
 
 /// Where a `status_detail` names a problem that its status, one of [`VAGUE`], does not. Every other one means what its
 /// status means.
@@ -166,7 +168,10 @@ fn newest_scan(event: &Event) -> Result<(Timestamp, Option<&Detail>), WebhookRej
             Some((at, scan))
         })
         .max_by_key(|(at, _)| *at);
-    if let Some((at, scan)) = newest {
+    // That the label is void is no scan, and is later than all of them.
+    if let Some((at, scan)) = newest
+        && event.result.status != VOID
+    {
         return Ok((at, Some(scan)));
     }
     let touched = (event.result.updated_at.as_deref())
@@ -217,6 +222,7 @@ fn read(tracker: &Tracker) -> Meaning {
         Meaning::Status(problem) if VAGUE.contains(&tracker.status.as_str()) => {
             Meaning::Status(problem)
         }
+        _ if tracker.status == VOID => Meaning::Void,
         _ => meaning(STATUSES, &tracker.status),
     }
 }

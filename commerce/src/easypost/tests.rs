@@ -211,7 +211,6 @@ fn every_status_word_has_its_meaning() {
         ("failure", "lost", Some(Status::Lost)),
         ("failure", "damaged", Some(Status::Damaged)),
         ("failure", "failure", Some(Status::Exception)),
-        ("cancelled", "cancelled", Some(Status::Exception)),
         ("unknown", "unknown", None),
         ("error", "unknown", None),
     ] {
@@ -222,6 +221,24 @@ fn every_status_word_has_its_meaning() {
         let got = events.first().map(|event| news(event).status);
         assert_eq!(got, expected, "{status} / {detail}");
     }
+}
+
+#[test]
+fn a_label_that_was_given_back_is_no_problem_with_the_parcel() {
+    let mut body = fixture();
+    body["result"]["status"] = json!("cancelled");
+    body["result"]["status_detail"] = json!("cancelled");
+    body["result"]["updated_at"] = json!("2026-11-21T18:00:00Z");
+    let events = receive(&body).unwrap();
+    let CommerceEventKind::TakenBack {
+        order: None,
+        tracking_number: Some(_),
+    } = &events[0].kind
+    else {
+        panic!("not taken back: {:?}", events[0].kind);
+    };
+    let at = events[0].occurred_at.to_rfc3339();
+    assert_eq!(at, "2026-11-21T18:00:00+00:00", "later than its scans");
 }
 
 #[test]

@@ -33,8 +33,14 @@ pub enum EventType {
     },
     /// The payload is news of a parcel.
     Shipment(TrackingStatus),
+    /// The shop took a parcel back.
+    TakenBack,
     /// The customer wants to send goods back.
     ReturnRequested,
+    /// The shop does not take goods back that the customer wanted to return.
+    ReturnDeclined,
+    /// Goods will not come back after all.
+    ReturnCancelled,
     /// Goods came back.
     ReturnReceived,
     /// Money was given back.
@@ -48,8 +54,8 @@ pub enum EventType {
 /// Every known `event_type`; `docs/shops/generic.schema.json` lists the same.
 pub const EVENT_TYPES: &[(&str, EventType)] = {
     use EventType::{
-        CustomerDataRequested, CustomerRedacted, Order, RefundIssued, ReturnReceived,
-        ReturnRequested, Shipment,
+        CustomerDataRequested, CustomerRedacted, Order, RefundIssued, ReturnCancelled,
+        ReturnDeclined, ReturnReceived, ReturnRequested, Shipment, TakenBack,
     };
     use TrackingStatus as Status;
     const PLACED: EventType = Order {
@@ -92,7 +98,10 @@ pub const EVENT_TYPES: &[(&str, EventType)] = {
         ),
         ("shipment.lost", Shipment(Status::Lost)),
         ("shipment.damaged", Shipment(Status::Damaged)),
+        ("shipment.cancelled", TakenBack),
         ("return.requested", ReturnRequested),
+        ("return.declined", ReturnDeclined),
+        ("return.cancelled", ReturnCancelled),
         ("return.received", ReturnReceived),
         ("refund.issued", RefundIssued),
         ("customer.data_requested", CustomerDataRequested),
@@ -204,6 +213,13 @@ pub(super) fn parse(body: &[u8]) -> Result<Parsed, WebhookRejection> {
             cancelled,
         } => parse_order(body, default_status, cancelled),
         EventType::Shipment(status) => parse_shipment(body, status),
+        EventType::TakenBack => parse_taken_back(body),
+        EventType::ReturnDeclined => parse_return(body, |order, id| {
+            CommerceEventKind::ReturnDeclined { order, id }
+        }),
+        EventType::ReturnCancelled => parse_return(body, |order, id| {
+            CommerceEventKind::ReturnCancelled { order, id }
+        }),
         EventType::ReturnRequested => parse_return(body, |order, id| {
             CommerceEventKind::ReturnRequested { order, id }
         }),
@@ -301,6 +317,23 @@ fn parse_shipment(body: &[u8], status: TrackingStatus) -> Result<Parsed, Webhook
             },
         },
     })
+}
+
+fn parse_taken_back(body: &[u8]) -> Result<Parsed, WebhookRejection> {
+    // What is to be read of it is what is to be read of any news of a parcel.
+    let news = parse_shipment(body, TrackingStatus::PreTransit)?;
+    let kind = match news.kind {
+        CommerceEventKind::Tracking {
+            order,
+            tracking_number,
+            ..
+        } => CommerceEventKind::TakenBack {
+            order,
+            tracking_number,
+        },
+        other => other,
+    };
+    Ok(Parsed { kind, ..news })
 }
 
 fn parse_return(

@@ -262,7 +262,10 @@ fn every_event_type_is_understood() {
             } => (order_payload(), "order_cancelled"),
             EventType::Order { .. } => (order_payload(), "order_updated"),
             EventType::Shipment(status) => (json!({"carrier": "Correos"}), status.as_str()),
+            EventType::TakenBack => (json!({"tracking_number": "PQ1ES"}), "taken_back"),
             EventType::ReturnRequested => (json!({}), "return_requested"),
+            EventType::ReturnDeclined => (json!({}), "return_declined"),
+            EventType::ReturnCancelled => (json!({}), "return_cancelled"),
             EventType::ReturnReceived => (json!({}), "return_received"),
             EventType::CustomerDataRequested => (Value::Null, "customer_data_requested"),
             EventType::CustomerRedacted => (

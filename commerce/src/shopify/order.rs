@@ -3,7 +3,7 @@
 
 use chrono_tz::Tz;
 use doorstep_core::{
-    ShopCustomerId, Sku, Timestamp,
+    ShopCustomerId, Sku, Timestamp, TrackingNumber,
     customer::MarketingConsent,
     order::{DateWindow, Order, OrderCustomer, OrderLine, OrderStatus},
     shipment::{ParcelFacts, Shipment, TrackingStatus as Status},
@@ -188,7 +188,7 @@ impl FulfillmentBody {
     }
 
     /// Its parcels' numbers, each once.
-    pub(super) fn numbers(&self) -> Result<Vec<doorstep_core::TrackingNumber>, WebhookRejection> {
+    pub(super) fn numbers(&self) -> Result<Vec<TrackingNumber>, WebhookRejection> {
         let mut numbers = Vec::new();
         for text in self.tracking_numbers.iter().chain(&self.tracking_number) {
             if text.trim().is_empty() {
@@ -206,7 +206,7 @@ impl FulfillmentBody {
         let word = self.shipment_status.as_deref().unwrap_or_default();
         let status = match meaning(SHIPMENT_STATUSES, word) {
             Meaning::Status(status) => status,
-            Meaning::NoNews | Meaning::Unknown => Status::PreTransit,
+            Meaning::NoNews | Meaning::Void | Meaning::Unknown => Status::PreTransit,
         };
         let status_at = self.updated_at.as_deref();
         let status_at = status_at
@@ -234,6 +234,25 @@ impl OrderBody {
             Some(text) => instant("updated_at", text),
             None => instant("created_at", &self.created_at),
         }
+    }
+
+    /// The parcels of fulfilments that are void, and since when: none that another fulfilment has.
+    pub(super) fn taken_back(&self) -> Result<Vec<(TrackingNumber, Timestamp)>, WebhookRejection> {
+        let mut sent = Vec::new();
+        for body in self.fulfillments.iter().filter(|body| !body.is_void()) {
+            sent.extend(body.numbers()?);
+        }
+        let mut taken_back = Vec::new();
+        for body in self.fulfillments.iter().filter(|body| body.is_void()) {
+            let at = match &body.updated_at {
+                Some(text) => instant("fulfillments.updated_at", text)?,
+                None => self.changed_at()?,
+            };
+            let numbers = body.numbers()?.into_iter();
+            let gone = numbers.filter(|number| !sent.contains(number));
+            taken_back.extend(gone.map(|number| (number, at)));
+        }
+        Ok(taken_back)
     }
 
     /// Whether it was cancelled, and why.

@@ -74,12 +74,23 @@ fn parse_order(delivery: &Delivery, body: &[u8]) -> Result<Vec<Told>, WebhookRej
     let body: OrderBody = parse_named("order", body)?;
     let occurred_at = body.changed_at()?;
     let cancelled = body.cancelled();
+    let taken_back = body.taken_back()?;
     let order = Box::new(body.into_order()?);
+    let number = order.number.clone();
     let kind = match cancelled {
         Some(reason) => CommerceEventKind::OrderCancelled { order, reason },
         None => CommerceEventKind::OrderUpdated { order },
     };
-    Ok(vec![delivery.told(occurred_at, kind)])
+    let reference = OrderRef::Number(number);
+    let mut events = vec![delivery.told(occurred_at, kind)];
+    for (tracking_number, at) in taken_back {
+        let kind = CommerceEventKind::TakenBack {
+            order: Some(reference.clone()),
+            tracking_number: Some(tracking_number),
+        };
+        events.push(delivery.part(events.len(), at, kind));
+    }
+    Ok(events)
 }
 
 fn by_shop_id(field: &str, id: TextOrNumber) -> Result<OrderRef, WebhookRejection> {
@@ -93,9 +104,6 @@ fn own_id(id: Option<TextOrNumber>) -> Result<Option<String>, WebhookRejection> 
 
 fn parse_fulfillment(delivery: &Delivery, body: &[u8]) -> Result<Vec<Told>, WebhookRejection> {
     let mut body: FulfillmentBody = parse_named("fulfillment", body)?;
-    if body.is_void() {
-        return Ok(Vec::new());
-    }
     let order_id = body.order_id.take();
     let order_id = order_id.ok_or_else(|| malformed("missing field `order_id`"))?;
     let order = by_shop_id("order_id", order_id)?;
@@ -111,6 +119,16 @@ fn parse_fulfillment(delivery: &Delivery, body: &[u8]) -> Result<Vec<Told>, Webh
         parcels.push(None);
     }
     let mut events = Vec::new();
+    if body.is_void() {
+        for tracking_number in parcels {
+            let kind = CommerceEventKind::TakenBack {
+                order: Some(order.clone()),
+                tracking_number,
+            };
+            events.push(delivery.part(events.len(), changed_at, kind));
+        }
+        return Ok(events);
+    }
     let facts = body.parcel(parcels.len());
     for tracking_number in parcels {
         let news = |status, occurred_at| TrackingEvent {
@@ -141,7 +159,7 @@ fn parse_fulfillment(delivery: &Delivery, body: &[u8]) -> Result<Vec<Told>, Webh
                 tracking_number,
                 words: shown(word),
             },
-            Meaning::Unknown | Meaning::NoNews => continue,
+            Meaning::Unknown | Meaning::Void | Meaning::NoNews => continue,
         };
         events.push(delivery.part(events.len(), changed_at, kind));
     }
@@ -185,7 +203,7 @@ fn parse_fulfillment_event(
                 parcel: ParcelFacts::default(),
             },
         },
-        Meaning::NoNews | Meaning::Unknown => CommerceEventKind::Remark {
+        Meaning::NoNews | Meaning::Void | Meaning::Unknown => CommerceEventKind::Remark {
             carrier: None,
             tracking_number: None,
             words: message.unwrap_or_else(|| shown(&body.status)),

@@ -180,6 +180,31 @@ fn a_cancelled_order_says_why_under_whatever_topic() {
 }
 
 #[test]
+fn an_order_says_which_parcels_were_taken_back() {
+    let mut body = fixture!("orders.create");
+    body["fulfillments"] = json!([
+        {"status": "success", "tracking_numbers": ["PQ2"]},
+        {"status": "cancelled", "tracking_numbers": ["PQ1", "PQ2"], "updated_at": "2026-11-21T10:00:00Z"},
+    ]);
+    let events = take("orders/updated", &body);
+    let CommerceEventKind::OrderUpdated { order } = &events[0].kind else {
+        panic!("no order");
+    };
+    assert_eq!(order.shipments.len(), 1);
+    let CommerceEventKind::TakenBack {
+        order: Some(order),
+        tracking_number: Some(number),
+    } = &events[1].kind
+    else {
+        panic!("not taken back: {events:?}");
+    };
+    assert_eq!((order, number), (&"10234".into(), &"PQ1".into()));
+    let at = events[1].occurred_at.to_rfc3339();
+    assert_eq!(at, "2026-11-21T10:00:00+00:00");
+    assert_eq!(events.len(), 2, "the other is sent still");
+}
+
+#[test]
 fn every_parcel_of_a_fulfilment_is_told() {
     let mut body = fixture!("fulfillments.create");
     let events = take("fulfillments/create", &body);
@@ -210,11 +235,21 @@ fn every_parcel_of_a_fulfilment_is_told() {
     assert_eq!(labels, ["fulfilled", "delivered", "fulfilled", "delivered"]);
 
     body["status"] = json!("cancelled");
-    assert_eq!(
-        take("fulfillments/update", &body),
-        [],
-        "no parcel is on its way"
-    );
+    let taken_back = take("fulfillments/update", &body);
+    let numbers: Vec<_> = taken_back
+        .iter()
+        .map(|event| match &event.kind {
+            CommerceEventKind::TakenBack {
+                order: Some(order),
+                tracking_number: Some(number),
+            } => {
+                assert_eq!(*order, by_id());
+                number.to_string()
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(numbers, ["PQ573186429ES", "PQ573186430ES"]);
 }
 
 #[test]

@@ -17,13 +17,14 @@ use crate::{
 /// UPS's types of activity (`activityStatus.type` of the specification).
 const TYPES: Vocabulary = &[
     ("M", Some(Status::PreTransit)),
-    ("MV", Some(Status::Exception)),
     ("I", Some(Status::InTransit)),
     ("X", Some(Status::Exception)),
     // A new estimate, and no news of where the parcel is.
     ("U", None),
 ];
 
+/// Type of a label that the shipper made void.
+const VOID: &str = "MV";
 /// Type of what happens at the door: loaded, out for delivery, delivered.
 const DELIVERY: &str = "D";
 
@@ -139,14 +140,17 @@ pub(super) fn tell(
     }))
 }
 
-/// Whether it says where the parcel is.
+/// Whether it says where the parcel is, or that it is none.
 pub(super) fn is_news(event: &Event) -> bool {
-    matches!(read(event), Meaning::Status(_))
+    matches!(read(event), Meaning::Status(_) | Meaning::Void)
 }
 
 fn read(event: &Event) -> Meaning {
     let activity = &event.activity_status;
     let kind = activity.kind.as_deref().unwrap_or_default();
+    if kind == VOID {
+        return Meaning::Void;
+    }
     let general = meaning(TYPES, kind);
     if general == Meaning::NoNews {
         return general;

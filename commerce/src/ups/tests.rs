@@ -34,7 +34,6 @@ fn types_codes_and_sentences_have_their_meaning() {
             "Shipper created a label",
             Some(Status::PreTransit),
         ),
-        ("MV", "MV", "Label voided", Some(Status::Exception)),
         ("I", "DP", "Departed from Facility", Some(Status::InTransit)),
         ("D", "KB", "DELIVERED", Some(Status::Delivered)),
         (

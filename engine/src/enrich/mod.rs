@@ -9,12 +9,12 @@ use doorstep_core::{
     event::{CommerceEvent, CommerceEventKind},
     health::PortError,
     order::{Order, OrderRef},
-    shipment::TrackingEvent,
+    shipment::{TrackingEvent, TrackingStatus},
     shop::{OrderLookup, Shop},
 };
 
 use self::asking::Asking;
-use crate::store::{Enrichment, ParcelUpdate, PrivacyRequest, Store, StoreError};
+use crate::store::{Enrichment, ParcelTakenBack, ParcelUpdate, PrivacyRequest, Store, StoreError};
 
 /// Brings order and parcel up to date with an event.
 pub struct Enricher {
@@ -99,6 +99,7 @@ impl Enricher {
             event: id,
             order: None,
             parcel: None,
+            taken_back: None,
         };
         match kind {
             CommerceEventKind::OrderUpdated { order }
@@ -112,6 +113,7 @@ impl Enricher {
                 event,
             } => {
                 let named = Named {
+                    packed: true,
                     order: Some(order),
                     carrier,
                     tracking_number,
@@ -125,11 +127,20 @@ impl Enricher {
                 event,
             } => {
                 let named = Named {
+                    // Of an order that a source names, a label says as much.
+                    packed: order.is_some() && event.status == TrackingStatus::PreTransit,
                     order,
                     carrier,
                     tracking_number,
                 };
                 self.find_parcel(&mut enrichment, named, event).await?;
+            }
+            CommerceEventKind::TakenBack {
+                order,
+                tracking_number,
+            } => {
+                let named = (order, tracking_number);
+                enrichment.taken_back = self.find_taken_back(named, occurred_at).await?;
             }
             CommerceEventKind::ReturnRequested { order, .. }
             | CommerceEventKind::ReturnDeclined { order, .. }
@@ -194,10 +205,39 @@ impl Enricher {
             tracking_number,
             order,
             order_shop_id,
+            packed: named.packed,
             carrier: named.carrier,
             event,
         });
         Ok(())
+    }
+
+    /// The parcel that is none any more; of an order alone that whose number nobody told.
+    async fn find_taken_back(
+        &self,
+        (order, tracking_number): (Option<OrderRef>, Option<TrackingNumber>),
+        at: Timestamp,
+    ) -> Result<Option<ParcelTakenBack>, EnrichError> {
+        let record = match &order {
+            Some(order) => self.store.resolve_order(order).await?,
+            None => None,
+        };
+        let nameless = || order.as_ref().map(ParcelUpdate::nameless);
+        let Some(tracking_number) = tracking_number.or_else(nameless) else {
+            return Ok(None);
+        };
+        let of_record = record.map(|record| record.order.number);
+        let (order, order_shop_id) = match order {
+            Some(OrderRef::Number(number)) => (Some(number), None),
+            Some(OrderRef::ShopId { shop_id }) => (of_record, Some(shop_id)),
+            None => (None, None),
+        };
+        Ok(Some(ParcelTakenBack {
+            tracking_number,
+            order,
+            order_shop_id,
+            at,
+        }))
     }
 
     async fn ask_shop(
@@ -212,6 +252,8 @@ impl Enricher {
 
 /// What the source named.
 struct Named {
+    /// Whether it says that the parcel was packed for the order.
+    packed: bool,
     order: Option<OrderRef>,
     carrier: Option<String>,
     tracking_number: Option<TrackingNumber>,

@@ -21,7 +21,7 @@ use super::Enricher;
 use crate::{
     queue::Job,
     store::{Enrichment, ParcelUpdate, Store, Subject, Verdict},
-    testing::{TestStore, order, sqlite_store, stores, tracking},
+    testing::{TestStore, order, sent_in, sqlite_store, stores, tracking},
 };
 
 const STATUSES: [TrackingStatus; 6] = [
@@ -81,9 +81,11 @@ async fn apply(store: &Store, parcel: &str, news: &[(TrackingEvent, Option<&str>
                 tracking_number: parcel.into(),
                 order: None,
                 order_shop_id: None,
+                packed: false,
                 carrier: carrier.map(str::to_owned),
                 event: event.clone(),
             }),
+            taken_back: None,
         };
         assert!(
             store
@@ -161,6 +163,7 @@ enum What {
     Order(usize),
     Fulfilled,
     Tracking(usize),
+    TakenBack,
     Remark,
 }
 
@@ -169,6 +172,7 @@ fn telling() -> impl Strategy<Value = Telling> {
         2 => (0..3_usize).prop_map(What::Order),
         2 => Just(What::Fulfilled),
         5 => (0..STATUSES.len()).prop_map(What::Tracking),
+        2 => Just(What::TakenBack),
         1 => Just(What::Remark),
     ];
     (0..3_u8, 0..3_u8, what, 0..5_i64).prop_map(|(order, parcel, what, minute)| Telling {
@@ -233,6 +237,15 @@ fn event_of(telling: &Telling, story: u32, id: usize) -> Option<CommerceEvent> {
                 event: news(STATUSES[status]),
             }
         }
+        What::TakenBack => {
+            if named.is_none() && tracking_number.is_none() {
+                return None;
+            }
+            CommerceEventKind::TakenBack {
+                order: named,
+                tracking_number,
+            }
+        }
         What::Remark => CommerceEventKind::Remark {
             carrier,
             tracking_number,
@@ -290,6 +303,137 @@ fn whatever_several_sources_say_leads_to_the_same_state_in_every_order() {
         let other = runtime.block_on(tell(&test.store, story + 1, &other));
         prop_assert_eq!(one, other);
     });
+}
+
+/// The parcels that count for order 1001, after these things happened, an hour after each other from ten o'clock on.
+async fn parcels_after(test: &TestStore, kinds: Vec<(i64, CommerceEventKind)>) -> Vec<String> {
+    let enricher = test.enricher();
+    for (index, (hour, kind)) in kinds.into_iter().enumerate() {
+        let event = CommerceEvent {
+            source: "shopify".into(),
+            external_id: format!("e{index}"),
+            occurred_at: hours_past_ten(hour),
+            kind,
+        };
+        let source = "shopify".into();
+        let admitted = test.store.admit_events(&source, b"", vec![event]).await;
+        enricher.enrich(admitted.unwrap()[0].id).await.unwrap();
+    }
+    let parcels = test.store.parcels_of(&"1001".into()).await.unwrap();
+    let numbers = parcels
+        .iter()
+        .map(|parcel| parcel.tracking_number.to_string());
+    numbers.collect()
+}
+
+fn hours_past_ten(hours: i64) -> doorstep_core::Timestamp {
+    let ten: doorstep_core::Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
+    ten + chrono::TimeDelta::hours(hours)
+}
+
+fn packed(hour: i64, parcel: &str) -> (i64, CommerceEventKind) {
+    let kind = CommerceEventKind::Fulfilled {
+        order: "1001".into(),
+        carrier: None,
+        tracking_number: Some(parcel.into()),
+        event: TrackingEvent {
+            status: TrackingStatus::PreTransit,
+            occurred_at: hours_past_ten(hour),
+            message: None,
+            location: None,
+            estimated: None,
+            parcel: Default::default(),
+        },
+    };
+    (hour, kind)
+}
+
+fn taken_back(hour: i64, order: Option<&str>, parcel: &str) -> (i64, CommerceEventKind) {
+    let kind = CommerceEventKind::TakenBack {
+        order: order.map(Into::into),
+        tracking_number: Some(parcel.into()),
+    };
+    (hour, kind)
+}
+
+fn listed(hour: i64, number: &str, parcels: &[&str]) -> (i64, CommerceEventKind) {
+    (hour, sent_in(number, parcels).kind)
+}
+
+#[tokio::test]
+async fn a_parcel_that_was_taken_back_counts_no_more_until_it_is_packed_again() {
+    for test in stores().await {
+        let gone = vec![
+            packed(1, "T1"),
+            packed(1, "T2"),
+            taken_back(2, Some("1001"), "T1"),
+        ];
+        assert_eq!(parcels_after(&test, gone).await, ["T2"]);
+        let told = test.store.shipments_of(&"1001".into()).await.unwrap();
+        assert_eq!(told.len(), 1, "{told:?}");
+    }
+    for test in stores().await {
+        let late = vec![
+            taken_back(2, Some("1001"), "T1"),
+            packed(1, "T2"),
+            packed(1, "T1"),
+        ];
+        assert_eq!(parcels_after(&test, late).await, ["T2"], "in any order");
+    }
+    for test in stores().await {
+        let again = vec![
+            packed(3, "T1"),
+            taken_back(2, Some("1001"), "T1"),
+            packed(1, "T1"),
+        ];
+        assert_eq!(parcels_after(&test, again).await, ["T1"]);
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_the_shop_corrected_is_no_second_parcel() {
+    for test in stores().await {
+        let corrected = vec![listed(2, "1001", &["T2"]), listed(1, "1001", &["T1"])];
+        assert_eq!(parcels_after(&test, corrected).await, ["T2"]);
+    }
+    for test in stores().await {
+        let silent = vec![listed(1, "1001", &["T1"]), listed(2, "1001", &[])];
+        assert_eq!(parcels_after(&test, silent).await, ["T1"], "it names none");
+    }
+}
+
+#[tokio::test]
+async fn a_parcel_that_was_packed_for_the_wrong_order_is_the_right_ones() {
+    for test in stores().await {
+        let kinds = vec![
+            listed(1, "1001", &["T1"]),
+            taken_back(2, Some("1001"), "T1"),
+            listed(3, "1002", &["T1"]),
+        ];
+        assert_eq!(parcels_after(&test, kinds).await, Vec::<String>::new());
+        let (_, order) = test
+            .store
+            .find_shipment(&"T1".into())
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(order, Some("1002".into()));
+    }
+}
+
+#[tokio::test]
+async fn a_void_label_is_no_parcel_unless_its_carrier_moves_it_after_all() {
+    for test in stores().await {
+        let void = vec![taken_back(2, None, "T1"), listed(3, "1001", &["T1"])];
+        assert_eq!(parcels_after(&test, void).await, Vec::<String>::new());
+        let mut scan = tracking("scan", None, "T1", TrackingStatus::InTransit);
+        if let CommerceEventKind::Tracking { event, .. } = &mut scan.kind {
+            event.occurred_at = hours_past_ten(4);
+        }
+        admit_and_enrich(&test, scan).await;
+        let parcels = test.store.parcels_of(&"1001".into()).await.unwrap();
+        assert_eq!(parcels.len(), 1);
+    }
 }
 
 #[tokio::test]

@@ -56,6 +56,9 @@ impl Notifier {
     /// Who hears it, if all of the rule's conditions hold.
     pub(super) async fn find_addressees(&self, asked: &Asked<'_>) -> Result<Audience, NotifyError> {
         let held = |reason: &str| Ok(Audience::Held(reason.to_owned()));
+        if asked.matter.taken_back {
+            return held("the parcel was taken back");
+        }
         let Some(order) = &asked.matter.order else {
             return held("the order is not known");
         };
@@ -200,7 +203,7 @@ impl Notifier {
     }
 
     /// Until when it is put off: for the end of quiet hours, and for other parcels with the same news, where the order has
-    /// any.
+    /// any that may still have it. What is urgent waits for neither.
     fn put_off(
         &self,
         asked: &Asked<'_>,
@@ -210,9 +213,9 @@ impl Notifier {
         let rule = asked.rule;
         let now = self.store.ambient().now();
         let zone = customer.time_zone.unwrap_or(self.config.time_zone);
-        let digest = rule
-            .digest
-            .filter(|_| asked.stage == Stage::First && parcels.len() > 1);
+        let digest = rule.digest.filter(|_| {
+            asked.stage == Stage::First && !rule.urgent && may_have_company(asked.matter, parcels)
+        });
         let waited = rule.wait.filter(|_| asked.stage == Stage::First);
         let gathered = now + digest.max(waited).unwrap_or_default();
         let limits = asked.book.rules.limits();
@@ -323,4 +326,15 @@ impl Notifier {
             window: eta.map(|eta| eta.window),
         })
     }
+}
+
+/// Whether another of the order's parcels may have the same news: one that has arrived or was given up is on its way no
+/// more.
+fn may_have_company(matter: &Matter, parcels: &[Shipment]) -> bool {
+    let own = matter.shipment.as_ref();
+    let on_its_way = own.is_some_and(|own| !own.status.is_final());
+    let mut others = parcels
+        .iter()
+        .filter(|other| own.is_none_or(|own| own.tracking_number != other.tracking_number));
+    parcels.len() > 1 && others.any(|other| !(on_its_way && other.status.is_final()))
 }

@@ -23,6 +23,8 @@ pub(super) struct Matter {
     pub(super) order: Option<OrderRecord>,
     pub(super) order_number: Option<OrderNumber>,
     pub(super) shipment: Option<Shipment>,
+    /// Whether the shop took that parcel back, or its label is void: it is no parcel of any order.
+    pub(super) taken_back: bool,
     pub(super) customer: Option<Customer>,
     /// Where the customer's days begin: their time zone, else the shop's.
     pub(super) zone: Tz,
@@ -79,13 +81,22 @@ impl Notifier {
                     Some(number) => self.store.find_shipment(number).await?,
                     None => None,
                 };
-                let shipment = known.map(|(shipment, _)| shipment);
-                (Some(order.clone().into()), shipment)
+                let (shipment, owner) = known.unzip();
+                let named = Some(order.clone().into());
+                (whose(owner, named), shipment)
             }
             CommerceEventKind::Remark { .. }
             | CommerceEventKind::CustomerDataRequested { .. }
             | CommerceEventKind::CustomerRedacted { .. }
-            | CommerceEventKind::ShopRedacted => (None, None),
+            | CommerceEventKind::ShopRedacted
+            | CommerceEventKind::TakenBack { .. } => (None, None),
+        };
+        let taken_back = match &shipment {
+            Some(shipment) if named.is_none() => {
+                let number = &shipment.tracking_number;
+                self.store.was_taken_back(number).await?
+            }
+            _ => false,
         };
         let order = match &named {
             Some(order) => self.store.resolve_order(order).await?,
@@ -106,6 +117,7 @@ impl Notifier {
             order,
             order_number,
             shipment,
+            taken_back,
             customer,
             zone: zone.unwrap_or(self.config.time_zone),
         })
@@ -122,13 +134,19 @@ impl Notifier {
             Some(number) => self.store.find_shipment(number).await?,
             None => None,
         };
-        let (shipment, its_order) = known.unzip();
-        let its_order = its_order.flatten().map(OrderRef::from);
-        let order = match named {
-            Some(OrderRef::Number(_)) => named.cloned(),
-            _ => its_order.or_else(|| named.cloned()),
-        };
-        Ok((order, shipment))
+        let (shipment, owner) = known.unzip();
+        Ok((whose(owner, named.cloned()), shipment))
+    }
+}
+
+/// The order that news of a parcel is about. A parcel that is known and nobody's was taken back, or its order is not known:
+/// it is news of no order, whatever the event names. Of a parcel that is not known it is the named one.
+fn whose(owner: Option<Option<OrderNumber>>, named: Option<OrderRef>) -> Option<OrderRef> {
+    match (owner, named) {
+        (Some(None), _) => None,
+        (Some(Some(_)), Some(number @ OrderRef::Number(_))) => Some(number),
+        (Some(Some(owner)), _) => Some(owner.into()),
+        (None, named) => named,
     }
 }
 

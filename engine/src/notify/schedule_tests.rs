@@ -257,6 +257,30 @@ async fn a_parcel_whose_label_was_never_scanned_is_a_late_dispatch() {
 }
 
 #[tokio::test]
+async fn an_order_that_was_paid_late_is_late_by_when_it_was_paid() {
+    for test in stores().await {
+        placed(&test, |order| order.status = OrderStatus::AwaitingPayment).await;
+        assert_eq!(look(&test).await, [], "the shop waits too");
+        let mut paid = order("1001");
+        paid.status = OrderStatus::Processing;
+        let event = CommerceEvent {
+            source: "test".into(),
+            external_id: "paid".to_owned(),
+            occurred_at: test.store.ambient().now(),
+            kind: CommerceEventKind::OrderUpdated {
+                order: Box::new(paid),
+            },
+        };
+        test.happen(event).await;
+        test.queue.take();
+        test.clock.advance(Duration::from_hours(47));
+        assert_eq!(look(&test).await, [], "two days are not over");
+        test.clock.advance(Duration::from_hours(2));
+        assert_eq!(look(&test).await, one("unpacked"));
+    }
+}
+
+#[tokio::test]
 async fn what_the_shop_packed_and_no_carrier_tells_of_is_no_late_dispatch() {
     for test in stores().await {
         placed(&test, |_| {}).await;

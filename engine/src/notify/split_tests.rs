@@ -13,7 +13,7 @@ use super::{Notifier, Outcome, tests};
 use crate::{
     queue::Job,
     templates::Templates,
-    testing::{TestStore, sent_in, stores, tracking},
+    testing::{TestStore, sent_in, stores, taken_back, tracking},
 };
 
 const RULES: &str = "rules:
@@ -205,9 +205,13 @@ const DIGEST: &str =
 
 /// How often it was told, and whether it waits, when parcel T1 is on its way.
 async fn on_its_way(test: &TestStore) -> (usize, bool) {
+    on_its_way_by(test, DIGEST).await
+}
+
+async fn on_its_way_by(test: &TestStore, rules: &str) -> (usize, bool) {
     let scan = tracking("e1", Some("1001"), "T1", InTransit);
     let event = test.happen(scan).await;
-    match test.notifier(DIGEST).decide(event).await.unwrap() {
+    match test.notifier(rules).decide(event).await.unwrap() {
         Outcome::Decided(decided) => (decided[0].told, decided[0].waits.is_some()),
         outcome => panic!("{outcome:?}"),
     }
@@ -222,6 +226,56 @@ async fn only_where_there_are_other_parcels_is_waited_for_them() {
     for test in stores().await {
         test.happen(sent_in("1001", &["T1", "T2"])).await;
         assert_eq!(on_its_way(&test).await, (0, true));
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_parcels_that_have_arrived() {
+    for test in stores().await {
+        test.happen(sent_in("1001", &["T1", "T2"])).await;
+        test.happen(tracking("e0", Some("1001"), "T2", Delivered))
+            .await;
+        assert_eq!(on_its_way(&test).await, (1, false));
+    }
+}
+
+#[tokio::test]
+async fn what_is_urgent_waits_for_no_other_parcel() {
+    let urgent = DIGEST.replace("digest: 30m", "digest: 30m, urgent: true");
+    for test in stores().await {
+        test.happen(sent_in("1001", &["T1", "T2"])).await;
+        assert_eq!(on_its_way_by(&test, &urgent).await, (1, false));
+    }
+}
+
+#[tokio::test]
+async fn a_parcel_that_was_taken_back_is_no_part_of_its_order() {
+    for test in stores().await {
+        placed(&test, "en", &["T1", "T2"]).await;
+        test.happen(taken_back("e1", "1001", "T1")).await;
+        assert!(hear(&test, "T1", InTransit).await.is_none());
+        let other = hear(&test, "T2", Delivered).await.unwrap();
+        assert_eq!(
+            first_line(&other),
+            "Hi Ada, your order 1001 has been delivered. Enjoy it! If something is missing or damaged, just tell us."
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_waits_of_a_parcel_that_was_taken_back_is_not_told() {
+    for test in stores().await {
+        test.happen(sent_in("1001", &["T1", "T2"])).await;
+        assert_eq!(on_its_way(&test).await, (0, true));
+        let waiting = test.queue.take().into_iter().find_map(|job| match job {
+            Job::NotifyDue { notification, .. } => Some(notification),
+            _ => None,
+        });
+        test.happen(taken_back("e2", "1001", "T1")).await;
+        test.clock.advance(Duration::from_mins(30));
+        let notifier = test.notifier(DIGEST);
+        notifier.decide_due(waiting.unwrap()).await.unwrap();
+        assert_eq!(test.told().await, []);
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     Store, StoreError,
     parcels::read_status,
     row::{Row, at},
-    schedule::{end_of_day, end_of_promise, labelled, stays},
+    schedule::{PAID_AT, end_of_day, end_of_promise, labelled, may_be_packed_since, stays},
 };
 
 /// From when on silence is too long, and where days end.
@@ -60,7 +60,8 @@ impl Store {
         let sql = format!(
             "SELECT o.body, (SELECT MAX(f.occurred_at) FROM notifications r
                         JOIN commerce_events f ON f.id = r.event_id AND f.kind = 'refund_issued'
-                        WHERE r.customer_id = $1 AND r.order_number = o.number) AS refunded_at, {labelled} AS labelled
+                        WHERE r.customer_id = $1 AND r.order_number = o.number) AS refunded_at, {labelled} AS labelled,
+                        {PAID_AT} AS paid_at
                     FROM orders o WHERE o.customer_id = $1 AND o.as_of >= $2 ORDER BY o.number",
             labelled = labelled("o.number")
         );
@@ -73,7 +74,9 @@ impl Store {
             let order: Order = row.json("body")?;
             let refunded_at = row.optional_time("refunded_at")?;
             let parcels = parcels.remove(order.number.as_str()).unwrap_or_default();
-            let mut late = late(&order, &parcels, row.get("labelled")?, patience).into_iter();
+            let packable = may_be_packed_since(&order, row.optional_time("paid_at")?);
+            let labelled = row.get("labelled")?;
+            let mut late = late(&order, packable, &parcels, labelled, patience).into_iter();
             let open = late.find(|(began, _)| {
                 (since..=now).contains(began)
                     && refunded_at.is_none_or(|refunded| refunded < *began)
@@ -119,8 +122,15 @@ fn read_parcel(row: &Row) -> Result<Parcel, DbErr> {
     })
 }
 
-/// Everything about an order that is or will be late; `labelled`: a carrier said that it has a parcel's label.
-fn late(order: &Order, parcels: &[Parcel], labelled: bool, patience: Patience) -> Vec<Late> {
+/// Everything about an order that is or will be late, which the shop may pack since `packable`; `labelled`: a carrier said
+/// that it has a parcel's label.
+fn late(
+    order: &Order,
+    packable: Timestamp,
+    parcels: &[Parcel],
+    labelled: bool,
+    patience: Patience,
+) -> Vec<Late> {
     let number = &order.number;
     let mut late = Vec::new();
     if !matches!(order.status, OrderStatus::Processing | OrderStatus::Shipped) {
@@ -129,7 +139,7 @@ fn late(order: &Order, parcels: &[Parcel], labelled: bool, patience: Patience) -
     let handed_over = parcels.iter().any(|parcel| parcel.handed_over);
     let packing = stays(order.status, labelled) && !handed_over;
     if packing {
-        let end = order.placed_at + patience.dispatch;
+        let end = packable + patience.dispatch;
         late.push((end, format!("order {number} is not handed over yet")));
     }
     // Of an order that was sent without any parcel that we know, nobody knows whether it arrived.

@@ -8,6 +8,7 @@
 mod admission;
 mod attachments;
 mod bookkeeping;
+mod claims;
 mod database;
 mod deliveries;
 mod due;
@@ -52,6 +53,7 @@ use doorstep_core::Ambient;
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
 pub use attachments::{AttachmentWork, FetchedAttachment, NewAttachment, WaitingAttachment};
+pub use claims::ParcelTakenBack;
 pub use database::{Database, DatabaseConfig};
 pub use deliveries::{ClaimedDelivery, Settlement};
 pub use due::{DueMember, DueVerdict, WaitingNews};

@@ -7,13 +7,13 @@ use doorstep_core::{
     Ambient, ChannelName, CommerceEventId, CustomerId, OrderNumber, ShopCustomerId, SourceName,
     Timestamp,
     message::Address,
-    order::{Order, OrderCustomer, OrderRef},
+    order::{Order, OrderCustomer, OrderRef, OrderStatus},
 };
 use sea_orm::DbErr;
 
 use super::{
-    Store, StoreError, Transaction, events, execute,
-    parcels::{ParcelUpdate, keep_parcel, link_parcels},
+    ParcelTakenBack, Store, StoreError, Transaction, events, execute,
+    parcels::{ParcelUpdate, keep_parcel, link_parcels, take_back},
     people, query, query_one,
     row::{Row, at, json, optional_text, optional_uuid},
     write::Write,
@@ -42,6 +42,8 @@ pub struct Enrichment {
     pub order: Option<(Order, SourceName, Timestamp)>,
     /// What the event says of a parcel.
     pub parcel: Option<ParcelUpdate>,
+    /// The parcel that is none any more.
+    pub taken_back: Option<ParcelTakenBack>,
 }
 
 /// The identifier of an order's customer: the shop's, or the e-mail address of a guest.
@@ -183,6 +185,9 @@ impl Write for CommitEnrichment {
         if let Some(news) = &self.enrichment.parcel {
             keep_parcel(transaction, event, news).await?;
         }
+        if let Some(parcel) = &self.enrichment.taken_back {
+            take_back(transaction, parcel).await?;
+        }
         let jobs: Vec<Job> = decide.into_iter().map(Job::Notify).collect();
         self.queue.enqueue(transaction, &jobs).await?;
         Ok(true)
@@ -206,18 +211,22 @@ impl CommitEnrichment {
             [order.number.as_str().into()],
         )
         .await?;
+        if known.is_some() {
+            keep_payment(transaction, order, as_of).await?;
+        }
         if let Some(known) = &known
             && known.time("as_of")? > as_of
         {
             // Its parcels were its parcels all the same.
-            let linked = link_parcels(transaction, order, false).await?;
+            let linked = link_parcels(transaction, order, as_of, false).await?;
             return reopen(transaction, &linked).await;
         }
         let customer = self.keep_customer(transaction, order).await?;
         execute(
             transaction,
             // The body breaks a tie, so that both arrivals of one instant end alike.
-            "INSERT INTO orders (number, source, customer_id, body, as_of, shop_id) VALUES ($1, $2, $3, $4, $5, $6)
+            "INSERT INTO orders (number, source, customer_id, body, as_of, shop_id, awaited_payment, paid_at)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
                 ON CONFLICT (number) DO UPDATE SET source = excluded.source, body = excluded.body,
                     customer_id = COALESCE(excluded.customer_id, orders.customer_id), as_of = excluded.as_of,
                     shop_id = COALESCE(excluded.shop_id, orders.shop_id)
@@ -230,10 +239,12 @@ impl CommitEnrichment {
                 json(order)?,
                 at(as_of),
                 optional_text(order.shop_id.as_ref()),
+                awaits_payment(order).into(),
+                paid_at(order, as_of),
             ],
         )
         .await?;
-        let linked = link_parcels(transaction, order, known.is_none()).await?;
+        let linked = link_parcels(transaction, order, as_of, known.is_none()).await?;
         reopen(transaction, &linked).await
     }
 
@@ -277,6 +288,32 @@ impl CommitEnrichment {
         }
         Ok(Some(id))
     }
+}
+
+fn awaits_payment(order: &Order) -> bool {
+    order.status == OrderStatus::AwaitingPayment
+}
+
+/// Since when it is paid, by this telling.
+fn paid_at(order: &Order, as_of: Timestamp) -> sea_orm::Value {
+    let paid_at = (!awaits_payment(order)).then(|| as_of.timestamp_millis());
+    sea_orm::Value::BigInt(paid_at)
+}
+
+/// Remembers of an order whether it was told as not paid, and since when as paid, whichever came first.
+async fn keep_payment(
+    transaction: &Transaction<'_>,
+    order: &Order,
+    as_of: Timestamp,
+) -> Result<(), DbErr> {
+    let sql = "UPDATE orders SET awaited_payment = (awaited_payment OR $2),
+            paid_at = CASE WHEN paid_at < $3 THEN paid_at ELSE COALESCE($3, paid_at) END WHERE number = $1";
+    let values = [
+        order.number.as_str().into(),
+        awaits_payment(order).into(),
+        paid_at(order, as_of),
+    ];
+    execute(transaction, sql, values).await.map(drop)
 }
 
 /// Makes deciding about an order's news and learning of the order happen one after the other, also while there is no row

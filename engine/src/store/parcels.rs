@@ -3,8 +3,10 @@
 //! A parcel's state is computed from all that was said of it, never from the last arrival: events that come late or
 //! twice lead to the same state in every order.
 
+use std::collections::BTreeSet;
+
 use doorstep_core::{
-    CommerceEventId, OrderNumber, ShopOrderId, TrackingNumber,
+    CommerceEventId, OrderNumber, ShopOrderId, Timestamp, TrackingNumber,
     order::{Order, OrderRef},
     shipment::{Shipment, TrackingEvent, TrackingStatus},
 };
@@ -12,7 +14,9 @@ use sea_orm::DbErr;
 use serde::{Deserialize, de::IntoDeserializer};
 
 use super::{
-    Store, StoreError, Transaction, execute, query,
+    ParcelTakenBack, Store, StoreError, Transaction,
+    claims::{self, Claim, keep_claim},
+    execute, query, query_one,
     row::{Row, at, optional_json, optional_text},
 };
 
@@ -28,6 +32,8 @@ pub struct ParcelUpdate {
     pub order: Option<OrderNumber>,
     /// The shop's identifier of its order, where the source named it so: the order may come later.
     pub order_shop_id: Option<ShopOrderId>,
+    /// Whether the source itself says that it was packed for this order.
+    pub packed: bool,
     /// Its carrier, as far as known.
     pub carrier: Option<String>,
     /// The news.
@@ -145,61 +151,40 @@ pub(crate) fn read_status(name: &str) -> Result<TrackingStatus, DbErr> {
 }
 
 /// Tells parcels their order, also those that no carrier told of yet, so that one who names only the parcel is
-/// understood. Returns the parcels that did not know it, or whose order was not known. Locks all of them.
+/// understood; `as_of` is when the order was told so, whose row is there. Returns the parcels that did not know it, or
+/// whose order was not known. Locks all of them.
 pub(super) async fn link_parcels(
     transaction: &Transaction<'_>,
     order: &Order,
+    as_of: Timestamp,
     first_time: bool,
 ) -> Result<Vec<String>, DbErr> {
-    let mut linked = Vec::new();
-    for (number, carrier) in parcels(order) {
-        let rows = query(
-            transaction,
-            // Status and time are read only once a carrier told of the parcel; then they are computed.
-            "INSERT INTO shipments (tracking_number, order_number, carrier, status, status_at)
-                VALUES ($1, $2, '', 'pre_transit', 0)
-                ON CONFLICT (tracking_number) DO UPDATE SET order_number = excluded.order_number
-                    WHERE shipments.order_number IS NULL OR excluded.order_number < shipments.order_number
-                RETURNING tracking_number",
-            [number.into(), order.number.as_str().into()],
-        )
-        .await?;
-        for row in rows {
-            linked.push(row.get("tracking_number")?);
-        }
+    let parcels = parcels(order);
+    for (number, carrier) in &parcels {
         execute(
             transaction,
-            "UPDATE shipments SET carrier = $2 WHERE tracking_number = $1 AND $2 <> ''
-                AND (carrier = '' OR $2 < carrier)",
-            [number.into(), carrier.into()],
+            // Status and time are read only once a carrier told of the parcel; then they are computed.
+            "INSERT INTO shipments (tracking_number, carrier, status, status_at) VALUES ($1, $2, 'pre_transit', 0)
+                ON CONFLICT (tracking_number) DO UPDATE SET carrier = CASE WHEN shipments.carrier = ''
+                    OR (excluded.carrier <> '' AND excluded.carrier < shipments.carrier)
+                    THEN excluded.carrier ELSE shipments.carrier END",
+            [(*number).into(), (*carrier).into()],
         )
         .await?;
+        let its = (Some(&order.number), None);
+        keep_claim(transaction, number, its, Claim::Listed(as_of)).await?;
     }
-    if let Some(shop_id) = &order.shop_id {
-        // What was told of parcels of an order that was known by its shop's identifier alone.
-        let rows = query(
-            transaction,
-            "UPDATE shipments SET order_number = $1 WHERE order_shop_id = $2
-                AND (order_number IS NULL OR order_number > $1) RETURNING tracking_number",
-            [order.number.as_str().into(), shop_id.as_str().into()],
-        )
-        .await?;
-        for row in rows {
-            linked.push(row.get("tracking_number")?);
-        }
+    if !parcels.is_empty() {
+        claims::keep_listed_at(transaction, &order.number, as_of).await?;
     }
-    if first_time {
-        let rows = query(
-            transaction,
-            "UPDATE shipments SET order_number = order_number WHERE order_number = $1 RETURNING tracking_number",
-            [order.number.as_str().into()],
-        )
-        .await?;
-        for row in rows {
-            linked.push(row.get("tracking_number")?);
-        }
+    let shop_id = order.shop_id.as_ref();
+    let owners = claims::find_owners(transaction, &order.number, shop_id, first_time).await?;
+    let mut linked = owners.linked;
+    let mut orders = owners.orders;
+    orders.insert(order.number.as_str().to_owned());
+    for order in orders {
+        linked.extend(settle_nameless(transaction, &order).await?);
     }
-    linked.extend(settle_nameless(transaction, order.number.as_str()).await?);
     linked.sort_unstable();
     linked.dedup();
     Ok(linked)
@@ -217,14 +202,22 @@ fn parcels(order: &Order) -> Vec<(&str, &str)> {
     parcels
 }
 
-/// News that named only an order are its only parcel's, once one is known, and nobody's again when a second one turns up:
-/// whatever came first. Returns the parcels whose news changed.
+/// News that named only an order are its only parcel's, once one is known, and nobody's again when a second one turns up or
+/// it is taken back: whatever came first. Returns the parcels whose news changed.
 async fn settle_nameless(transaction: &Transaction<'_>, order: &str) -> Result<Vec<String>, DbErr> {
-    let sql =
-        "SELECT tracking_number FROM shipments WHERE order_number = $1 ORDER BY tracking_number";
+    // What named only the order stays known by its name, also where the shop took that parcel back.
+    let sql = "SELECT tracking_number, order_number FROM shipments WHERE order_number = $1 OR tracking_number = $2
+            OR tracking_number = (SELECT $3 || shop_id FROM orders WHERE number = $1) ORDER BY tracking_number";
+    let by_number = ParcelUpdate::nameless(&order.into());
+    let by_shop_id = ParcelUpdate::nameless(&OrderRef::shop_id(""));
+    let values = [
+        order.into(),
+        by_number.as_str().into(),
+        by_shop_id.as_str().into(),
+    ];
     let mut named = Vec::new();
     let mut nameless = Vec::new();
-    for row in query(transaction, sql, [order.into()]).await? {
+    for row in query(transaction, sql, values).await? {
         let number: String = row.get("tracking_number")?;
         match number.starts_with(NAMELESS) {
             true => nameless.push(number),
@@ -237,24 +230,33 @@ async fn settle_nameless(transaction: &Transaction<'_>, order: &str) -> Result<V
             [only] => only.as_str(),
             _ => told.as_str(),
         };
-        let moved = execute(
+        let elsewhere = query(
+            transaction,
+            "SELECT DISTINCT tracking_number FROM tracking_events WHERE told_as = $1 AND tracking_number <> $2
+                ORDER BY tracking_number",
+            [told.as_str().into(), owner.into()],
+        )
+        .await?;
+        if elsewhere.is_empty() {
+            continue;
+        }
+        execute(
             transaction,
             "UPDATE tracking_events SET tracking_number = $1 WHERE told_as = $2 AND tracking_number <> $1",
             [owner.into(), told.as_str().into()],
         )
         .await?;
-        if moved > 0 {
-            changed.push(owner.to_owned());
+        for row in &elsewhere {
+            let former: String = row.get("tracking_number")?;
+            execute(transaction, &compute_state(), [former.into()]).await?;
         }
-    }
-    if !changed.is_empty() {
-        let sql = compute_state("order_number");
-        execute(transaction, &sql, [order.into()]).await?;
+        execute(transaction, &compute_state(), [owner.into()]).await?;
+        changed.push(owner.to_owned());
     }
     Ok(changed)
 }
 
-/// Adds what was said of a parcel and computes its state from all that was said.
+/// Adds what was said of a parcel and computes its state, and whose it is, from all that was said.
 pub(super) async fn keep_parcel(
     transaction: &Transaction<'_>,
     event: CommerceEventId,
@@ -263,11 +265,11 @@ pub(super) async fn keep_parcel(
     let number = news.tracking_number.as_str();
     let facts = &news.event.parcel;
     // Locks the parcel's row on PostgreSQL, so that the state below is computed over every committed event.
-    execute(
+    let row = query_one(
         transaction,
         // Of two that contradict each other the smaller counts, whichever came first.
-        "INSERT INTO shipments (tracking_number, order_number, carrier, status, status_at, order_shop_id, origin, service, weight_g)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        "INSERT INTO shipments (tracking_number, carrier, status, status_at, origin, service, weight_g)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
             ON CONFLICT (tracking_number) DO UPDATE SET
                 origin = CASE WHEN excluded.origin < shipments.origin
                     THEN excluded.origin ELSE COALESCE(shipments.origin, excluded.origin) END,
@@ -275,26 +277,35 @@ pub(super) async fn keep_parcel(
                     THEN excluded.service ELSE COALESCE(shipments.service, excluded.service) END,
                 weight_g = CASE WHEN excluded.weight_g < shipments.weight_g
                     THEN excluded.weight_g ELSE COALESCE(shipments.weight_g, excluded.weight_g) END,
-                order_shop_id = CASE WHEN excluded.order_shop_id < shipments.order_shop_id
-                    THEN excluded.order_shop_id ELSE COALESCE(shipments.order_shop_id, excluded.order_shop_id) END,
-                order_number = CASE WHEN excluded.order_number < shipments.order_number
-                    THEN excluded.order_number ELSE COALESCE(shipments.order_number, excluded.order_number) END,
                 carrier = CASE WHEN shipments.carrier = ''
                     OR (excluded.carrier <> '' AND excluded.carrier < shipments.carrier)
-                    THEN excluded.carrier ELSE shipments.carrier END",
+                    THEN excluded.carrier ELSE shipments.carrier END
+            RETURNING order_number, void_at",
         [
             number.into(),
-            optional_text(news.order.as_ref()),
             news.carrier.as_deref().unwrap_or_default().into(),
             news.event.status.as_str().into(),
             at(news.event.occurred_at),
-            optional_text(news.order_shop_id.as_ref()),
             optional_text(facts.origin.as_ref()),
             optional_text(facts.service.as_ref()),
             facts.weight_g.map(i64::from).into(),
         ],
     )
     .await?;
+    let row = row.ok_or(DbErr::RecordNotInserted)?;
+    let before: Option<String> = row.get("order_number")?;
+    let is_void = row.optional_time("void_at")?.is_some();
+    let order = news.order.as_ref();
+    let is_its = before.is_some() && before.as_deref() == order.map(OrderNumber::as_str);
+    let says_whose = (news.packed || !is_its) && (order.is_some() || news.order_shop_id.is_some());
+    if says_whose {
+        let claim = match news.packed {
+            true => Claim::Packed(news.event.occurred_at),
+            false => Claim::Named,
+        };
+        let named = (order, news.order_shop_id.as_ref());
+        keep_claim(transaction, number, named, claim).await?;
+    }
     execute(
         transaction,
         "INSERT INTO tracking_events (event_id, tracking_number, status, occurred_at, message, location, estimated, told_as)
@@ -310,17 +321,54 @@ pub(super) async fn keep_parcel(
         ],
     )
     .await?;
-    let sql = compute_state("tracking_number");
-    execute(transaction, &sql, [number.into()]).await?;
-    let sql = "SELECT order_number FROM shipments WHERE tracking_number = $1 AND order_number IS NOT NULL";
-    for row in query(transaction, sql, [number.into()]).await? {
-        settle_nameless(transaction, &row.get::<String>("order_number")?).await?;
+    execute(transaction, &compute_state(), [number.into()]).await?;
+    let after = match says_whose || is_void {
+        true => claims::find_owner(transaction, number).await?,
+        false => before.clone(),
+    };
+    settle_all(transaction, [before, after], order).await
+}
+
+/// Keeps that a parcel is none any more, and computes whose it is then. What was said of it stays.
+pub(super) async fn take_back(
+    transaction: &Transaction<'_>,
+    parcel: &ParcelTakenBack,
+) -> Result<(), DbErr> {
+    let number = parcel.tracking_number.as_str();
+    let order = parcel.order.as_ref();
+    let named = (order, parcel.order_shop_id.as_ref());
+    let void_at = (named == (None, None)).then(|| parcel.at.timestamp_millis());
+    let row = query_one(
+        transaction,
+        "INSERT INTO shipments (tracking_number, carrier, status, status_at, void_at) VALUES ($1, '', 'pre_transit', 0, $2)
+            ON CONFLICT (tracking_number) DO UPDATE SET void_at = CASE WHEN shipments.void_at > excluded.void_at
+                THEN shipments.void_at ELSE COALESCE(excluded.void_at, shipments.void_at) END
+            RETURNING order_number",
+        [number.into(), sea_orm::Value::BigInt(void_at)],
+    )
+    .await?;
+    let before = row.map_or(Ok(None), |row| row.get("order_number"))?;
+    keep_claim(transaction, number, named, Claim::TakenBack(parcel.at)).await?;
+    let after = claims::find_owner(transaction, number).await?;
+    settle_all(transaction, [before, after], order).await
+}
+
+/// Settles what named only one of the orders that a parcel was and is of, or was named with.
+async fn settle_all(
+    transaction: &Transaction<'_>,
+    owners: [Option<String>; 2],
+    named: Option<&OrderNumber>,
+) -> Result<(), DbErr> {
+    let named = named.map(|order| order.as_str().to_owned());
+    let orders: BTreeSet<String> = owners.into_iter().chain([named]).flatten().collect();
+    for order in orders {
+        settle_nameless(transaction, &order).await?;
     }
     Ok(())
 }
 
-/// The newest status; and the newest estimate that no later problem made void. `column` says which parcels `$1` names.
-fn compute_state(column: &str) -> String {
+/// The newest status; and the newest estimate that no later problem made void. Of the parcel `$1`.
+fn compute_state() -> String {
     let rank = rank_sql();
     let problems = STATUSES
         .iter()
@@ -338,7 +386,7 @@ fn compute_state(column: &str) -> String {
                 AND t.occurred_at >= COALESCE((SELECT MAX(p.occurred_at) FROM tracking_events p
                     WHERE p.tracking_number = shipments.tracking_number AND p.status IN ({problems})), 0)
                 ORDER BY t.occurred_at DESC, {rank} DESC, t.estimated DESC LIMIT 1)
-        WHERE {column} = $1"
+        WHERE tracking_number = $1"
     )
 }
 

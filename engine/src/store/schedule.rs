@@ -62,8 +62,10 @@ impl Store {
                     condition: kept,
                     fact: &labelled("o.number"),
                 };
-                let waits = |order: &Order, labelled| {
-                    stays(order.status, labelled).then_some(order.placed_at)
+                let waits = |looked_at: &LookedAt| {
+                    let order = &looked_at.order;
+                    stays(order.status, looked_at.fact)
+                        .then(|| may_be_packed_since(order, looked_at.paid_at))
                 };
                 self.orders_due(&asked, waits).await
             }
@@ -82,8 +84,9 @@ impl Store {
                     fact: &known,
                 };
                 // Of an order that was sent without any parcel that we know, nobody knows whether it arrived.
-                let promised = |order: &Order, known: bool| {
-                    let open = known || order.status == OrderStatus::Processing;
+                let promised = |looked_at: &LookedAt| {
+                    let order = &looked_at.order;
+                    let open = looked_at.fact || order.status == OrderStatus::Processing;
                     end_of_promise(order).filter(|_| open)
                 };
                 self.orders_due(&asked, promised).await
@@ -139,7 +142,7 @@ impl Store {
     async fn orders_due(
         &self,
         asked: &Asked<'_>,
-        began: impl Fn(&Order, bool) -> Option<Timestamp> + Send,
+        began: impl Fn(&LookedAt) -> Option<Timestamp> + Send,
     ) -> Result<Vec<CommerceEvent>, StoreError> {
         let now = self.ambient().now();
         let limit = usize::try_from(LIMIT).unwrap_or(usize::MAX);
@@ -147,17 +150,17 @@ impl Store {
         let mut last = String::new();
         loop {
             let orders = self.orders_to_look_at(asked, &last).await?;
-            let Some((order, _)) = orders.last() else {
+            let Some(looked_at) = orders.last() else {
                 return Ok(found);
             };
-            last = order.number.as_str().to_owned();
-            for (order, fact) in orders {
-                let Some(began) = began(&order, fact) else {
+            last = looked_at.order.number.as_str().to_owned();
+            for looked_at in orders {
+                let Some(began) = began(&looked_at) else {
                     continue;
                 };
                 let end = began + asked.after;
                 if end <= now && end > now - STILL_NEWS {
-                    found.push(late(asked.due, order.number, began));
+                    found.push(late(asked.due, looked_at.order.number, began));
                 }
             }
             if found.len() >= limit {
@@ -167,19 +170,19 @@ impl Store {
         }
     }
 
-    /// Orders after one that were not found before, each with whether the fact holds for it.
+    /// Orders after one that were not found before.
     async fn orders_to_look_at(
         &self,
         asked: &Asked<'_>,
         last: &str,
-    ) -> Result<Vec<(Order, bool)>, StoreError> {
+    ) -> Result<Vec<LookedAt>, StoreError> {
         // An order that nobody told of for so long is not late, it is forgotten by the shop too.
         let told_since = self.ambient().now() - TimeDelta::days(60);
         let Asked {
             condition, fact, ..
         } = asked;
         let sql = format!(
-            "SELECT o.body, {fact} AS holds FROM orders o WHERE o.as_of > $1 AND o.number > $4 AND {condition}
+            "SELECT o.body, {fact} AS holds, {PAID_AT} AS paid_at FROM orders o WHERE o.as_of > $1 AND o.number > $4 AND {condition}
                 AND NOT EXISTS (SELECT 1 FROM commerce_events e WHERE e.source = $2
                     AND e.external_id = $3 || o.number)
                 ORDER BY o.number LIMIT $5"
@@ -192,11 +195,32 @@ impl Store {
             LIMIT.into(),
         ];
         let rows = self.query(&sql, values).await?;
-        let orders = rows
-            .iter()
-            .map(|row| Ok::<_, DbErr>((row.json("body")?, row.get("holds")?)));
+        let orders = rows.iter().map(|row| {
+            Ok::<_, DbErr>(LookedAt {
+                order: row.json("body")?,
+                fact: row.get("holds")?,
+                paid_at: row.optional_time("paid_at")?,
+            })
+        });
         Ok(orders.collect::<Result<_, _>>()?)
     }
+}
+
+/// Since when an order `o` is paid that was not when it was placed, in SQL.
+pub(super) const PAID_AT: &str = "CASE WHEN o.awaited_payment THEN o.paid_at END";
+
+/// Since when a shop could pack an order: whoever pays by transfer is not waited for.
+pub(super) fn may_be_packed_since(order: &Order, paid_at: Option<Timestamp>) -> Timestamp {
+    paid_at.map_or(order.placed_at, |paid_at| paid_at.max(order.placed_at))
+}
+
+/// An order that may be late.
+struct LookedAt {
+    order: Order,
+    /// Whether what was asked about it holds.
+    fact: bool,
+    /// Since when it is paid, if it was not when it was placed.
+    paid_at: Option<Timestamp>,
 }
 
 /// What is looked for among orders.

@@ -10,7 +10,7 @@ use sea_orm::DbErr;
 use super::{
     AtMost, Audience, News, Recipient, Store, StoreError, Transaction, Wait,
     admission::ensure_conversation,
-    execute,
+    claims, execute,
     mailbox::announce,
     outbound::{NewOutbound, take_positions},
     parcels::{rank, read_status},
@@ -56,11 +56,16 @@ pub(super) async fn history(
     let row = query_one(
         transaction,
         "UPDATE shipments SET tracking_number = tracking_number WHERE tracking_number = $1
-            RETURNING status, status_at",
+            RETURNING status, status_at, order_number",
         [news.tracking_number.as_str().into()],
     )
     .await?;
     let Some(row) = row else { return Ok(None) };
+    if row.get::<Option<String>>("order_number")?.is_none()
+        && claims::was_taken_back(transaction, &news.tracking_number).await?
+    {
+        return Ok(Some("history: the parcel was taken back".to_owned()));
+    }
     let newest = read_status(&row.get::<String>("status")?)?;
     let newest_at = row.time("status_at")?;
     let same = newest == news.status;

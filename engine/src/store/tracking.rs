@@ -7,7 +7,7 @@ use doorstep_core::{
 
 use super::{
     ParcelUpdate, Store, StoreError,
-    parcels::{read_shipment, read_status},
+    parcels::{is_parcel, read_shipment, read_status},
 };
 
 /// How many scans of an order's parcels are shown, the newest.
@@ -61,9 +61,12 @@ impl Store {
         &self,
         order: &OrderNumber,
     ) -> Result<Vec<ParcelHistory>, StoreError> {
-        let sql = "SELECT * FROM shipments WHERE order_number = $1 ORDER BY tracking_number";
+        let sql = format!(
+            "SELECT * FROM shipments s WHERE order_number = $1 AND {} ORDER BY tracking_number",
+            is_parcel("s")
+        );
         let mut parcels = Vec::new();
-        for row in self.query(sql, [order.as_str().into()]).await? {
+        for row in self.query(&sql, [order.as_str().into()]).await? {
             parcels.push(ParcelHistory {
                 shipment: read_shipment(&row)?,
                 scans: Vec::new(),

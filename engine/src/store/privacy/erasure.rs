@@ -98,7 +98,8 @@ fn blank_kind(kind: &mut CommerceEventKind) {
         CommerceEventKind::Remark { words, .. } => words.clear(),
         CommerceEventKind::CustomerDataRequested { person }
         | CommerceEventKind::CustomerRedacted { person } => *person = DataSubject::default(),
-        CommerceEventKind::ReturnRequested { .. }
+        CommerceEventKind::TakenBack { .. }
+        | CommerceEventKind::ReturnRequested { .. }
         | CommerceEventKind::ReturnDeclined { .. }
         | CommerceEventKind::ReturnCancelled { .. }
         | CommerceEventKind::ReturnReceived { .. }

@@ -146,8 +146,14 @@ impl Traces {
         for order in &self.orders {
             self.needles.insert(format!("\"order\":{}", quoted(order)));
             self.needles.insert(format!("\"number\":{}", quoted(order)));
+            // Also of parcels that were its once.
             let sql = "SELECT t.event_id AS id FROM tracking_events t
                 JOIN shipments s ON s.tracking_number = t.tracking_number WHERE s.order_number = $1
+                UNION SELECT t.event_id AS id FROM tracking_events t
+                JOIN parcel_claims c ON c.tracking_number = t.tracking_number
+                JOIN orders o ON o.number = c.order_number OR (c.order_number IS NULL AND o.shop_id = c.order_shop_id)
+                WHERE o.number = $1
+                    AND NOT EXISTS (SELECT 1 FROM shipments x WHERE x.tracking_number = t.tracking_number AND x.order_number <> $1)
                 UNION SELECT event_id AS id FROM notifications WHERE order_number = $1";
             ids(transaction, sql, [order.as_str().into()], &mut self.events).await?;
             let sql = "SELECT shop_id FROM orders WHERE number = $1 AND shop_id IS NOT NULL";
