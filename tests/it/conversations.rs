@@ -196,7 +196,7 @@ async fn who_has_no_order_number_is_not_left_alone() {
 async fn who_wishes_to_send_something_back_is_told_how_that_is_done() {
     for (locale, wish, how) in [
         ("en", "I want to return my boots", "QR code"),
-        ("de", "ich möchte meine Schuhe zurückgeben", "QR-Code"),
+        ("de", "ich will die Jacke zurückschicken", "QR-Code"),
     ] {
         let (_, mut conversation) = talk(locale).await;
         conversation.ask(wish).await.assert_says(&[how]);
