@@ -10,7 +10,7 @@ import numpy as np
 
 NO_WISH = {"greeting", "thanks", "goodbye", "yes", "no", "out_of_scope"}
 MOST_WISHES = 3
-FAINT = 0.1
+FAINT = 0.15
 CLEAR = 0.95
 CLEAR_ALONE = 0.98
 WHOLE = 0.75

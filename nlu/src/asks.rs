@@ -25,7 +25,7 @@ const SMALL_TALK: [&str; 6] = ["greeting", "thanks", "goodbye", "yes", "no", "ou
 /// Nobody asks for more at once; what comes after is noise.
 const MOST: usize = 3;
 /// Presence of a second wish below which no clause is worth reading.
-const FAINT: f32 = 0.1;
+const FAINT: f32 = 0.15;
 /// Presence from which on a second wish needs no clause to speak for it.
 const CLEAR: f32 = 0.95;
 /// The same where there is no clause that could.
