@@ -198,7 +198,7 @@ impl LocalNlu {
                 asks: Vec::new(),
                 ..whole.clone()
             };
-            own.take_part(clause, &own.score(output), margin, &mut alone);
+            own.take_part(clause, &own.score(clause, output), margin, &mut alone);
             alone.intents.into_iter().next()
         };
         clauses.iter().filter_map(of_clause).collect()
@@ -380,7 +380,7 @@ impl Nlu for LocalNlu {
         let output = inner.finish(text, begun).await?;
         let intents = inner.intents(&output);
         let heard = Heard::new(&inner.metadata, &output, &intents);
-        let of_own = self.own.as_ref().map(|own| (own, own.score(&output)));
+        let of_own = self.own.as_ref().map(|own| (own, own.score(text, &output)));
         let may_be_own = of_own
             .as_ref()
             .is_some_and(|(own, scored)| own.may_be_asked_for(scored));

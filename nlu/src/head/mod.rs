@@ -1,8 +1,9 @@
-//! Merchants' own intents: a head that is trained here, in seconds, from a few examples of each, on the encoder's vectors.
+//! Merchants' own intents: a head that is trained here, in seconds, from a few examples of each, on the encoder's vectors
+//! and the texts' words.
 //!
-//! 1. `features.rs` makes one row of numbers of what the encoder said of a text.
-//! 2. `reader.rs` fits a multinomial logistic regression to the examples' rows and keeps the rows, to tell how alike a new
-//!    text is to them.
+//! 1. `features.rs` makes one row of numbers of what the encoder said of a text, `words.rs` takes its words apart.
+//! 2. `reader.rs` fits a multinomial logistic regression to the examples' rows, adds what `words.rs` learnt of their words
+//!    to its scores, and keeps the rows, to tell how alike a new text is to them.
 //! 3. `folds.rs` holds examples out, and some intents whole: their messages are to those that remain what a stranger's
 //!    question is to a finished head. So the head learns what it does not know without ever being given an example of it.
 //! 4. `confidence.rs` learns from these held-out messages how likely an answer is right, and [`crate::conformal`] how sure
@@ -17,6 +18,7 @@ mod lbfgs;
 mod logistic;
 mod measure;
 mod reader;
+mod words;
 
 pub use measure::{Answer, Confusion, Report};
 
@@ -28,7 +30,8 @@ use ndarray::ArrayView2;
 use crate::{Output, conformal};
 use confidence::Confidence;
 use folds::{Dice, Fold, folds};
-use reader::{Reader, Thought};
+use reader::{Reader, Text, Thought};
+use words::Words;
 
 /// With less to go by, an answer has to be this sure.
 const UNPROVEN: f32 = 0.7;
@@ -38,7 +41,9 @@ const UNPROVEN: f32 = 0.7;
 pub struct Example {
     /// The intent's name.
     pub label: String,
-    /// What the model says of the text.
+    /// What a customer writes.
+    pub text: String,
+    /// What the model says of it.
     pub output: Output,
 }
 
@@ -151,8 +156,10 @@ impl Head {
             _ => {}
         }
         let rows = features::rows(examples)?;
+        let words: Vec<Words> = examples.iter().map(|e| Words::of(&e.text)).collect();
         let course = Course {
             rows: rows.view(),
+            words: &words,
             classes: &classes,
             count: labels.len(),
             background,
@@ -176,13 +183,16 @@ impl Head {
 
     /// The intents and how sure the head is of each, the likeliest first, without the background. The first confidence is
     /// the probability that it is right, a stranger's message reckoned with; the others stand to it as their shares do.
-    /// Empty for the output of a model other than the one that the examples come from.
-    pub fn score(&self, output: &Output) -> Vec<ScoredIntent> {
+    /// `output` is what the model says of `text`. Empty for that of a model other than the one that the examples come from.
+    pub fn score(&self, text: &str, output: &Output) -> Vec<ScoredIntent> {
         let row = features::row(output);
         if row.len() != self.width {
             return Vec::new();
         }
-        let thought = self.reader.think(row.view());
+        let thought = self.reader.think(Text {
+            row: row.view(),
+            words: &Words::of(text),
+        });
         let sure = self.confidence.of(&thought);
         let highest = thought.shares[thought.best].max(f32::MIN_POSITIVE);
         let mut scored: Vec<ScoredIntent> = self
@@ -236,6 +246,7 @@ fn classes_of(examples: &[Example]) -> (Vec<String>, Vec<usize>) {
 /// What all trainings of one head share.
 struct Course<'a> {
     rows: ArrayView2<'a, f32>,
+    words: &'a [Words],
     classes: &'a [usize],
     /// How many classes there are.
     count: usize,
@@ -264,7 +275,14 @@ impl Course<'_> {
     }
 
     fn teach(&self, places: &[usize]) -> Reader {
-        Reader::train(self.rows, self.classes, places, self.count, self.background)
+        Reader::train(
+            self.rows,
+            self.words,
+            self.classes,
+            places,
+            self.count,
+            self.background,
+        )
     }
 
     fn examine(&self, fold: &Fold) -> Held {
@@ -276,7 +294,10 @@ impl Course<'_> {
         }
         let reader = self.teach(&fold.train);
         for place in &fold.held {
-            let thought = reader.think(self.rows.row(*place));
+            let thought = reader.think(Text {
+                row: self.rows.row(*place),
+                words: &self.words[*place],
+            });
             let class = self.classes[*place];
             if Some(class) == self.background || !taught.contains(&class) {
                 held.strangers.push((thought, false));

@@ -1,8 +1,11 @@
-//! A head without its sense of what it does not know: rows in, scores and evidence out.
+//! A head without its sense of what it does not know: rows and words in, scores and evidence out.
 
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
-use super::logistic::Logistic;
+use super::{
+    logistic::Logistic,
+    words::{Lexicon, Words},
+};
 
 /// Examples of an intent that a message is compared with. More would cost more than they tell.
 const KEPT: usize = 64;
@@ -27,19 +30,29 @@ pub(super) struct Thought {
     pub(super) evidence: [f32; EVIDENCE],
 }
 
-/// The regression and the examples that it goes by.
+/// What is read of a text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text<'a> {
+    /// What the encoder said of it; see `features.rs`.
+    pub(super) row: ArrayView1<'a, f32>,
+    pub(super) words: &'a Words,
+}
+
+/// The regression, the words and the examples that it goes by.
 #[derive(Debug, Clone)]
 pub(super) struct Reader {
     regression: Logistic,
+    lexicon: Lexicon,
     /// Rows of each intent, of unit length but for the constant column.
     examples: Vec<Array2<f32>>,
     background: Option<usize>,
 }
 
 impl Reader {
-    /// Trains on the rows at `places`. `classes` has one for each of `rows`, below `count`.
+    /// Trains on the rows and words at `places`. `classes` has one for each of them, below `count`.
     pub(super) fn train(
         rows: ArrayView2<'_, f32>,
+        words: &[Words],
         classes: &[usize],
         places: &[usize],
         count: usize,
@@ -59,14 +72,16 @@ impl Reader {
             .collect();
         Self {
             regression,
+            lexicon: Lexicon::learn(words, classes, places),
             examples,
             background,
         }
     }
 
-    /// Reads one row.
-    pub(super) fn think(&self, row: ArrayView1<'_, f32>) -> Thought {
-        let mut scores = self.regression.scores(row);
+    /// Reads one text.
+    pub(super) fn think(&self, text: Text<'_>) -> Thought {
+        let mut scores = self.regression.scores(text.row);
+        self.lexicon.add_to(&mut scores, text.words);
         // Classes without an example would take part in every share.
         for (score, examples) in scores.iter_mut().zip(&self.examples) {
             if examples.is_empty() {
@@ -99,7 +114,7 @@ impl Reader {
                 .background
                 .map_or(0.0, |class| scores[class].max(-20.0));
         Thought {
-            evidence: [odds, called, self.likeness(best, row)],
+            evidence: [odds, called, self.likeness(best, text.row)],
             shares,
             best,
         }

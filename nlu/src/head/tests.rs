@@ -33,6 +33,7 @@ impl World {
         let unit: Vec<f32> = values.iter().map(|value| value / length).collect();
         Example {
             label: format!("intent_{intent:02}"),
+            text: String::new(),
             output: Output {
                 embedding: unit.clone(),
                 topic: unit,
@@ -64,7 +65,7 @@ fn answers(head: &Head, messages: &[Example]) -> Vec<Answer> {
     messages
         .iter()
         .map(|message| {
-            let best = head.score(&message.output).remove(0);
+            let best = head.score(&message.text, &message.output).remove(0);
             Answer {
                 label: message.label.clone(),
                 is_given: best.confidence >= head.threshold(),
@@ -125,7 +126,7 @@ fn a_seed_makes_one_head() {
             ..HeadSettings::default()
         };
         let head = Head::train(&examples, &settings).unwrap();
-        (head.threshold(), head.score(&examples[3].output))
+        (head.threshold(), head.score("", &examples[3].output))
     };
     assert_eq!(told(1), told(1));
     assert_ne!(told(1).0, told(2).0);
@@ -146,7 +147,7 @@ fn the_background_is_learnt_and_never_answered() {
         ..HeadSettings::default()
     };
     let head = Head::train(&examples, &settings).unwrap();
-    let scores = head.score(&world.message(9).output);
+    let scores = head.score("", &world.message(9).output);
     assert_eq!(scores.len(), 7);
     assert!(scores.iter().all(|intent| intent.name != "none"));
     assert!(scores[0].confidence < head.threshold(), "{scores:?}");
@@ -158,7 +159,10 @@ fn few_examples_make_a_careful_head() {
     let mut world = World::new(2, 0.3, 5);
     let head = Head::train(&world.messages(0..2, 4), &HeadSettings::default()).unwrap();
     assert_eq!((head.basis(), head.threshold()), (Basis::TooFew, UNPROVEN));
-    assert_eq!(head.score(&world.message(1).output)[0].name, "intent_01");
+    assert_eq!(
+        head.score("", &world.message(1).output)[0].name,
+        "intent_01"
+    );
 }
 
 #[test]
@@ -192,8 +196,40 @@ fn what_cannot_be_learnt_is_said() {
 }
 
 #[test]
+fn words_tell_apart_what_the_vectors_do_not() {
+    let mut world = World::new(2, 0.05, 4);
+    // Both are one intent to the encoder.
+    let mut messages = |each: usize| -> Vec<Example> {
+        let asks = ["can you engrave", "do you sharpen"].iter().enumerate();
+        asks.flat_map(|(intent, ask)| {
+            let things = ["it", "a knife", "my knives", "both of them", "this"];
+            let things = things.into_iter().cycle().take(each);
+            things.map(move |thing| (intent, format!("{ask} {thing}")))
+        })
+        .map(|(intent, text)| Example {
+            label: format!("intent_{intent:02}"),
+            text,
+            ..world.message(0)
+        })
+        .collect()
+    };
+    let (examples, mut test) = (messages(12), messages(40));
+    let train = || Head::train(&examples, &HeadSettings::default()).unwrap();
+    let head = train();
+    let right = |test: &[Example]| {
+        let report = Report::new(&answers(&head, test), None);
+        report.in_scope_accuracy.unwrap()
+    };
+    assert!(right(&test) > 0.95, "{}", right(&test));
+    let score = |head: &Head| head.score(&test[5].text, &test[5].output);
+    assert_eq!(score(&head), score(&train()));
+    test.iter_mut().for_each(|message| message.text.clear());
+    assert!(right(&test) < 0.75, "{}", right(&test));
+}
+
+#[test]
 fn the_output_of_another_model_is_not_scored() {
     let mut world = World::new(4, 0.5, 2);
     let head = Head::train(&world.messages(0..4, 6), &HeadSettings::default()).unwrap();
-    assert!(head.score(&Output::default()).is_empty());
+    assert!(head.score("", &Output::default()).is_empty());
 }

@@ -100,6 +100,7 @@ impl OwnIntents {
             .zip(outputs)
             .map(|(utterance, output)| Example {
                 label: utterance.intent.clone(),
+                text: utterance.text.clone(),
                 output: Output::clone(output),
             })
             .collect();
@@ -128,8 +129,8 @@ impl OwnIntents {
     }
 
     /// How sure the head is of own and built-in intents, the likeliest first.
-    pub(crate) fn score(&self, output: &Output) -> Vec<ScoredIntent> {
-        self.head.score(output)
+    pub(crate) fn score(&self, text: &str, output: &Output) -> Vec<ScoredIntent> {
+        self.head.score(text, output)
     }
 
     /// Lets the own intents compete with the built-in ones; see `choose.rs`. `scored` is what [`Self::score`] says of the text.

@@ -105,7 +105,7 @@ async fn trained(
     let p50_ms = p50_ms(&nlu, &last.head, &test).await?;
     let reports: Vec<&Report> = runs.iter().map(|run| &run.report).collect();
     let mut figures = summary(&reports);
-    let labels: BTreeSet<&String> = examples.iter().map(|(_, example)| &example.label).collect();
+    let labels: BTreeSet<&String> = examples.iter().map(|example| &example.label).collect();
     let shared = json!({
         "train_s": round(mean(runs.iter().map(|run| run.train_s))),
         "p50_ms": round(p50_ms),
@@ -121,10 +121,7 @@ async fn trained(
     Ok(figures)
 }
 
-/// A text and what the model said of it.
-type Read = (String, Example);
-
-async fn read_all(nlu: &LocalNlu, messages: Vec<Message>) -> Result<Vec<Read>, Failure> {
+async fn read_all(nlu: &LocalNlu, messages: Vec<Message>) -> Result<Vec<Example>, Failure> {
     let (texts, labels): (Vec<String>, Vec<String>) = messages
         .into_iter()
         .map(|message| {
@@ -134,20 +131,23 @@ async fn read_all(nlu: &LocalNlu, messages: Vec<Message>) -> Result<Vec<Read>, F
         })
         .unzip();
     let outputs = nlu.read_all(&texts).await.map_err(Failure::finding)?;
-    let examples = labels
-        .into_iter()
-        .zip(outputs)
-        .map(|(label, output)| Example { label, output });
-    Ok(texts.into_iter().zip(examples).collect())
+    let examples = labels.into_iter().zip(texts).zip(outputs);
+    Ok(examples
+        .map(|((label, text), output)| Example {
+            label,
+            text,
+            output,
+        })
+        .collect())
 }
 
 /// So many examples of each intent; of the background, all.
-fn draw(examples: &[Read], shots: u32, seed: u64, background: Option<&str>) -> Vec<Read> {
+fn draw(examples: &[Example], shots: u32, seed: u64, background: Option<&str>) -> Vec<Example> {
     let mut taken = std::collections::BTreeMap::<&str, u32>::new();
     let mut order: Vec<usize> = (0..examples.len()).collect();
     doorstep_nlu::shuffle(&mut order, seed);
     order.retain(|place| {
-        let label = examples[*place].1.label.as_str();
+        let label = examples[*place].label.as_str();
         let taken = taken.entry(label).or_default();
         *taken += 1;
         *taken <= shots || Some(label) == background
@@ -168,27 +168,27 @@ struct Run {
 }
 
 async fn run(
-    drawn: Vec<Read>,
+    drawn: Vec<Example>,
     settings: &HeadSettings,
     read_s: f64,
-    test: &[Read],
+    test: &[Example],
 ) -> Result<Run, Failure> {
     let settings = settings.clone();
     let background = settings.background.clone();
     let count = drawn.len();
     let started = Instant::now();
-    let head = tokio::task::spawn_blocking(move || {
-        let examples: Vec<Example> = drawn.into_iter().map(|(_, example)| example).collect();
-        Head::train(&examples, &settings)
-    })
-    .await
-    .map_err(Failure::finding)?
-    .map_err(Failure::finding)?;
+    let head = tokio::task::spawn_blocking(move || Head::train(&drawn, &settings))
+        .await
+        .map_err(Failure::finding)?
+        .map_err(Failure::finding)?;
     let train_s = started.elapsed().as_secs_f64() + read_s * count as f64;
     let answers: Vec<Answer> = test
         .iter()
-        .filter_map(|(_, message)| {
-            let best = head.score(&message.output).into_iter().next()?;
+        .filter_map(|message| {
+            let best = head
+                .score(&message.text, &message.output)
+                .into_iter()
+                .next()?;
             Some(Answer {
                 label: message.label.clone(),
                 is_given: best.confidence >= head.threshold(),
@@ -206,16 +206,16 @@ async fn run(
 }
 
 /// How long reading one message takes, model and head together.
-async fn p50_ms(nlu: &LocalNlu, head: &Head, test: &[Read]) -> Result<f64, Failure> {
+async fn p50_ms(nlu: &LocalNlu, head: &Head, test: &[Example]) -> Result<f64, Failure> {
     let mut times = Vec::new();
-    for (text, _) in test.iter().take(TIMED) {
+    for Example { text, .. } in test.iter().take(TIMED) {
         let started = Instant::now();
         let outputs = nlu
             .read_all(std::slice::from_ref(text))
             .await
             .map_err(Failure::finding)?;
         for output in &outputs {
-            std::hint::black_box(head.score(output));
+            std::hint::black_box(head.score(text, output));
         }
         times.push(started.elapsed().as_secs_f64() * 1000.0);
     }
