@@ -4,7 +4,7 @@
 
 Needs PyYAML and nothing else. `MODEL` is a folder made by `make.py --without … --out MODEL`. What a run is not given (these
 models, `--bench`) keeps the figures noted before, if the shipped model is still the same. The sets are left in `training/build/sets/`, so that each of the
-card's commands can be run again alone. Run `make.py --reuse` afterwards to write the card anew.
+card's commands can be run again alone. Run `make.py --card` afterwards to write the card anew.
 """
 
 from __future__ import annotations
