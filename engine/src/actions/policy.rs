@@ -11,7 +11,9 @@ use doorstep_core::{
 };
 use serde::Serialize;
 
-use super::{Action, ArgumentSpec, Call, FactMap, Outcome, OutcomeSpec, Takes, facts, json};
+use super::{
+    Action, ArgumentSpec, Call, FactMap, Outcome, OutcomeSpec, Takes, facts, json, searching,
+};
 use crate::{
     dialogue::{Scene, cues, replies},
     flows::SlotKind,
@@ -172,19 +174,7 @@ impl Question {
             .iter()
             .find(|(intent, _)| *intent == call.frame.intent)?;
         let text = call.label(reply, call.facts);
-        let read = call
-            .scene
-            .parts
-            .nlu
-            .embed(std::slice::from_ref(&text))
-            .await;
-        let vector = match read {
-            Ok(mut vectors) => vectors.pop(),
-            Err(error) => {
-                tracing::warn!(%error, "passages are looked for by words alone");
-                None
-            }
-        };
+        let vector = searching::vector(call.scene, &text).await;
         Some(Self {
             text,
             vector,

@@ -57,21 +57,21 @@ fn translated(scene: &Scene<'_>, text: &str) -> Option<String> {
 }
 
 async fn read(call: &Call<'_>, text: String) -> CatalogWords {
-    // Without a vector the words alone decide.
-    let read = call
-        .scene
-        .parts
-        .nlu
-        .embed(std::slice::from_ref(&text))
-        .await;
-    let vector = match read {
+    CatalogWords {
+        vector: vector(call.scene, &text).await,
+        text,
+    }
+}
+
+/// What the model makes of words that are not the message's own. Without it the words alone decide.
+pub(super) async fn vector(scene: &Scene<'_>, text: &str) -> Option<Vec<f32>> {
+    match scene.parts.nlu.embed(&[text.to_owned()]).await {
         Ok(mut vectors) => vectors.pop(),
         Err(error) => {
             tracing::warn!(%error, "a search goes by words alone");
             None
         }
-    };
-    CatalogWords { text, vector }
+    }
 }
 
 /// As [`words_of_message`], for words that are not all of the message's.
