@@ -41,14 +41,7 @@ use crate::app::App;
 
 /// Serves a started program, and has its channels receive unless it is a worker, until `stop`, then ends it: running
 /// requests and jobs are finished, what waits stays in the store.
-///
-/// # Errors
-/// The listener failed.
-pub async fn serve(
-    app: Arc<App>,
-    listener: TcpListener,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
+pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) {
     let linked = app.stop.clone();
     tokio::spawn({
         let stop = stop.clone();
@@ -58,7 +51,6 @@ pub async fn serve(
         }
     });
     app.listen_on_channels();
-    let outcome = http::serve(app.clone(), listener, stop).await;
+    http::serve(app.clone(), listener, stop).await;
     app.shut_down().await;
-    outcome
 }

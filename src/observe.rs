@@ -84,6 +84,10 @@ fn describe() {
         "HTTP requests by route and status"
     );
     describe_counter!(
+        "doorstep_http_late_total",
+        "Requests whose head or body did not arrive within http.request_timeout_s"
+    );
+    describe_counter!(
         "doorstep_config_reloads_total",
         "Changes of the merchant's files: applied, refused for a problem, or failed"
     );

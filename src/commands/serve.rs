@@ -23,9 +23,8 @@ pub(super) async fn serve(cli: &Cli, arguments: &Serve) -> Result<(), Failure> {
     let (listener, config) = listen(config).await?;
     let app = App::start(config, ambient::system(), arguments.role, false).await?;
     tracing::info!(address = %app.config.http.listen, backend = ?doorstep_core::nlu::Nlu::backend(&app.nlu), "ready");
-    crate::serve(app, listener, stop_on_signal()?)
-        .await
-        .map_err(Failure::finding)
+    crate::serve(app, listener, stop_on_signal()?).await;
+    Ok(())
 }
 
 pub(super) async fn demo(cli: &Cli, arguments: &Demo) -> Result<(), Failure> {
@@ -45,9 +44,8 @@ pub(super) async fn demo(cli: &Cli, arguments: &Demo) -> Result<(), Failure> {
             "Doorstep's demo shop is open at {url} (Ctrl-C closes it; nothing is kept)"
         ))?,
     }
-    crate::serve(app, listener, stop_on_signal()?)
-        .await
-        .map_err(Failure::finding)
+    crate::serve(app, listener, stop_on_signal()?).await;
+    Ok(())
 }
 
 /// Takes the port first, so that a taken one is told before anything is opened; port 0 becomes the real one.

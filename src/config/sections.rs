@@ -76,6 +76,7 @@ pub struct HttpConfig {
     pub max_body_bytes: usize,
     pub webhooks_per_second: u32,
     pub webhook_burst: u32,
+    pub request_timeout_s: u64,
     pub shutdown_grace_s: u64,
     pub trust_forwarded_for: bool,
 }

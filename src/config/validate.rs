@@ -451,6 +451,7 @@ fn limits(config: &Config, found: &mut Found<'_>) {
             "http.webhooks_per_second",
             u64::from(config.http.webhooks_per_second),
         ),
+        ("http.request_timeout_s", config.http.request_timeout_s),
         ("nlu.queue", config.nlu.queue as u64),
         ("delivery.timeout_s", config.delivery.timeout_s),
         (

@@ -315,7 +315,8 @@ fn unreadable(
         }
     } else {
         WebChatError::Invalid {
-            reason: "The body broke off before its end. Send it again.".to_owned(),
+            reason: "The body broke off before its end, or took too long. Send it again."
+                .to_owned(),
         }
     };
     refusal.counted().into()

@@ -2,6 +2,7 @@
 //! mapped to a status in `error`, and nowhere else.
 
 mod chat;
+mod connections;
 mod cors;
 mod demo;
 mod error;
@@ -17,7 +18,7 @@ mod track;
 mod visit;
 mod webhooks;
 
-use std::{future::IntoFuture, net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -101,39 +102,26 @@ fn received(app: &App) -> Router<Shared> {
 }
 
 /// Serves until `stop`, then lets running requests finish for as long as the configuration grants.
-///
-/// # Errors
-/// The listener failed.
-pub async fn serve(
-    app: Shared,
-    listener: TcpListener,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
-    let grace = Duration::from_secs(app.config.http.shutdown_grace_s);
-    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+pub async fn serve(app: Shared, listener: TcpListener, stop: CancellationToken) {
+    let http = &app.config.http;
+    let grace = Duration::from_secs(http.shutdown_grace_s);
+    let patience = Duration::from_secs(http.request_timeout_s);
     let listener = listener.tap_io(|stream| {
         // Chat frames are small and wait for nothing.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY was refused");
         }
     });
-    let stopped = stop.clone();
-    let server = axum::serve(listener, service)
-        .with_graceful_shutdown(async move { stopped.cancelled().await })
-        .into_future();
+    let server = connections::serve(listener, router(app), patience, stop.clone());
     tokio::pin!(server);
     tokio::select! {
-        outcome = &mut server => return outcome,
+        () = &mut server => return,
         () = stop.cancelled() => {}
     }
-    match tokio::time::timeout(grace, server).await {
-        Ok(outcome) => outcome,
-        Err(_) => {
-            tracing::warn!(
-                grace_s = grace.as_secs(),
-                "requests were still running when the grace period ended"
-            );
-            Ok(())
-        }
+    if tokio::time::timeout(grace, server).await.is_err() {
+        tracing::warn!(
+            grace_s = grace.as_secs(),
+            "requests were still running when the grace period ended"
+        );
     }
 }

@@ -120,7 +120,7 @@ fn readable(name: &str, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Ap
         ApiError::new(
             status,
             reason,
-            "the body is larger than http.max_body_bytes allows, or broke off",
+            "the body is larger than http.max_body_bytes allows, broke off, or took longer than http.request_timeout_s",
         )
     })
 }

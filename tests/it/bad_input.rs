@@ -387,3 +387,35 @@ fn a_half_written_configuration_stops_the_start_with_a_sentence() {
     let left = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(left, 1, "nothing was made beside the configuration");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_dawdles_over_a_request_is_let_go_and_a_quiet_conversation_is_not() {
+    const LATE: &str = "doorstep_http_late_total";
+    let place = Place::new(Kind::Sqlite).await.unwrap();
+    let server = Launch::serve(&place)
+        .set("http.request_timeout_s", "1")
+        .start()
+        .await;
+    let address = server.address();
+    let visitor = Visitor::anonymous(address, "en").await;
+    let mut conversation = visitor.talk(address).await;
+
+    let head = request_head(&visitor, 100);
+    let mut half_a_head = TcpStream::connect(address).await.unwrap();
+    let told = answer_to(&mut half_a_head, &head.as_bytes()[..40]).await;
+    assert_eq!(told, "");
+    let half_a_body = [head.as_bytes(), b"{\"text\": \"Hel"].concat();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let told = answer_to(&mut stream, &half_a_body).await;
+    assert!(told.starts_with("HTTP/1.1 400 "), "{told}");
+    assert!(told.contains("took too long"), "{told}");
+    let head_late = format!(r#"{LATE}{{part="head"}}"#);
+    // The kept connections of this test's own client are let go too.
+    assert!(metric(address, &head_late).await >= 1.0);
+    let body_late = format!(r#"{LATE}{{part="body"}}"#);
+    assert_eq!(metric(address, &body_late).await, 1.0);
+
+    // Its socket was open all the while.
+    let answer = conversation.ask("hello").await;
+    assert!(!answer.text().is_empty());
+}
