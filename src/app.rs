@@ -51,7 +51,7 @@ use crate::{
     opening::{
         Beside, IndexHome, OpenedIndex, delivery_config, email_channel, eta_config, notify_config,
         open_channels, open_index, open_phrasing, open_pollers, open_shop, open_sources,
-        open_store, page_key, page_links, shop_profile, told_shop, with_kept_secrets,
+        open_store, page_key, page_links, shop_profile, start_nlu_of, told_shop, with_kept_secrets,
         workers_config,
     },
     reload::{Files, Reloader, Seen},
@@ -206,8 +206,8 @@ impl App {
         };
         let merchant = MerchantFiles::load(&config).map_err(StartError::Problems)?;
         let nlu = tokio::task::spawn_blocking({
-            let nlu = config.nlu.clone();
-            move || turns::with_long(|| start_nlu(&nlu))
+            let config = config.clone();
+            move || turns::with_long(|| start_nlu_of(&config))
         });
         let (store, queue) = open_store(&config, &ambient).await?;
         let nlu = nlu.await.map_err(part("nlu"))?.map_err(part("nlu"))?;

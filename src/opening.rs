@@ -372,8 +372,7 @@ pub async fn open_database(config: &Config) -> Result<Database, StoreError> {
 /// # Errors
 /// The model or the wanted backend cannot be loaded.
 pub fn start_nlu(section: &NluSection) -> Result<LocalNlu, NluStartError> {
-    let model = Model::new(assets::MODEL, assets::TOKENIZER, assets::MODEL_METADATA)?;
-    start_nlu_with(model, section)
+    start_nlu_with(built_in_model()?, section)
 }
 
 /// The same with another model than the built-in one; blocks.
@@ -381,28 +380,41 @@ pub fn start_nlu(section: &NluSection) -> Result<LocalNlu, NluStartError> {
 /// # Errors
 /// The model or the wanted backend cannot be loaded.
 pub fn start_nlu_with(model: Model, section: &NluSection) -> Result<LocalNlu, NluStartError> {
-    LocalNlu::start(
-        model,
-        NluConfig {
-            threads: if section.threads == 0 {
-                usize::MAX
-            } else {
-                section.threads
-            },
-            queue: section.queue,
-            onnxruntime: Some(section.onnxruntime.clone())
-                .filter(|path| !path.as_os_str().is_empty()),
-            backend: match section.backend {
-                NluBackend::Auto => BackendChoice::Auto,
-                NluBackend::Onnxruntime => BackendChoice::Onnxruntime,
-                NluBackend::Tract => BackendChoice::Tract,
-            },
-            order_number_patterns: section.order_numbers.clone(),
-            cache: section.cache,
-            max_wrong: section.max_wrong,
-            ..NluConfig::default()
+    LocalNlu::start(model, nlu_config(section))
+}
+
+/// The same for a server. The demo shop's index mostly begins anew with the program, so that what the model read for it is
+/// kept apart; blocks.
+pub(crate) fn start_nlu_of(config: &Config) -> Result<LocalNlu, NluStartError> {
+    let settings = NluConfig {
+        keep_indexed: config.shop.kind == ShopKind::Demo,
+        ..nlu_config(&config.nlu)
+    };
+    LocalNlu::start(built_in_model()?, settings)
+}
+
+fn built_in_model() -> Result<Model, NluStartError> {
+    Model::new(assets::MODEL, assets::TOKENIZER, assets::MODEL_METADATA)
+}
+
+fn nlu_config(section: &NluSection) -> NluConfig {
+    NluConfig {
+        threads: match section.threads {
+            0 => usize::MAX,
+            threads => threads,
         },
-    )
+        queue: section.queue,
+        onnxruntime: Some(section.onnxruntime.clone()).filter(|path| !path.as_os_str().is_empty()),
+        backend: match section.backend {
+            NluBackend::Auto => BackendChoice::Auto,
+            NluBackend::Onnxruntime => BackendChoice::Onnxruntime,
+            NluBackend::Tract => BackendChoice::Tract,
+        },
+        order_number_patterns: section.order_numbers.clone(),
+        cache: section.cache,
+        max_wrong: section.max_wrong,
+        ..NluConfig::default()
+    }
 }
 
 pub(crate) fn shop_profile(config: &Config) -> ShopProfile {

@@ -25,6 +25,9 @@ pub struct NluConfig {
     pub cache: usize,
     /// The largest share of wrong answers to accept, above 0 to 0.5; how sure an intent must be follows from it.
     pub max_wrong: f32,
+    /// Whether vectors of indexed texts are kept beside the unpacked model: for an index that is made anew at every start. One
+    /// that outlives the program keeps them itself.
+    pub keep_indexed: bool,
 }
 
 impl Default for NluConfig {
@@ -38,6 +41,7 @@ impl Default for NluConfig {
             order_number_patterns: Vec::new(),
             cache: 512,
             max_wrong: 0.05,
+            keep_indexed: false,
         }
     }
 }

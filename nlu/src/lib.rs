@@ -28,6 +28,7 @@ mod entities;
 mod error;
 mod head;
 mod in_place;
+mod known;
 mod language;
 mod local;
 mod model;

@@ -22,6 +22,7 @@ use crate::{
     drift::Drift,
     entities::EntityReader,
     head::Basis,
+    known::{Kind, Known},
     language,
     own::{self, LearnError, Lesson, OwnIntents, Review},
     rules,
@@ -58,6 +59,8 @@ struct Inner {
     max_wrong: f32,
     /// Where what was read of examples is kept.
     folder: Option<PathBuf>,
+    /// Whether what was read for an index is kept there too.
+    keep_indexed: bool,
 }
 
 /// A text whose result is known, or on its way.
@@ -99,6 +102,7 @@ impl LocalNlu {
                 cache: NonZeroUsize::new(config.cache).map(|size| Mutex::new(LruCache::new(size))),
                 max_wrong: config.max_wrong,
                 folder: config.unpacking_folder(),
+                keep_indexed: config.keep_indexed,
             }),
             own: None,
         })
@@ -205,7 +209,7 @@ impl LocalNlu {
     }
 
     async fn read_lesson(&self, lesson: &Lesson) -> Result<Vec<Arc<Output>>, NluError> {
-        own::read(self, self.inner.folder.clone(), lesson).await
+        own::read(self, self.inner.folder.as_deref(), lesson).await
     }
 }
 
@@ -303,10 +307,49 @@ impl Inner {
         })
     }
 
-    /// The vector of one of many texts. Not kept: an import would push every customer's text out of the cache.
-    async fn vector_for_index(&self, text: &str) -> Result<Vec<f32>, NluError> {
-        let output = self.workers.index(text).await?;
-        Ok(output.embedding)
+    /// The vectors of texts that somebody waits for, in order.
+    async fn vectors(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, NluError> {
+        let begun: Result<Vec<Begun>, NluError> =
+            texts.iter().map(|text| self.begin(text)).collect();
+        let mut vectors = Vec::with_capacity(texts.len());
+        for (text, begun) in texts.iter().zip(begun?) {
+            vectors.push(self.finish(text, begun).await?.embedding.clone());
+        }
+        Ok(vectors)
+    }
+
+    /// The vectors of a long list, in order; as many at once as the lane admits. The cache of recent results does not take
+    /// them: an import would push every customer's text out of it.
+    async fn vectors_for_index(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, NluError> {
+        let mut kept = self.kept();
+        let known = |text: &String| kept.as_ref().and_then(|kept| kept.get(text));
+        let mut reading = stream::iter(0..texts.len())
+            .map(|place| async move {
+                let text = &texts[place];
+                match known(text) {
+                    Some(output) => Ok((output, false)),
+                    None => Ok((Arc::new(self.workers.index(text).await?), true)),
+                }
+            })
+            .buffered(self.workers.indexing_places());
+        let mut read = Vec::with_capacity(texts.len());
+        while let Some(output) = reading.next().await {
+            read.push(output?);
+        }
+        drop(reading);
+        let vectors = read.iter().map(|(output, _)| output.embedding.clone());
+        let vectors = vectors.collect();
+        if let Some(kept) = &mut kept {
+            let new = texts.iter().zip(read).filter(|(_, (_, is_new))| *is_new);
+            kept.keep_more(new.map(|(text, (output, _))| (text.clone(), output)));
+        }
+        Ok(vectors)
+    }
+
+    /// What was read for an index before, where that is kept.
+    fn kept(&self) -> Option<Known> {
+        let open = || Known::open(self.folder.as_deref(), Kind::Indexed, &self.metadata);
+        self.keep_indexed.then(open)
     }
 
     /// Tells operators what customers write about and how sure the model is of it.
@@ -423,25 +466,10 @@ impl Nlu for LocalNlu {
     }
 
     async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, NluError> {
-        let inner = &self.inner;
-        let is_short = texts.len() <= SHORT_LIST;
-        // As many at once as the lane admits; `buffered` keeps their order.
-        let mut vectors = stream::iter(0..texts.len())
-            .map(|place| async move {
-                if is_short {
-                    let text = &texts[place];
-                    let output = inner.finish(text, inner.begin(text)?).await?;
-                    Ok(output.embedding.clone())
-                } else {
-                    inner.vector_for_index(&texts[place]).await
-                }
-            })
-            .buffered(inner.workers.indexing_places());
-        let mut collected = Vec::with_capacity(texts.len());
-        while let Some(vector) = vectors.next().await {
-            collected.push(vector?);
+        match texts.len() <= SHORT_LIST {
+            true => self.inner.vectors(texts).await,
+            false => self.inner.vectors_for_index(texts).await,
         }
-        Ok(collected)
     }
 
     fn backend(&self) -> Backend {

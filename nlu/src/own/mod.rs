@@ -7,16 +7,15 @@
 //!
 //! A message of several clauses may wish for something of the merchant's beside something built in: `clauses.rs`.
 //!
-//! What is read once is kept on disk for the next start ([`known`]). `review.rs` tells a merchant what will be confused.
+//! What is read once is kept on disk for the next start (`known.rs`). `review.rs` tells a merchant what will be confused.
 
 mod choose;
 mod clauses;
-mod known;
 mod review;
 
 use std::{
     collections::{BTreeSet, HashSet},
-    path::PathBuf,
+    path::Path,
     sync::Arc,
 };
 
@@ -33,6 +32,7 @@ pub(crate) use self::{
 use crate::{
     LocalNlu, Output,
     head::{Basis, Example, Head, HeadSettings},
+    known::{Kind, Known},
     session::truncate,
 };
 
@@ -212,11 +212,11 @@ fn words_of(text: &str) -> String {
 /// start. `folder` is where; nothing is kept without one.
 pub(crate) async fn read(
     nlu: &LocalNlu,
-    folder: Option<PathBuf>,
+    folder: Option<&Path>,
     lesson: &Lesson,
 ) -> Result<Vec<Arc<Output>>, NluError> {
     let texts = lesson.texts();
-    let mut known = known::Known::open(folder, nlu.metadata());
+    let mut known = Known::open(folder, Kind::Examples, nlu.metadata());
     let mut seen = HashSet::new();
     let new: Vec<String> = texts
         .iter()
