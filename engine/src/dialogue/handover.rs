@@ -3,6 +3,7 @@
 use doorstep_core::{
     HandoffId, Language, Timestamp,
     message::{Address, Content},
+    understanding::EntityKind,
 };
 use serde_json::json;
 
@@ -139,6 +140,19 @@ fn wish(scene: &Scene<'_>, request: &Request<'_>) -> Option<String> {
     (!labels.is_empty()).then(|| labels.join("; "))
 }
 
+/// The order that a person is asked about: what the flow found, else what the message names, else what was spoken of last.
+pub(crate) fn order_number(scene: &Scene<'_>, memory: &Memory, facts: &Facts) -> Option<String> {
+    let found = facts
+        .get("order")
+        .and_then(|order| order["number"].as_str());
+    let named = || scene.understanding.entity(EntityKind::OrderNumber);
+    let last = || memory.order.as_ref().map(ToString::to_string);
+    found
+        .map(str::to_owned)
+        .or_else(|| named().map(|named| named.value.clone()))
+        .or_else(last)
+}
+
 fn summary(
     scene: &Scene<'_>,
     memory: &Memory,
@@ -153,14 +167,11 @@ fn summary(
         .and_then(|customer| customer.email.clone())
         .or_else(|| proof.and_then(|proof| proof.email.clone()));
     let order = request.facts.get("order");
-    let order_number = order
-        .and_then(|order| order["number"].as_str().map(str::to_owned))
-        .or_else(|| memory.order.as_ref().map(ToString::to_string));
     let facts = scene
         .session_facts()
         .with("urgent", scene.is_urgent())
         .with("email", email)
-        .with("order_number", order_number)
+        .with("order_number", order_number(scene, memory, request.facts))
         .with("order_stage", order.map(|order| order["stage"].clone()))
         .with("wish", wish)
         .with("message", &scene.waiting.text)

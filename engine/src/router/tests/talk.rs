@@ -32,6 +32,10 @@ async fn something_broken_is_handed_over_with_a_summary_in_the_merchants_languag
         );
         let turn = chat.turn(text, None).await;
         assert!(said(&turn).contains(sorry), "{}", said(&turn));
+        // It is known which order.
+        let asks_for_it = ["order number", "número de pedido"];
+        let asks_for_it = asks_for_it.iter().any(|words| said(&turn).contains(words));
+        assert!(!asks_for_it, "{}", said(&turn));
         let (reason, summary, urgent) = summary(&turn);
         assert_eq!((reason, urgent), ("damaged_item", false));
         for fact in [
@@ -45,6 +49,23 @@ async fn something_broken_is_handed_over_with_a_summary_in_the_merchants_languag
             assert!(summary.contains(&fact), "{fact}\n{summary}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_person_is_told_which_order_the_message_names_and_nobody_is_asked_for_it_again() {
+    let mut chat = Chat::new();
+    let text = "10231 arrived broken";
+    chat.teach_escalated("en", text, &[("damaged_item", 0.9)], Escalation::Escalate);
+    let turn = chat.turn(text, None).await;
+    assert!(!said(&turn).contains("order number"), "{}", said(&turn));
+    let (_, told, _) = summary(&turn);
+    assert!(told.contains("Order: 10231"), "{told}");
+
+    let mut chat = Chat::new();
+    let text = "it arrived broken";
+    chat.teach_escalated("en", text, &[("damaged_item", 0.9)], Escalation::Escalate);
+    let turn = chat.turn(text, None).await;
+    assert!(said(&turn).contains("order number"), "{}", said(&turn));
 }
 
 #[tokio::test]
