@@ -40,6 +40,9 @@ const SURE: f32 = 0.4;
 /// The same where there is reason for doubt: no flow asked, or the passage is in another language though the shop writes in the
 /// customer's too.
 const SURE_IN_DOUBT: f32 = 0.6;
+/// From this chance of theirs together on, the likeliest of several passages is quoted that share a question, where all stand in
+/// documents that the flow names: "what about a warranty?" is answered by each of four.
+const SURE_TOGETHER: f32 = 0.95;
 /// How many passages are compared.
 const MAX_HITS: usize = 128;
 /// How much of a passage is quoted, in characters; it ends with a sentence.
@@ -265,7 +268,8 @@ async fn search(
     Ok(scene.parts.search.search(&query).await?.hits)
 }
 
-/// The passage with the best chance to answer, if that is `sure` enough; of several that are, one that is expected to. The
+/// The passage with the best chance to answer, if that is `sure` enough or it shares the question with others that are expected
+/// to answer it; of several that are, one that is expected to. The
 /// passages of each language are weighed against each other alone: they say the same, and must not share their chance.
 fn best(
     scene: &Scene<'_>,
@@ -281,12 +285,17 @@ fn best(
         let weights: Vec<f32> = hits.iter().map(|hit| (weight(hit) - none).exp()).collect();
         // Of none of them: e to the power of 0.
         let all = 1.0 + weights.iter().sum::<f32>();
+        let expected = hits.iter().zip(&weights);
+        let expected = expected.filter(|(hit, _)| is_from(hit, about));
+        let together = expected.map(|(_, weight)| weight).sum::<f32>() / all;
         for (hit, weight) in hits.into_iter().zip(weights) {
             // Who asks in the very words of a heading means what stands below it.
             let in_its_words = !asked.is_empty() && words(&hit.title) == asked;
             let chance = if in_its_words { 1.0 } else { weight / all };
-            let rank = (is_from(&hit, about), chance);
-            if chance >= sure && best.as_ref().is_none_or(|(before, _)| rank > *before) {
+            let is_expected = is_from(&hit, about);
+            let is_sure = chance >= sure || (is_expected && together >= SURE_TOGETHER);
+            let rank = (is_expected, chance);
+            if is_sure && best.as_ref().is_none_or(|(before, _)| rank > *before) {
                 best = Some((rank, hit));
             }
         }
