@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +27,34 @@ JOINTS = re.compile(
     re.IGNORECASE,
 )
 
+LISTS = Path(__file__).resolve().parent.parent / "nlu" / "src" / "language" / "words.txt"
+WORDS = re.compile(r"[^\W_]+")
+
+
+def courtesies() -> set[tuple[str, ...]]:
+    """The polite words and phrases of `words.txt`, as written and without their accents."""
+    section = LISTS.read_text(encoding="utf-8").split("[courtesy]")[1].split("\n[")[0]
+    written = [phrase for line in section.splitlines() if not line.startswith("#") for phrase in line.split()]
+    bare = ["".join(c for c in unicodedata.normalize("NFD", phrase) if not unicodedata.combining(c)) for phrase in written]
+    latin = [word for phrase, word in zip(written, bare) if not re.search("[а-яё]", phrase)]
+    return {tuple(phrase.split("_")) for phrase in written + latin}
+
+
+COURTESIES = courtesies()
+LONGEST = max(map(len, COURTESIES))
+
+
+def beyond_courtesy(text: str) -> int:
+    """How many words of a text say more than politeness does."""
+    words = tuple(WORDS.findall(text.lower()))
+    at, beyond = 0, 0
+    while at < len(words):
+        polite = next((size for size in range(LONGEST, 0, -1) if words[at : at + size] in COURTESIES), 0)
+        beyond += polite == 0
+        at += polite or 1
+    return beyond
+
+
 # Shares of the intents, presences and positions of a text.
 Row = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -40,7 +70,7 @@ def parts(text: str) -> list[str]:
     cut.append((start, len(text)))
 
     def is_short(part: tuple[int, int]) -> bool:
-        return len(re.findall(r"[^\W_]+", text[part[0] : part[1]])) < FEWEST_WORDS
+        return beyond_courtesy(text[part[0] : part[1]]) < FEWEST_WORDS
 
     joined: list[tuple[int, int]] = []
     for part in cut:

@@ -15,6 +15,7 @@ mod words;
 use doorstep_core::Language;
 
 use self::words::Part;
+pub(crate) use self::words::beyond_courtesy;
 
 /// The languages, in the order of scores: those of the letters' table, and the one that needs none.
 const LANGUAGES: [&str; letters::LANGUAGES.len() + 1] = {

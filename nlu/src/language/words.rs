@@ -62,6 +62,24 @@ pub(super) fn part<'a>(
     (LEXICON.words.get(word).copied().unwrap_or(Part::Open), 1)
 }
 
+/// How many words of a text say more than politeness does.
+pub(crate) fn beyond_courtesy(text: &str) -> usize {
+    let text = text.to_lowercase();
+    let words: Vec<&str> = text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let (mut at, mut beyond) = (0, 0);
+    while let Some((word, following)) = words[at..].split_first() {
+        let (role, length) = part(word, following.iter().copied());
+        if role != Part::Courtesy {
+            beyond += length;
+        }
+        at += length;
+    }
+    beyond
+}
+
 static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| Lexicon::read(LISTS));
 
 type Word = Cow<'static, str>;
@@ -207,6 +225,20 @@ mod tests {
         assert_eq!(part("thank", following.into_iter()), (Part::Courtesy, 4));
         assert_eq!(part("thank", ["you"].into_iter()), (Part::Courtesy, 2));
         assert_eq!(part("thank", ["god"].into_iter()).1, 1);
+    }
+
+    #[test]
+    fn what_goes_beyond_politeness_is_counted() {
+        for (text, beyond) in [
+            ("Good morning,", 0),
+            ("Muchas gracias de antemano.", 0),
+            ("Merci d'avance !", 0),
+            ("Заранее спасибо", 0),
+            ("hi! order 10234", 2),
+            ("", 0),
+        ] {
+            assert_eq!(beyond_courtesy(text), beyond, "{text}");
+        }
     }
 
     #[test]

@@ -12,9 +12,9 @@ use doorstep_core::understanding::{ScoredIntent, Understanding};
 use regex::Regex;
 
 use super::choose::NO_WISHES;
-use crate::entities::fixed;
+use crate::{entities::fixed, language};
 
-/// Shorter clauses belong to the next one: "hi", "please".
+/// Shorter clauses belong to the next one, and so do those that are polite and nothing else: "Good morning", "please".
 const FEWEST_WORDS: usize = 2;
 /// A message of more clauses tells a story; nobody waits for the model to read all of it.
 const MOST: usize = 4;
@@ -52,10 +52,8 @@ fn parts(text: &str) -> Vec<&str> {
         start = joint.end();
     }
     parts.push(start..text.len());
-    let is_short = |part: &Range<usize>| {
-        let words = text[part.clone()].split(|c: char| !c.is_alphanumeric());
-        words.filter(|word| !word.is_empty()).count() < FEWEST_WORDS
-    };
+    let is_short =
+        |part: &Range<usize>| language::beyond_courtesy(&text[part.clone()]) < FEWEST_WORDS;
     let mut joined: Vec<Range<usize>> = Vec::new();
     for part in parts {
         match joined.last_mut() {
@@ -152,6 +150,7 @@ mod tests {
             "do you gift wrap",
             "hat and scarf",
             "hi, and thanks",
+            "Good morning, do you gift wrap? Thanks in advance.",
             "one two, three four, five six, seven eight, nine ten",
         ] {
             assert!(clauses(text).is_empty(), "{text}: {:?}", clauses(text));
