@@ -7,6 +7,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    cmp::Reverse,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -26,13 +27,25 @@ const WARM_UP: usize = 20;
 /// Sockets opened at once.
 const BATCH: usize = 50;
 
+/// How many of the messages that took longest are told.
+const SLOWEST: usize = 12;
+
 /// Messages and their answers.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Talk {
     pub(crate) ms: Spread,
     pub(crate) per_s: f64,
     /// Conversations that were handed to a person on the way.
     pub(crate) handed_over: usize,
+    /// What took longest, to see why; as it was sent.
+    pub(crate) slowest: Vec<Slow>,
+}
+
+/// A message that took long.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Slow {
+    pub(crate) ms: f64,
+    pub(crate) frame: String,
 }
 
 /// Silent sockets.
@@ -51,7 +64,8 @@ struct Tally<'a> {
     patience: Duration,
     wanted: usize,
     next: Cell<usize>,
-    took: RefCell<Vec<Duration>>,
+    /// With the number of the message.
+    took: RefCell<Vec<(Duration, usize)>>,
     finished: Cell<Option<Instant>>,
     /// Sockets whose conversation a person has.
     silent: RefCell<Vec<Socket>>,
@@ -111,7 +125,7 @@ impl<'a> Tally<'a> {
             let number = self.next.replace(self.next.get() + 1);
             let frame = &self.frames[number % self.frames.len()];
             match socket.say(frame, self.patience).await? {
-                Some(took) => self.count(took),
+                Some(took) => self.count(took, number),
                 None => {
                     let fresh = Socket::open(self.server).await?;
                     let silent = std::mem::replace(&mut socket, fresh);
@@ -127,10 +141,10 @@ impl<'a> Tally<'a> {
     }
 
     /// Answers after the last one that counts are left out: so the rate is that of a full house.
-    fn count(&self, duration: Duration) {
+    fn count(&self, duration: Duration, number: usize) {
         let mut took = self.took.borrow_mut();
         if took.len() < self.wanted {
-            took.push(duration);
+            took.push((duration, number));
             if took.len() == self.wanted {
                 self.finished.set(Some(Instant::now()));
             }
@@ -157,14 +171,28 @@ impl<'a> Tally<'a> {
         Err(format!("{sent} messages were sent and {handled} handled").into())
     }
 
+    fn slow(&self, (duration, number): (Duration, usize)) -> Slow {
+        Slow {
+            ms: duration.as_secs_f64() * 1e3,
+            frame: self.frames[number % self.frames.len()].to_string(),
+        }
+    }
+
     fn talk(&self, started: Instant) -> Outcome<Talk> {
-        let took = self.took.borrow();
-        let ms = Spread::of(&took).ok_or("there were no messages")?;
+        let mut took = self.took.take();
+        took.sort_unstable_by_key(|(duration, _)| Reverse(*duration));
+        let durations: Vec<Duration> = took.iter().map(|(duration, _)| *duration).collect();
+        let ms = Spread::of(&durations).ok_or("there were no messages")?;
         let finished = self.finished.get().ok_or("the messages did not end")?;
         Ok(Talk {
             ms,
             per_s: took.len() as f64 / finished.duration_since(started).as_secs_f64(),
             handed_over: self.handed_over.get(),
+            slowest: took
+                .iter()
+                .take(SLOWEST)
+                .map(|slow| self.slow(*slow))
+                .collect(),
         })
     }
 }
