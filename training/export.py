@@ -23,6 +23,8 @@ RANGE_PERCENTILE = 90
 # eight-bit weights overflow there.
 WEIGHT_LIMIT = 63
 WORD_LIMIT = 127
+# Over so many messages the shift that rounding leaves in each product is measured.
+SHIFT_MESSAGES = 300
 # Products with these in their name stay in float32: small, and the last word on a message.
 EXACT = "/wishes/"
 
@@ -161,12 +163,49 @@ def table(weights: Weights, node: NodeProto) -> Iterator[NodeProto]:
     yield helper.make_node("Mul", [f"{out}_wide", f"{out}_step"], [out])
 
 
+def mean_products(model: ModelProto, names: list[str], tokens: list[list[int]]) -> dict[str, np.ndarray]:
+    """What each product is on average, column by column, over the tokens of texts."""
+    watched = ModelProto()
+    watched.CopyFrom(model)
+    watched.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
+    session = onnxruntime.InferenceSession(watched.SerializeToString(), providers=["CPUExecutionProvider"])
+    sums = {name: np.float64(0) for name in names}
+    for text in tokens:
+        ids = np.array([text], dtype=np.int64)
+        seen = session.run(names, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        for name, values in zip(names, seen):
+            sums[name] = sums[name] + values.reshape(-1, values.shape[-1]).sum(axis=0)
+    count = sum(len(text) for text in tokens)
+    return {name: total / count for name, total in sums.items()}
+
+
+def correct_biases(source: Path, target: Path, tokenizer: Tokenizer, texts: list[str]) -> None:
+    """Takes the shift that rounding leaves in each product out of the bias that is added to it (Nagel et al. 2019, "Data-free
+    quantization through weight equalization and bias correction"), from the first product to the last, because each
+    correction moves what comes after it."""
+    exact, rounded = onnx.load(source), onnx.load(target)
+    tokens = [tokenizer.encode(text).ids for text in texts]
+    names = [node.output[0] for node in products(exact)]
+    wanted = mean_products(exact, names, tokens)
+    weights = Weights(rounded)
+    for name in names:
+        added = [node.input for node in rounded.graph.node if node.op_type == "Add" and name in node.input]
+        biases = [put for inputs in added for put in inputs if put in weights]
+        if len(biases) != 1:
+            continue
+        shift = mean_products(rounded, [name], tokens)[name] - wanted[name]
+        corrected = (weights.array(biases[0]) - shift).astype(np.float32)
+        weights.tensors[biases[0]].CopyFrom(numpy_helper.from_array(corrected, biases[0]))
+    onnx.save(rounded, target)
+
+
 def build(model: nn.Module, folder: Path, tokenizer: Tokenizer, texts: list[str], outputs: list[str]) -> Path:
     """Export and quantise; the fp32 graph stays beside it as `plain.onnx`."""
     folder.mkdir(parents=True, exist_ok=True)
     plain, target = folder / "plain.onnx", folder / "understanding.onnx"
     export(model, plain, outputs)
     quantise(plain, target, activation_ranges(plain, tokenizer, texts))
+    correct_biases(plain, target, tokenizer, texts[:: max(1, len(texts) // SHIFT_MESSAGES)])
     return target
 
 
