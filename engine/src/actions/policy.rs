@@ -205,49 +205,55 @@ async fn find_for_wish(
     }
 }
 
-/// The passage that answers in the customer's language, else in any other. `about` are the documents that the answer is
-/// expected in.
+/// The passage that answers in the customer's language, else one of a document that is not written in it. `about` are the
+/// documents that the answer is expected in.
 async fn find(
     scene: &Scene<'_>,
     question: &Question,
     about: &[String],
     sure: f32,
 ) -> Result<Option<Found>, PortError> {
-    let (is_spoken, found) = find_in_own_language(scene, question, about, sure).await?;
+    let (spoken, found) = find_in_own_language(scene, question, about, sure).await?;
     if found.is_some() {
         return Ok(found);
     }
     let own: Option<Language> = scene.language.primary().parse().ok();
     let mut others: BTreeMap<String, Vec<SearchHit>> = BTreeMap::new();
     for hit in search(scene, question, None).await? {
-        if own.as_ref().is_none_or(|own| !own.matches(&hit.language)) {
+        let is_own = own.as_ref().is_some_and(|own| own.matches(&hit.language));
+        // What it says in the customer's language was no answer.
+        if !is_own && !spoken.contains(document(&hit)) {
             let language = hit.language.primary().to_owned();
             others.entry(language).or_default().push(hit);
         }
     }
     let others = others.into_values().collect();
-    let sure = if is_spoken { SURE_IN_DOUBT } else { sure };
+    let sure = if spoken.is_empty() {
+        sure
+    } else {
+        SURE_IN_DOUBT
+    };
     Ok(best(scene, question, others, about, sure).map(|hit| Found {
         hit,
         own_language: false,
     }))
 }
 
-/// Whether the shop writes in the customer's language, and the passage in it that answers.
+/// The documents that the shop has in the customer's language, and the passage of them that answers.
 async fn find_in_own_language(
     scene: &Scene<'_>,
     question: &Question,
     about: &[String],
     sure: f32,
-) -> Result<(bool, Option<Found>), PortError> {
+) -> Result<(BTreeSet<String>, Option<Found>), PortError> {
     let own: Option<Language> = scene.language.primary().parse().ok();
     let hits = search(scene, question, own).await?;
-    let is_spoken = !hits.is_empty();
+    let spoken = hits.iter().map(|hit| document(hit).to_owned()).collect();
     let found = best(scene, question, vec![hits], about, sure).map(|hit| Found {
         hit,
         own_language: true,
     });
-    Ok((is_spoken, found))
+    Ok((spoken, found))
 }
 
 async fn search(
@@ -366,8 +372,12 @@ fn words(text: &str) -> BTreeSet<String> {
 
 /// Whether a passage stands in one of the documents that the flow expects the answer in.
 fn is_from(hit: &SearchHit, documents: &[String]) -> bool {
-    let file = hit.source.split(['.', '#']).next().unwrap_or_default();
-    documents.iter().any(|document| document == file)
+    documents.iter().any(|name| name == document(hit))
+}
+
+/// The document that a passage stands in, whatever its language: `returns` of `returns.en.md#refunds`.
+fn document(hit: &SearchHit) -> &str {
+    hit.source.split(['.', '#']).next().unwrap_or_default()
 }
 
 impl Found {
