@@ -441,7 +441,7 @@ fn a_second_wish_that_the_message_leaves_in_doubt_is_found_by_its_clause() {
     let Some(nlu) = nlu() else { return };
     for (text, asks) in [
         (
-            "two mugs missing and another one cracked",
+            "two mugs are missing and another one is cracked",
             &["missing_item", "damaged_item"][..],
         ),
         (
