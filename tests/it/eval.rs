@@ -139,7 +139,7 @@ fn messages_with_several_wishes_are_measured_apart() {
     let test = folder.path().join("test.csv");
     // In the first, what is broken is hardly heard beside what is missing; its clause says it.
     let rows = "text,label\n\
-        two mugs missing and another one cracked,missing_item|damaged_item\n\
+        two mugs are missing and another one is cracked,missing_item|damaged_item\n\
         has my return got there and when will the money go in,return_status|refund_status\n\
         where is my order 10234,order_status\n\
         hello,greeting\n";
