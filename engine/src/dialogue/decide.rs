@@ -117,6 +117,7 @@ pub(crate) fn decide(scene: &Scene<'_>, memory: &Memory, press: Option<&Press>) 
         .or_else(|| answer_to_offer(scene, memory))
         .or_else(|| correction(scene, memory))
         .or_else(|| bare_entity(scene))
+        .or_else(|| bare_title(scene))
         .or_else(|| of_shown(scene, memory))
         .or_else(|| help(scene))
         .unwrap_or_else(|| of_guess(scene, memory))
@@ -307,6 +308,19 @@ fn bare_entity(scene: &Scene<'_>) -> Option<Intention> {
         let intent = flow.intents.first().map_or("", String::as_str);
         Some(Intention::Start(Start::new(flow, intent)))
     })
+}
+
+/// A product's title and nothing else is looked for, unless the model surely knows better.
+fn bare_title(scene: &Scene<'_>) -> Option<Intention> {
+    let product = scene.understanding.entity(EntityKind::Product)?;
+    let text = scene.reading().text;
+    let around = [text.get(..product.start)?, text.get(product.end..)?];
+    let says_more = around.concat().contains(char::is_alphanumeric);
+    if says_more || matches!(guess(scene), Guess::Sure(..) | Guess::Several(_)) {
+        return None;
+    }
+    let flow = scene.parts.flows.of_intent(SEARCH)?;
+    Some(Intention::Start(Start::new(flow, SEARCH)))
 }
 
 /// More of what was shown, or about one of it.

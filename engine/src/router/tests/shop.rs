@@ -41,6 +41,19 @@ async fn a_product_question_shows_cards_with_live_price_and_stock() {
     assert_eq!(first(&turn).cards[0].stock.as_deref(), Some("Disponible"));
 }
 
+#[tokio::test]
+async fn a_title_alone_is_looked_for_whatever_the_model_makes_of_it() {
+    let mut chat = Chat::new();
+    let text = "Kolmar Rain Jacket";
+    chat.teach(
+        "en",
+        text,
+        &[("out_of_scope", 0.5), ("product_search", 0.05)],
+    );
+    let turn = chat.turn(text, None).await;
+    assert_eq!(first(&turn).cards[0].title, text, "{}", said(&turn));
+}
+
 /// Reading the message once more in the catalog's language, and searching, took longer than all else of such an answer.
 #[tokio::test]
 async fn a_product_named_by_its_title_is_answered_about_without_a_search() {
