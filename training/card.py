@@ -23,7 +23,8 @@ TRIED = {
     "CLINC150, 10 examples": "the encoder without it was fine-tuned for 500 steps (`--without clinc150 --steps 500`), a sixth of what"
     " ships. Before, an encoder of an earlier recipe (one vector for products and intents) without CLINC150 gave 91.5 %,"
     " English encoders fine-tuned only on other intent sets 92.7 %, the untouched base 90.9 %.",
-    "HWU64, 10 examples": "as above, with `--without hwu64`. English encoders fine-tuned only on other intent sets gave 84.1 %, the untouched base 82.1 %.",
+    "HWU64, 10 examples": "as above, with `--without hwu64`. English encoders fine-tuned only on other intent sets gave 84.1 %, the"
+    " untouched base 82.1 %.",
     "int8": "without the correction of biases the graph of the same weights lost 0.7 points.",
     "several wishes": "what is missed are wishes without a clause of their own, and clauses that the model reads wrongly when they"
     " stand alone. Lower thresholds find more of them and take more messages with one wish for several (`training/wishes.py`).",

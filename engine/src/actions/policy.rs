@@ -275,8 +275,8 @@ async fn search(
 }
 
 /// The passage with the best chance to answer, if that is `sure` enough or it shares the question with others that are expected
-/// to answer it; of several that are, one that is expected to. The
-/// passages of each language are weighed against each other alone: they say the same, and must not share their chance.
+/// to answer it; of several that are, one that is expected to. The passages of each language are weighed against each other alone:
+/// they say the same, and must not share their chance.
 fn best(
     scene: &Scene<'_>,
     question: &Question,
