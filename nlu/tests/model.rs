@@ -445,7 +445,7 @@ fn a_second_wish_that_the_message_leaves_in_doubt_is_found_by_its_clause() {
             &["missing_item", "damaged_item"][..],
         ),
         (
-            "wo ist mein geld und wann ruft mich mal wer zurück, unfassbar",
+            "wo ist mein geld und wann ruft mich mal jemand zurück",
             &["refund_status", "human_agent"],
         ),
         // Two clauses, one wish.
