@@ -150,7 +150,7 @@ language an earlier detector had missed were read; nothing else was chosen by it
 
 {accuracy_table(scores)}
 
-- All languages: {overall:.1%}. Two languages in one message (`mixed.tsv`, 60 messages): {scores["mixed"]:.1%}.
+- All languages: {overall:.1%}. Two languages in one message (`mixed.tsv`, {scores["mixed_messages"]} messages): {scores["mixed"]:.1%}.
 - Confidence in messages a shop answers against the others: AUROC {scores["oos_auroc"]:.3f}.
 - Messages that need a person: {scores["escalation_recall"]:.1%} raised ({scores["urgent_recall"]:.1%} of the urgent ones), with {scores["escalation_alarms"]:.1%} false alarms.
 - Sentiment right: {scores["sentiment"]:.1%}.

@@ -161,6 +161,7 @@ def scores(made: Made) -> dict:
         "accuracy": evaluate.per_language(tests.right, tests.languages),
         "in_scope": evaluate.per_language(tests.right[tests.in_scope], tests.languages[tests.in_scope]),
         "mixed": float(mixed.right.mean()),
+        "mixed_messages": len(mixed.right),
         "intents": evaluate.per_intent(tests),
         "confusions": evaluate.confusions(tests),
         "oos_auroc": evaluate.auroc(tests),
