@@ -35,7 +35,7 @@ const MIN_DEPTH: usize = 200;
 const WORTH_A_THREAD: usize = 50_000;
 
 /// How many documents are kept as hits show them, a few kilobytes each. The compiler proves that it is not zero.
-const RECENT: NonZeroUsize = NonZeroUsize::new(512).unwrap();
+const RECENT: NonZeroUsize = NonZeroUsize::new(2048).unwrap();
 
 /// For so many words that no document has it is remembered which are near. The compiler proves that it is not zero.
 const CORRECTIONS: NonZeroUsize = NonZeroUsize::new(2048).unwrap();
