@@ -105,8 +105,8 @@ impl Action for AnswerPolicy {
             return Outcome::of(NOT_KNOWN);
         }
         let about = call.words("about");
-        let found = match Question::of_wish(call).await {
-            Some(wish) => find_for_wish(call.scene, &wish, about).await,
+        let found = match wish(call) {
+            Some(reply) => find_for_wish(call, reply, about).await,
             None => find(call.scene, &Question::of_message(call.scene), about, SURE).await,
         };
         match found {
@@ -171,35 +171,40 @@ impl Question {
         }
     }
 
-    /// The question that stands for what the customer wishes, if one does.
-    async fn of_wish(call: &Call<'_>) -> Option<Self> {
-        let (_, reply) = WISHES
-            .iter()
-            .find(|(intent, _)| *intent == call.frame.intent)?;
-        let text = call.label(reply, call.facts);
-        let vector = searching::vector(call.scene, &text).await;
-        Some(Self {
+    /// The question that stands for what the customer wishes, in the words of the reply `wish`.
+    async fn of_wish(call: &Call<'_>, wish: &str) -> Self {
+        let text = call.label(wish, call.facts);
+        Self {
+            vector: searching::vector(call.scene, &text).await,
             text,
-            vector,
             out_of_scope: 0.0,
-        })
+        }
     }
+}
+
+/// The reply whose words stand for what the customer wishes, if one does.
+fn wish(call: &Call<'_>) -> Option<&'static str> {
+    let mut wishes = WISHES.iter();
+    let (_, reply) = wishes.find(|(intent, _)| *intent == call.frame.intent)?;
+    Some(reply)
 }
 
 /// The passage for somebody who wishes something. A question of theirs is answered before the one that stands for the wish;
 /// where they ask nothing, or are answered later, the wish comes first.
 async fn find_for_wish(
-    scene: &Scene<'_>,
-    wish: &Question,
+    call: &Call<'_>,
+    wish: &str,
     about: &[String],
 ) -> Result<Option<Found>, PortError> {
+    let scene = call.scene;
     let said = Question::of_message(scene);
     if cues::is_question(&scene.waiting.text)
         && let Some(found) = find_in_own_language(scene, &said, about, SURE).await?.1
     {
         return Ok(Some(found));
     }
-    match find(scene, wish, about, SURE).await? {
+    let wish = Question::of_wish(call, wish).await;
+    match find(scene, &wish, about, SURE).await? {
         Some(found) => Ok(Some(found)),
         None => find(scene, &said, about, SURE).await,
     }
@@ -296,7 +301,7 @@ fn best(
         let together = expected.map(|(_, weight)| weight).sum::<f32>() / all;
         for (hit, weight) in hits.into_iter().zip(weights) {
             // Who asks in the very words of a heading means what stands below it.
-            let in_its_words = !asked.is_empty() && words(&hit.title) == asked;
+            let in_its_words = is_in_words(&hit.title, &asked);
             let chance = if in_its_words { 1.0 } else { weight / all };
             let is_expected = is_from(&hit, about);
             let is_sure = chance >= sure || (is_expected && together >= SURE_TOGETHER);
@@ -363,11 +368,21 @@ fn holds(text: &str, beginning: &str) -> bool {
 }
 
 fn words(text: &str) -> BTreeSet<String> {
-    text.to_lowercase()
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect()
+    each_word(&text.to_lowercase()).map(str::to_owned).collect()
+}
+
+fn each_word(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !c.is_alphanumeric());
+    words.filter(|word| !word.is_empty())
+}
+
+/// Whether a heading has just the words that were asked with.
+fn is_in_words(heading: &str, asked: &BTreeSet<String>) -> bool {
+    let heading = heading.to_lowercase();
+    // Most headings have another word at once.
+    !asked.is_empty()
+        && each_word(&heading).all(|word| asked.contains(word))
+        && words(&heading) == *asked
 }
 
 /// Whether a passage stands in one of the documents that the flow expects the answer in.
