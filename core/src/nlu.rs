@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 
 use crate::{
     Language, Timestamp,
-    understanding::{Backend, Understanding},
+    understanding::{Backend, Entity, Understanding},
 };
 
 /// What is known around a text before it is read.
@@ -19,12 +19,27 @@ pub struct NluContext {
     pub now: Timestamp,
 }
 
+/// Names the texts that will probably have to be read beside a message, by the language and the entities that rules find in it.
+pub type Foresight<'a> = dyn Fn(&Language, &[Entity]) -> Vec<String> + Sync + 'a;
+
 /// Text in, understanding out. Implemented by `nlu`.
 #[async_trait]
 pub trait Nlu: Send + Sync {
     /// Reads one message.
     async fn understand(&self, text: &str, context: &NluContext)
     -> Result<Understanding, NluError>;
+
+    /// As [`Nlu::understand`]. A part of the model that has nothing to do meanwhile reads what `foresight` names, so that
+    /// [`Nlu::embed`] knows it at once. By default nothing does.
+    async fn understand_with(
+        &self,
+        text: &str,
+        context: &NluContext,
+        foresight: &Foresight<'_>,
+    ) -> Result<Understanding, NluError> {
+        let _ = foresight;
+        self.understand(text, context).await
+    }
 
     /// Tells that a text will be understood in a moment, so that the model may begin to read it. What is announced in
     /// vain costs one reading at most.

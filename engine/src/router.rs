@@ -15,11 +15,12 @@ use doorstep_core::{
     search::SearchIndex,
     shipment::Shipment,
     shop::Shop,
-    understanding::Understanding,
+    understanding::{Entity, Understanding},
 };
 use iso_currency::Currency;
 
 use crate::{
+    actions::searching,
     dialogue::{Heard, Scene},
     eta::Eta,
     flows::Flows,
@@ -203,7 +204,12 @@ async fn understand(parts: &RouterParts, waiting: &Waiting, heard: &Heard) -> Un
             ..nlu.understand_by_rules(&waiting.text, &context)
         };
     }
-    match nlu.understand(&waiting.text, &context).await {
+    let foresight = |language: &Language, entities: &[Entity]| {
+        let foreseen = searching::foreseen(parts, &waiting.text, language, entities);
+        foreseen.into_iter().collect()
+    };
+    let understood = nlu.understand_with(&waiting.text, &context, &foresight);
+    match understood.await {
         Ok(understanding) => understanding,
         Err(error) => {
             tracing::warn!(%error, "a message is read by rules");

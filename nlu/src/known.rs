@@ -39,9 +39,12 @@ impl Kind {
 }
 
 /// Vectors by text.
+#[derive(Default)]
 pub(crate) struct Known {
     file: Option<PathBuf>,
     outputs: HashMap<String, Arc<Output>>,
+    /// Whether the file lacks some of them.
+    has_new: bool,
 }
 
 impl Known {
@@ -53,7 +56,11 @@ impl Known {
             .as_deref()
             .and_then(|file| load(file, metadata.dimensions).ok())
             .unwrap_or_default();
-        Self { file, outputs }
+        Self {
+            file,
+            outputs,
+            has_new: false,
+        }
     }
 
     pub(crate) fn get(&self, text: &str) -> Option<Arc<Output>> {
@@ -62,20 +69,21 @@ impl Known {
 
     pub(crate) fn add(&mut self, text: String, output: Arc<Output>) {
         self.outputs.insert(text, output);
+        self.has_new = true;
     }
 
-    /// Writes what is known of `texts`, and nothing else: examples that were taken out are forgotten.
+    /// Writes what is known of `texts`, and nothing else, if any of it is new: examples that were taken out are forgotten.
     pub(crate) fn keep(&self, texts: &[String]) {
         let known = |text| self.outputs.get_key_value(text);
-        self.write(texts.iter().filter_map(known));
+        if self.has_new {
+            self.write(texts.iter().filter_map(known));
+        }
     }
 
-    /// Writes what is new beside what was known; begins anew where that is too much.
-    pub(crate) fn keep_more(&mut self, new: impl Iterator<Item = (String, Arc<Output>)>) {
-        let before = self.outputs.len();
-        self.outputs.extend(new);
+    /// Writes all that is known, if any of it is new; begins anew where that is too much.
+    pub(crate) fn keep_all(&self) {
         match self.outputs.len() {
-            texts if texts == before => {}
+            _ if !self.has_new => {}
             texts if texts > MOST => self.write(std::iter::empty()),
             _ => self.write(self.outputs.iter()),
         }
@@ -197,13 +205,17 @@ mod tests {
         assert_eq!(again.get("gone"), None);
         let mut indexed = Known::open(Some(&deep), Kind::Indexed, &metadata);
         assert_eq!(indexed.get("hello"), None);
-        indexed.keep_more([("card".to_owned(), output.clone())].into_iter());
-        indexed.keep_more([("second card".to_owned(), output.clone())].into_iter());
+        for card in ["card", "second card"] {
+            indexed.add(card.to_owned(), output.clone());
+            indexed.keep_all();
+        }
         let again_indexed = Known::open(Some(&deep), Kind::Indexed, &metadata);
         assert_eq!(again_indexed.get("card"), Some(output.clone()));
         assert_eq!(again_indexed.get("second card"), Some(output.clone()));
-        let many = (0..MOST).map(|number| (format!("card {number}"), output.clone()));
-        indexed.keep_more(many);
+        for number in 0..MOST {
+            indexed.add(format!("card {number}"), output.clone());
+        }
+        indexed.keep_all();
         let too_many = Known::open(Some(&deep), Kind::Indexed, &metadata);
         assert_eq!(too_many.get("card"), None);
         // A model of other vectors does not take them.

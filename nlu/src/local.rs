@@ -1,6 +1,7 @@
 //! Understanding on this machine: model, entities and language together.
 
 use std::{
+    collections::HashSet,
     num::NonZeroUsize,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -10,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use doorstep_core::{
     Timestamp,
-    nlu::{Nlu, NluContext, NluError},
+    nlu::{Foresight, Nlu, NluContext, NluError},
     understanding::{Backend, ScoredIntent, Sentiment, Understanding},
 };
 use futures::{StreamExt, stream};
@@ -124,6 +125,36 @@ impl LocalNlu {
             outputs.push(output?);
         }
         Ok(outputs)
+    }
+
+    /// The same where some are known; what is read is known from now on.
+    pub(crate) async fn read_unknown(
+        &self,
+        known: &mut Known,
+        texts: &[String],
+    ) -> Result<Vec<Arc<Output>>, NluError> {
+        let mut seen = HashSet::new();
+        let unknown = texts.iter().filter(|text| known.get(text).is_none());
+        let new = unknown.filter(|text| seen.insert(text.as_str()));
+        let new: Vec<String> = new.cloned().collect();
+        let outputs = self.read_all(&new).await?;
+        for (text, output) in new.into_iter().zip(outputs) {
+            known.add(text, Arc::new(output));
+        }
+        // Every text is known now.
+        Ok(texts.iter().filter_map(|text| known.get(text)).collect())
+    }
+
+    /// The vectors of a long list, in order. The cache of recent results does not take them: an import would push every
+    /// customer's text out of it.
+    async fn vectors_for_index(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, NluError> {
+        let mut known = self.inner.indexed();
+        let outputs = self.read_unknown(&mut known, texts).await?;
+        known.keep_all();
+        Ok(outputs
+            .iter()
+            .map(|output| output.embedding.clone())
+            .collect())
     }
 
     /// Takes the catalog's words, in place of those it had; every clone understands them from the next message on.
@@ -248,44 +279,66 @@ impl Inner {
         }
     }
 
-    /// Has the model read a text that somebody waits for.
-    fn begin(&self, text: &str) -> Result<Begun, NluError> {
-        let text = truncate(text);
-        if let Some(output) = self.cached(text) {
-            return Ok(Begun::Known(output));
-        }
-        self.workers.begin(text).map(Begun::Reading)
+    /// Has the model read texts that somebody waits for. One for each, in order.
+    fn begin(&self, texts: &[&str]) -> Result<Vec<Begun>, NluError> {
+        let known: Vec<Option<Arc<Output>>> = texts
+            .iter()
+            .map(|text| self.cached(truncate(text)))
+            .collect();
+        let others = texts.iter().zip(&known);
+        let others = others.filter(|(_, known)| known.is_none());
+        let others: Vec<&str> = others.map(|(text, _)| truncate(text)).collect();
+        let mut begun = self.workers.begin(&others)?.into_iter();
+        let both = known.into_iter().filter_map(|known| match known {
+            Some(output) => Some(Begun::Known(output)),
+            None => begun.next().map(Begun::Reading),
+        });
+        Ok(both.collect())
     }
 
-    /// What the model says of it.
-    async fn finish(&self, text: &str, begun: Begun) -> Result<Arc<Output>, NluError> {
-        match begun {
-            Begun::Known(output) => Ok(output),
-            Begun::Reading(reading) => {
-                let output = Arc::new(reading.finish().await?);
-                self.remember(truncate(text), &output);
-                Ok(output)
-            }
+    /// What the model says of texts that were begun, in order.
+    async fn finish(
+        &self,
+        texts: &[&str],
+        begun: Vec<Begun>,
+    ) -> Result<Vec<Arc<Output>>, NluError> {
+        let mut outputs = Vec::with_capacity(texts.len());
+        for (text, begun) in texts.iter().zip(begun) {
+            outputs.push(match begun {
+                Begun::Known(output) => output,
+                Begun::Reading(reading) => {
+                    let output = Arc::new(reading.finish().await?);
+                    self.remember(truncate(text), &output);
+                    output
+                }
+            });
         }
+        Ok(outputs)
+    }
+
+    /// What the model says of texts that somebody waits for, in order.
+    async fn read(&self, texts: &[&str]) -> Result<Vec<Arc<Output>>, NluError> {
+        let begun = self.begin(texts)?;
+        self.finish(texts, begun).await
+    }
+
+    /// Has a thread that has nothing to do read what will perhaps be asked for in a moment.
+    fn read_ahead(&self, texts: &[String]) {
+        let texts = texts.iter().map(|text| truncate(text));
+        let unknown = |text: &&str| !text.trim().is_empty() && self.cached(text).is_none();
+        let texts: Vec<&str> = texts.filter(unknown).collect();
+        self.workers.read_ahead(&texts);
     }
 
     /// What the model says of each clause of a message; nothing of one that is whole or too long, and when it has no time for
-    /// more than the message.
+    /// more than the message. They are not read ahead: of most messages they are not needed, and the store, which waits for the
+    /// processors too, would answer later.
     async fn read_clauses<'a>(&self, text: &'a str) -> Vec<(&'a str, Arc<Output>)> {
         let clauses = own::clauses(text);
-        let begun: Result<Vec<Begun>, NluError> =
-            clauses.iter().map(|clause| self.begin(clause)).collect();
-        let Ok(begun) = begun else {
-            return Vec::new();
-        };
-        let mut read = Vec::with_capacity(clauses.len());
-        for (clause, begun) in clauses.into_iter().zip(begun) {
-            let Ok(output) = self.finish(clause, begun).await else {
-                return Vec::new();
-            };
-            read.push((clause, output));
+        match self.read(&clauses).await {
+            Ok(read) => clauses.into_iter().zip(read).collect(),
+            Err(_) => Vec::new(),
         }
-        read
     }
 
     /// The built-in intents that a message asks for, if several; `clauses` are those that were read.
@@ -309,47 +362,17 @@ impl Inner {
 
     /// The vectors of texts that somebody waits for, in order.
     async fn vectors(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, NluError> {
-        let begun: Result<Vec<Begun>, NluError> =
-            texts.iter().map(|text| self.begin(text)).collect();
-        let mut vectors = Vec::with_capacity(texts.len());
-        for (text, begun) in texts.iter().zip(begun?) {
-            vectors.push(self.finish(text, begun).await?.embedding.clone());
-        }
-        Ok(vectors)
-    }
-
-    /// The vectors of a long list, in order; as many at once as the lane admits. The cache of recent results does not take
-    /// them: an import would push every customer's text out of it.
-    async fn vectors_for_index(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, NluError> {
-        let mut kept = self.kept();
-        let known = |text: &String| kept.as_ref().and_then(|kept| kept.get(text));
-        let mut reading = stream::iter(0..texts.len())
-            .map(|place| async move {
-                let text = &texts[place];
-                match known(text) {
-                    Some(output) => Ok((output, false)),
-                    None => Ok((Arc::new(self.workers.index(text).await?), true)),
-                }
-            })
-            .buffered(self.workers.indexing_places());
-        let mut read = Vec::with_capacity(texts.len());
-        while let Some(output) = reading.next().await {
-            read.push(output?);
-        }
-        drop(reading);
-        let vectors = read.iter().map(|(output, _)| output.embedding.clone());
-        let vectors = vectors.collect();
-        if let Some(kept) = &mut kept {
-            let new = texts.iter().zip(read).filter(|(_, (_, is_new))| *is_new);
-            kept.keep_more(new.map(|(text, (output, _))| (text.clone(), output)));
-        }
-        Ok(vectors)
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let read = self.read(&texts).await?;
+        Ok(read.iter().map(|output| output.embedding.clone()).collect())
     }
 
     /// What was read for an index before, where that is kept.
-    fn kept(&self) -> Option<Known> {
-        let open = || Known::open(self.folder.as_deref(), Kind::Indexed, &self.metadata);
-        self.keep_indexed.then(open)
+    fn indexed(&self) -> Known {
+        match self.keep_indexed {
+            true => Known::open(self.folder.as_deref(), Kind::Indexed, &self.metadata),
+            false => Known::default(),
+        }
     }
 
     /// Tells operators what customers write about and how sure the model is of it.
@@ -411,19 +434,37 @@ impl Nlu for LocalNlu {
         text: &str,
         context: &NluContext,
     ) -> Result<Understanding, NluError> {
+        self.understand_with(text, context, &|_, _| Vec::new())
+            .await
+    }
+
+    async fn understand_with(
+        &self,
+        text: &str,
+        context: &NluContext,
+        foresight: &Foresight<'_>,
+    ) -> Result<Understanding, NluError> {
         let started = Instant::now();
         let inner = &self.inner;
         if text.trim().is_empty() {
             return Ok(self.understand_by_rules(text, context));
         }
-        let begun = inner.begin(text)?;
+        let begun = inner.begin(&[text])?;
         // The rules work while the model does.
         let language = language::detect(truncate(text), context.language_hint.as_ref());
         let entities = inner.entities.read(text, context, &language);
-        let output = inner.finish(text, begun).await?;
-        let intents = inner.intents(&output);
-        let heard = Heard::new(&inner.metadata, &output, &intents);
-        let of_own = self.own.as_ref().map(|own| (own, own.score(text, &output)));
+        if inner.workers.have_time() {
+            inner.read_ahead(&foresight(&language, &entities));
+        }
+        let outputs = inner.finish(&[text], begun).await?;
+        let Some(output) = outputs.first() else {
+            return Err(NluError::Failed {
+                reason: "it was not asked".to_owned(),
+            });
+        };
+        let intents = inner.intents(output);
+        let heard = Heard::new(&inner.metadata, output, &intents);
+        let of_own = self.own.as_ref().map(|own| (own, own.score(text, output)));
         let may_be_own = of_own
             .as_ref()
             .is_some_and(|(own, scored)| own.may_be_asked_for(scored));
@@ -438,7 +479,7 @@ impl Nlu for LocalNlu {
             asks: inner.asks(&heard, truncate(text), &clauses),
             accept: inner.thresholds.of(&language),
             intents,
-            sentiment: sentiment(&output),
+            sentiment: sentiment(output),
             escalation: output.likeliest_escalation(),
             vector: Some(output.embedding.clone()),
             backend: inner.backend,
@@ -468,7 +509,7 @@ impl Nlu for LocalNlu {
     async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, NluError> {
         match texts.len() <= SHORT_LIST {
             true => self.inner.vectors(texts).await,
-            false => self.inner.vectors_for_index(texts).await,
+            false => self.vectors_for_index(texts).await,
         }
     }
 

@@ -8,26 +8,27 @@
 //! this machine ([`crate::Session::texts_at_once`] measures it): with int8 dot-product instructions it is, without them it
 //! is not. Short texts beside a long one would be padded to its length, which is as much work as reading them again; so a
 //! share is the text that waits longest and those most like it in length. Texts are cut into tokens before they wait.
+//!
+//! A thread that has nothing to do reads what will perhaps be asked for in a moment ([`Workers::read_ahead`]). To share out one
+//! text to two threads gains nothing: the second must be woken, with cold caches, and what admits the message waits for both.
+
+mod lanes;
 
 use std::{
-    cmp::Reverse,
-    collections::VecDeque,
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     thread::JoinHandle,
 };
 
 use doorstep_core::nlu::NluError;
+use lanes::{Job, Shared, report_depth};
 use lru::LruCache;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     NluStartError,
-    session::{Output, SessionError, SessionSource, Tokens},
+    session::{Output, Session, SessionError, SessionSource, Tokens},
 };
 
 /// How many texts to be indexed may wait or run for each thread: enough that none idles between two.
@@ -39,111 +40,14 @@ pub(crate) trait Reader {
     fn read(&mut self, texts: &[&[i64]]) -> Vec<Result<Output, SessionError>>;
 }
 
-impl Reader for crate::Session {
+impl Reader for Session {
     fn read(&mut self, texts: &[&[i64]]) -> Vec<Result<Output, SessionError>> {
-        crate::Session::read(self, texts)
+        Session::read(self, texts)
     }
 }
 
 /// Cuts a text into tokens.
 type Cut = Box<dyn Fn(&str) -> Result<Tokens, SessionError> + Send + Sync>;
-
-/// One text and who waits for it.
-struct Job {
-    tokens: Tokens,
-    reply: oneshot::Sender<Result<Output, NluError>>,
-}
-
-#[derive(Default)]
-struct Lanes {
-    conversations: VecDeque<Job>,
-    indexing: VecDeque<Job>,
-    /// The threads that wait for work. The one that ran last is called first: its model is still in the processor's
-    /// caches, which halves what a text takes that comes alone.
-    idle: Vec<usize>,
-    is_closed: bool,
-}
-
-struct Shared {
-    lanes: Mutex<Lanes>,
-    /// One for each thread.
-    bells: Vec<Condvar>,
-    /// Most texts that a thread reads at once; found out when the first session is open.
-    at_once: AtomicUsize,
-}
-
-impl Shared {
-    fn lanes(&self) -> MutexGuard<'_, Lanes> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Puts a text into a lane and calls a thread, if one waits.
-    fn add(&self, mut lanes: MutexGuard<'_, Lanes>, lane: impl FnOnce(&mut Lanes)) {
-        lane(&mut lanes);
-        let called = lanes.idle.pop();
-        drop(lanes);
-        if let Some(bell) = called.and_then(|number| self.bells.get(number)) {
-            bell.notify_one();
-        }
-    }
-
-    /// The next texts for the thread `number`, conversations first; nothing once closed.
-    fn next(&self, number: usize) -> Vec<Job> {
-        let mut lanes = self.lanes();
-        loop {
-            if lanes.is_closed {
-                return Vec::new();
-            }
-            let share = self.share(lanes.conversations.len());
-            if share > 0 {
-                let jobs = take_alike(&mut lanes.conversations, share);
-                report_depth(lanes.conversations.len());
-                return jobs;
-            }
-            // One by one, so that what is learnt from a list does not depend on how its texts fell together.
-            if let Some(job) = lanes.indexing.pop_front() {
-                return vec![job];
-            }
-            lanes.idle.push(number);
-            lanes = self.bells[number]
-                .wait(lanes)
-                .unwrap_or_else(PoisonError::into_inner);
-            // It may wake without being called.
-            lanes.idle.retain(|idle| *idle != number);
-        }
-    }
-
-    /// How many of the texts that wait one thread takes: so many that the others have as much to do.
-    fn share(&self, waiting: usize) -> usize {
-        let even = waiting.div_ceil(self.bells.len().max(1));
-        even.min(self.at_once.load(Ordering::Relaxed))
-    }
-}
-
-/// Takes so many texts: the one that waits longest, so that none waits for ever, and those most like it in length.
-fn take_alike(waiting: &mut VecDeque<Job>, count: usize) -> Vec<Job> {
-    let mut taken: Vec<Job> = waiting.pop_front().into_iter().collect();
-    let length = taken.first().map_or(0, |first| first.tokens.len());
-    let mut others: Vec<(usize, usize)> = waiting
-        .iter()
-        .enumerate()
-        .map(|(place, job)| (job.tokens.len().abs_diff(length), place))
-        .collect();
-    others.sort_unstable();
-    others.truncate(count.saturating_sub(1));
-    // The last ones first, so that the places of the others stay true.
-    others.sort_unstable_by_key(|(_, place)| Reverse(*place));
-    taken.extend(
-        others
-            .into_iter()
-            .filter_map(|(_, place)| waiting.remove(place)),
-    );
-    taken
-}
-
-fn report_depth(depth: usize) {
-    metrics::gauge!("doorstep_nlu_queue_depth").set(depth as f64);
-}
 
 /// A text that waits for a thread, or is being read.
 pub(crate) struct Reading(oneshot::Receiver<Result<Output, NluError>>);
@@ -194,11 +98,7 @@ impl Workers {
     fn new(count: usize, queue: usize, cut: Cut) -> Self {
         let indexing_places = count.max(1) * INDEXING_PER_THREAD;
         Self {
-            shared: Arc::new(Shared {
-                lanes: Mutex::default(),
-                bells: (0..count).map(|_| Condvar::new()).collect(),
-                at_once: AtomicUsize::new(1),
-            }),
+            shared: Arc::new(Shared::new(count)),
             threads: Vec::with_capacity(count),
             indexing: Semaphore::new(indexing_places),
             indexing_places,
@@ -247,36 +147,76 @@ impl Workers {
         if self.expected().contains(text) {
             return;
         }
-        if let Ok(reading) = self.submit(text) {
+        let reading = self.submit(&[text]).ok().and_then(|mut begun| begun.pop());
+        if let Some(reading) = reading {
             self.expected().put(text.to_owned(), reading);
         }
     }
 
-    /// Has a text read that somebody waits for, unless that was begun when it was expected.
-    pub(crate) fn begin(&self, text: &str) -> Result<Reading, NluError> {
-        let expected = self.expected().pop(text);
-        expected.map_or_else(|| self.submit(text), Ok)
+    /// Whether a thread has nothing to do.
+    pub(crate) fn have_time(&self) -> bool {
+        self.shared.has_time()
+    }
+
+    /// Has texts read that may be asked for in a moment, if a thread has nothing else to do.
+    pub(crate) fn read_ahead(&self, texts: &[&str]) {
+        if !self.have_time() {
+            return;
+        }
+        let is_new = |text: &&&str| !self.expected().contains(**text);
+        let texts: Vec<&str> = texts.iter().filter(is_new).copied().collect();
+        let Ok(readings) = self.submit(&texts) else {
+            return;
+        };
+        let mut expected = self.expected();
+        for (text, reading) in texts.into_iter().zip(readings) {
+            expected.put(text.to_owned(), reading);
+        }
+    }
+
+    /// Has texts read that somebody waits for, those not that were begun when they were expected. One reading for each text,
+    /// in order.
+    pub(crate) fn begin(&self, texts: &[&str]) -> Result<Vec<Reading>, NluError> {
+        let known: Vec<Option<Reading>> = {
+            let mut expected = self.expected();
+            texts.iter().map(|text| expected.pop(*text)).collect()
+        };
+        let others = texts.iter().zip(&known);
+        let others = others.filter(|(_, known)| known.is_none());
+        let others: Vec<&str> = others.map(|(text, _)| *text).collect();
+        let mut begun = self.submit(&others)?.into_iter();
+        let readings = known.into_iter();
+        Ok(readings
+            .filter_map(|known| known.or_else(|| begun.next()))
+            .collect())
     }
 
     fn expected(&self) -> MutexGuard<'_, LruCache<String, Reading>> {
         self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a text into the lane of those that somebody waits for. Dropping the result before a thread takes the text up
-    /// takes it out again.
-    fn submit(&self, text: &str) -> Result<Reading, NluError> {
+    /// Puts texts into the lane of those that somebody waits for: together, so that the threads share them out. Dropping a
+    /// result before a thread takes its text up takes it out again.
+    fn submit(&self, texts: &[&str]) -> Result<Vec<Reading>, NluError> {
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
         // Asked first, so that a flood is refused before anything is done for it.
         self.check_room(self.depth())?;
-        let tokens = self.cut(text)?;
-        let (reply, answer) = oneshot::channel();
+        let (mut jobs, mut readings) = (Vec::new(), Vec::new());
+        for text in texts {
+            let tokens = self.cut(text)?;
+            let (reply, answer) = oneshot::channel();
+            jobs.push(Job { tokens, reply });
+            readings.push(Reading(answer));
+        }
         let lanes = self.shared.lanes();
         let waiting = lanes.conversations.len();
         self.check_room(waiting)?;
-        report_depth(waiting + 1);
-        let job = Job { tokens, reply };
+        report_depth(waiting + jobs.len());
         self.shared
-            .add(lanes, |lanes| lanes.conversations.push_back(job));
-        Ok(Reading(answer))
+            .add(lanes, |lanes| &mut lanes.conversations, jobs);
+        Ok(readings)
     }
 
     fn check_room(&self, waiting: usize) -> Result<(), NluError> {
@@ -298,7 +238,8 @@ impl Workers {
     /// Reads a text that somebody waits for.
     #[cfg(test)]
     async fn converse(&self, text: String) -> Result<Output, NluError> {
-        self.begin(&text)?.finish().await
+        let reading = self.begin(&[&text])?.pop();
+        reading.unwrap().finish().await
     }
 
     /// Reads a text of a long list, after everything that somebody waits for.
@@ -309,7 +250,7 @@ impl Workers {
         let job = Job { tokens, reply };
         let lanes = self.shared.lanes();
         self.shared
-            .add(lanes, |lanes| lanes.indexing.push_back(job));
+            .add(lanes, |lanes| &mut lanes.indexing, vec![job]);
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 }

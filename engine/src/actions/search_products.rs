@@ -19,11 +19,7 @@ use super::{
     searching::{self, CatalogWords, Wanted},
 };
 use crate::{
-    dialogue::{
-        memory::Search,
-        shown::{self, FollowUp},
-        sorting::Order,
-    },
+    dialogue::{memory::Search, shown::FollowUp, sorting::Order},
     flows::SlotKind,
     knowledge,
 };
@@ -193,7 +189,9 @@ async fn wish(call: &Call<'_>) -> Result<Wish, PortError> {
 fn of_its_own(call: &Call<'_>) -> Wish {
     let text = match call.slot("query") {
         Some(query) => query.to_owned(),
-        None => words_of_message(call),
+        None => {
+            searching::without_filters(&call.scene.waiting.text, &call.scene.understanding.entities)
+        }
     };
     let (text, sort) = match Order::of(&text) {
         // Without a word of what it is: all there is.
@@ -207,17 +205,6 @@ fn of_its_own(call: &Call<'_>) -> Wish {
         added: &[EntityKind::Size],
         ..Wish::default()
     }
-}
-
-/// The message without the price and size in it, which filter and would else be looked for as words: no torch called "150"
-/// for who wants to pay 150 at most.
-fn words_of_message(call: &Call<'_>) -> String {
-    let entities = call.scene.understanding.entities.iter();
-    let filters = entities.filter(|entity| {
-        use EntityKind::{MaxPrice, MinPrice, Size};
-        matches!(entity.kind, MaxPrice | MinPrice | Size)
-    });
-    shown::without(&call.scene.waiting.text, filters)
 }
 
 /// What the message itself says, with `text` as its words.

@@ -1,12 +1,17 @@
 //! Asking the index for products. It only finds them; what they cost and whether they can be had comes from the shop (G4).
 
 use doorstep_core::{
+    Language,
     health::PortError,
     search::{DocumentKind, Facet, SearchAnswer, SearchFilters, SearchQuery, SearchSort},
+    understanding::{Entity, EntityKind},
 };
 
 use super::Call;
-use crate::dialogue::{Scene, memory::Search, shown};
+use crate::{
+    dialogue::{Scene, memory::Search, shown},
+    router::RouterParts,
+};
 
 /// Below this a hit that shares no words with the question is a stranger to it. Cosine similarity; sentences in another
 /// language than the catalog's reach 0.32 with anything.
@@ -34,10 +39,36 @@ impl CatalogWords {
     }
 }
 
+/// What will be read beside a message if it looks for products: its words in the catalog's language. That is likely where it
+/// names a price or something of the catalog, and neither an order nor a product.
+pub(crate) fn foreseen(
+    parts: &RouterParts,
+    text: &str,
+    language: &Language,
+    entities: &[Entity],
+) -> Option<String> {
+    use EntityKind::{Attribute, Colour, MaxPrice, MinPrice, OrderNumber, Product, TrackingNumber};
+    let names = |kinds: &[EntityKind]| entities.iter().any(|entity| kinds.contains(&entity.kind));
+    let looks = names(&[MaxPrice, MinPrice, Colour, Attribute])
+        && !names(&[OrderNumber, TrackingNumber, Product]);
+    looks.then(|| translated(parts, &without_filters(text, entities), language))?
+}
+
+/// A message without the price and size in it, which filter and would else be looked for as words: no torch called "150"
+/// for who wants to pay 150 at most.
+pub(super) fn without_filters(text: &str, entities: &[Entity]) -> String {
+    let filters = entities.iter().filter(|entity| {
+        use EntityKind::{MaxPrice, MinPrice, Size};
+        matches!(entity.kind, MaxPrice | MinPrice | Size)
+    });
+    shown::without(text, filters)
+}
+
 /// The words of a message. Somebody who writes another language than the catalog's is translated, as far as the words are
 /// known, and the model reads the translation: it knows English best.
 pub(super) async fn words_of_message(call: &Call<'_>, text: &str) -> CatalogWords {
-    match translated(call.scene, text) {
+    let scene = call.scene;
+    match translated(scene.parts, text, scene.language) {
         Some(text) => read(call, text).await,
         None => CatalogWords {
             text: text.to_owned(),
@@ -46,10 +77,8 @@ pub(super) async fn words_of_message(call: &Call<'_>, text: &str) -> CatalogWord
     }
 }
 
-fn translated(scene: &Scene<'_>, text: &str) -> Option<String> {
-    let parts = scene.parts;
+fn translated(parts: &RouterParts, text: &str, language: &Language) -> Option<String> {
     let catalog = &parts.shop_profile.default_language;
-    let language = scene.language;
     let glossary = parts.templates.glossary();
     (!language.matches(catalog))
         .then(|| glossary.translate(text, language, catalog))
@@ -76,7 +105,8 @@ pub(super) async fn vector(scene: &Scene<'_>, text: &str) -> Option<Vec<f32>> {
 
 /// As [`words_of_message`], for words that are not all of the message's.
 pub(super) async fn other_words(call: &Call<'_>, text: &str) -> CatalogWords {
-    let text = translated(call.scene, text).unwrap_or_else(|| text.to_owned());
+    let translated = translated(call.scene.parts, text, call.scene.language);
+    let text = translated.unwrap_or_else(|| text.to_owned());
     if text.trim().is_empty() {
         return CatalogWords { text, vector: None };
     }
@@ -136,7 +166,8 @@ pub(super) async fn search(
 /// shop's, the catalog may.
 pub(crate) async fn names_a_title(scene: &Scene<'_>) -> bool {
     let text = &scene.waiting.text;
-    let text = translated(scene, text).unwrap_or_else(|| text.clone());
+    let translated = translated(scene.parts, text, scene.language);
+    let text = translated.unwrap_or_else(|| text.clone());
     let query = SearchQuery {
         text: text.clone(),
         vector: None,

@@ -217,22 +217,9 @@ pub(crate) async fn read(
 ) -> Result<Vec<Arc<Output>>, NluError> {
     let texts = lesson.texts();
     let mut known = Known::open(folder, Kind::Examples, nlu.metadata());
-    let mut seen = HashSet::new();
-    let new: Vec<String> = texts
-        .iter()
-        .filter(|text| known.get(text).is_none() && seen.insert(text.as_str()))
-        .cloned()
-        .collect();
-    let outputs = nlu.read_all(&new).await?;
-    let any_new = !new.is_empty();
-    for (text, output) in new.into_iter().zip(outputs) {
-        known.add(text, Arc::new(output));
-    }
-    if any_new {
-        known.keep(&texts);
-    }
-    // Every text is known now.
-    Ok(texts.iter().filter_map(|text| known.get(text)).collect())
+    let outputs = nlu.read_unknown(&mut known, &texts).await?;
+    known.keep(&texts);
+    Ok(outputs)
 }
 
 #[cfg(test)]

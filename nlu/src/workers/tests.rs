@@ -245,11 +245,11 @@ async fn dropping_the_workers_ends_their_threads_and_answers_those_who_wait() {
     let (other_reply, waiting) = oneshot::channel();
     for (text, reply) in [("running", reply), ("waiting", other_reply)] {
         let tokens = letters()(text).unwrap();
-        let job = Job { tokens, reply };
+        let jobs = vec![Job { tokens, reply }];
         let lanes = workers.shared.lanes();
         workers
             .shared
-            .add(lanes, |lanes| lanes.conversations.push_back(job));
+            .add(lanes, |lanes| &mut lanes.conversations, jobs);
     }
     assert_eq!(started.recv().unwrap(), "running");
     let dropping = std::thread::spawn(move || drop(workers));
@@ -279,5 +279,65 @@ async fn a_text_that_nobody_waits_for_any_more_is_skipped() {
     }
     running.await.unwrap().unwrap();
     last.await.unwrap().unwrap();
+    assert_eq!(bench.started.try_iter().collect::<Vec<_>>(), ["last"]);
+}
+
+/// Two threads that wait for work.
+fn two_workers() -> Bench {
+    let (started_sender, started) = mpsc::channel();
+    let (go, permissions) = mpsc::channel();
+    let permissions = Arc::new(Mutex::new(permissions));
+    let mut workers = Workers::new(2, 8, letters());
+    for number in 0..2 {
+        let gate = Gate {
+            started: started_sender.clone(),
+            go: Arc::clone(&permissions),
+        };
+        workers.spawn(number, move || Some(gate)).unwrap();
+    }
+    while !workers.shared.all_rest() {
+        std::thread::yield_now();
+    }
+    Bench {
+        workers: Arc::new(workers),
+        started,
+        go,
+    }
+}
+
+#[tokio::test]
+async fn texts_that_come_together_are_shared_out() {
+    let bench = two_workers();
+    bench.workers.read_at_once(8);
+    let readings = bench.workers.begin(&["first", "second"]).unwrap();
+    let mut read = [bench.started.recv().unwrap(), bench.started.recv().unwrap()];
+    read.sort();
+    assert_eq!(read, ["first", "second"]);
+    for _ in 0..2 {
+        bench.go.send(()).unwrap();
+    }
+    for reading in readings {
+        reading.finish().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_thread_with_nothing_to_do_reads_ahead_and_one_that_is_wanted_does_not() {
+    let bench = two_workers();
+    let message = bench.workers.begin(&["message"]).unwrap();
+    assert_eq!(bench.started.recv().unwrap(), "message");
+    bench.workers.read_ahead(&["translation"]);
+    assert_eq!(bench.started.recv().unwrap(), "translation");
+    bench.workers.read_ahead(&["of another message"]);
+    let translation = bench.workers.begin(&["translation"]).unwrap();
+    for _ in 0..3 {
+        bench.go.send(()).unwrap();
+    }
+    for reading in message.into_iter().chain(translation) {
+        reading.finish().await.unwrap();
+    }
+    for reading in bench.workers.begin(&["last"]).unwrap() {
+        reading.finish().await.unwrap();
+    }
     assert_eq!(bench.started.try_iter().collect::<Vec<_>>(), ["last"]);
 }

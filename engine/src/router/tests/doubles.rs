@@ -1,4 +1,4 @@
-//! Scripted ports: what the model understands, what the shop, the index and the carriers know.
+//! Scripted ports: what the shop, the index and the carriers know.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,6 @@ use doorstep_core::{
     Clock, Entropy, Health, Language, Money, OrderNumber, ShopCustomerId, Sku, SourceName,
     Timestamp,
     health::PortError,
-    nlu::{Nlu, NluContext, NluError},
     order::{DateWindow, Order, OrderCustomer, OrderLine, OrderStatus},
     product::{Product, StockLevel, Variant},
     search::{
@@ -24,13 +23,10 @@ use doorstep_core::{
     },
     shipment::{Shipment, TrackingStatus},
     shop::{OrderLookup, Shop},
-    understanding::{
-        Backend, Entity, EntityKind, Escalation, ScoredIntent, Sentiment, Understanding,
-    },
 };
 use iso_currency::Currency;
-use regex::Regex;
 
+use super::fake_nlu::FakeNlu;
 use crate::{
     eta::{self, Eta, EtaConfig},
     router::ParcelNews,
@@ -65,137 +61,6 @@ impl Entropy for NoEntropy {
     fn fill(&self, bytes: &mut [u8]) {
         bytes.fill(7);
     }
-}
-
-/// Understands the texts it was taught; entities by a few patterns.
-#[derive(Default)]
-pub(super) struct FakeNlu {
-    pub(super) overloaded: AtomicBool,
-    pub(super) texts: Mutex<HashMap<String, Taught>>,
-}
-
-#[derive(Clone)]
-pub(super) struct Taught {
-    pub(super) language: &'static str,
-    pub(super) intents: Vec<(&'static str, f32)>,
-    pub(super) asks: Vec<&'static str>,
-    pub(super) escalation: Escalation,
-}
-
-#[async_trait]
-impl Nlu for FakeNlu {
-    async fn understand(
-        &self,
-        text: &str,
-        context: &NluContext,
-    ) -> Result<Understanding, NluError> {
-        if self.overloaded.load(Ordering::Relaxed) {
-            return Err(NluError::Overloaded { waiting: 64 });
-        }
-        let taught = self.texts.lock().unwrap().get(text).cloned();
-        let mut understanding = self.understand_by_rules(text, context);
-        if let Some(taught) = taught {
-            understanding.language = taught.language.parse().unwrap();
-            understanding.escalation = taught.escalation;
-            understanding.asks = taught.asks.iter().map(ToString::to_string).collect();
-            understanding.intents = taught
-                .intents
-                .iter()
-                .map(|(name, confidence)| ScoredIntent {
-                    name: (*name).to_owned(),
-                    confidence: *confidence,
-                })
-                .collect();
-        }
-        understanding.backend = Backend::Tract;
-        Ok(understanding)
-    }
-
-    fn understand_by_rules(&self, text: &str, context: &NluContext) -> Understanding {
-        Understanding {
-            language: context.language_hint.clone().unwrap_or(Language::ENGLISH),
-            intents: vec![ScoredIntent {
-                name: "out_of_scope".into(),
-                confidence: 0.2,
-            }],
-            asks: Vec::new(),
-            accept: 0.5,
-            escalation: Escalation::Normal,
-            sentiment: Sentiment::Neutral,
-            entities: entities(text),
-            vector: None,
-            backend: Backend::Rules,
-        }
-    }
-
-    async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, NluError> {
-        Ok(vec![Vec::new(); texts.len()])
-    }
-
-    fn backend(&self) -> Backend {
-        Backend::Tract
-    }
-
-    fn queue_depth(&self) -> usize {
-        0
-    }
-}
-
-fn entities(text: &str) -> Vec<Entity> {
-    let patterns = [
-        (
-            EntityKind::Postcode,
-            r"(?:postcode is|código postal es) (\d{5})",
-        ),
-        (EntityKind::Postcode, r"\b(\d{5}) Madrid"),
-        (EntityKind::Email, r"(\S+@\S+)"),
-        (EntityKind::OrderNumber, r"\b(\d{5})\b"),
-        (EntityKind::Size, r"\b(?:in|talla) (S|M|L|XL)\b"),
-        (EntityKind::MaxPrice, r"under (\d+)"),
-        (EntityKind::Colour, r"\bin (blue|purple)\b"),
-        (EntityKind::Attribute, r"\bin (pine|slate)\b"),
-    ];
-    let mut found: Vec<Entity> = Vec::new();
-    for (kind, pattern) in patterns {
-        for captures in Regex::new(pattern).unwrap().captures_iter(text) {
-            let value = captures.get(1).unwrap();
-            let free = found.iter().all(|other| other.start != value.start());
-            if free {
-                found.push(Entity {
-                    kind,
-                    value: match kind {
-                        EntityKind::Attribute => format!("colour={}", value.as_str()),
-                        _ => value.as_str().to_owned(),
-                    },
-                    start: value.start(),
-                    end: value.end(),
-                });
-            }
-        }
-    }
-    for product in products() {
-        if let Some(start) = text.find(&product.title) {
-            found.push(Entity {
-                kind: EntityKind::Product,
-                value: product.id,
-                start,
-                end: start + product.title.len(),
-            });
-        }
-    }
-    // Five digits alone are an order's number and a postcode, as the real rules have it.
-    if let [only] = found.as_slice()
-        && only.kind == EntityKind::OrderNumber
-        && only.value.len() == text.trim().len()
-    {
-        let postcode = Entity {
-            kind: EntityKind::Postcode,
-            ..only.clone()
-        };
-        found.push(postcode);
-    }
-    found.sort_by_key(|entity| entity.start);
-    found
 }
 
 /// A shop of a few orders and products.
@@ -359,7 +224,7 @@ impl Shop for FakeShop {
     }
 }
 
-fn products() -> Vec<Product> {
+pub(super) fn products() -> Vec<Product> {
     let variant = |sku: &str, size: Option<&str>| Variant {
         sku: sku.into(),
         size: size.map(str::to_owned),

@@ -2,6 +2,7 @@
 
 mod counting;
 mod doubles;
+mod fake_nlu;
 mod orders;
 mod phrasing;
 mod several;
@@ -18,8 +19,9 @@ use doorstep_core::{
 };
 use iso_currency::Currency;
 
-use self::doubles::{
-    FakeClock, FakeIndex, FakeNews, FakeNlu, FakeShop, FakeTries, NoEntropy, Ports, Taught,
+use self::{
+    doubles::{FakeClock, FakeIndex, FakeNews, FakeShop, FakeTries, NoEntropy, Ports},
+    fake_nlu::{FakeNlu, Taught},
 };
 use super::{Renewal, Router, RouterParts, ShopProfile};
 use crate::{
