@@ -24,6 +24,17 @@ pub(crate) struct Bare {
     pub(crate) rss_mb: f64,
 }
 
+impl Bare {
+    /// What it takes between two times: a machine's speed drifts.
+    pub(crate) fn between(before: Self, after: Self) -> Self {
+        Self {
+            ms: Spread::between(before.ms, after.ms),
+            texts_per_s: f64::midpoint(before.texts_per_s, after.texts_per_s),
+            rss_mb: f64::midpoint(before.rss_mb, after.rss_mb),
+        }
+    }
+}
+
 /// The child's part: measures, and prints the figures as JSON.
 pub(crate) fn measure(options: &Options) -> Outcome<()> {
     let texts = texts::load(options.texts.as_deref())?;

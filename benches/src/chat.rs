@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::{Outcome, figures::Spread, machine, server::Server, socket::Socket};
 
 /// How long an answer may take before a conversation counts as handed over, when the machine has nothing else to do.
-const ALONE_PATIENCE: Duration = Duration::from_millis(500);
+pub(crate) const ALONE_PATIENCE: Duration = Duration::from_millis(500);
 /// The same in a crowd.
 const CROWD_PATIENCE: Duration = Duration::from_secs(2);
 /// Messages before the clock starts.

@@ -31,6 +31,16 @@ impl Spread {
             max,
         })
     }
+
+    /// Each figure half-way between two.
+    pub(crate) fn between(a: Self, b: Self) -> Self {
+        Self {
+            p50: f64::midpoint(a.p50, b.p50),
+            p95: f64::midpoint(a.p95, b.p95),
+            p99: f64::midpoint(a.p99, b.p99),
+            max: a.max.max(b.max),
+        }
+    }
 }
 
 /// The middle one, or between the middle two; `None` without any.

@@ -7,6 +7,7 @@
 //! | [`server`] | the server under test: its files, its start, its end |
 //! | [`chat`], [`webhooks`] | the load |
 //! | [`run`] | one run: server and phases, one after another |
+//! | [`beside`] | two builds beside one another |
 //! | [`road`] | tracking events to mails, at scale |
 //! | [`search`] | the embedded index at any size, without a server |
 //! | [`understanding`] | the model's forms beside one another, without a server |
@@ -18,6 +19,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod bare;
+mod beside;
 mod bounds;
 mod chat;
 mod figures;
@@ -54,6 +56,8 @@ fn main() -> ExitCode {
         search::measure(documents)
     } else if let Some(sizes) = &options.road {
         road::measure(&options, sizes)
+    } else if let Some(other) = &options.beside {
+        beside::measure(&options, other)
     } else if options.understanding {
         understanding::measure(&options)
     } else {

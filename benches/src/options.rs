@@ -23,6 +23,9 @@ pub(crate) struct Options {
     /// The program to measure [default: `doorstep` beside this program].
     #[arg(long, value_name = "FILE")]
     pub(crate) server: Option<PathBuf>,
+    /// Send the same messages to this program too, in turns, and print how long both take to answer; nothing else.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) beside: Option<PathBuf>,
     /// Where the servers' data lie while they run; on the disk that is to be measured [default: beside this program].
     #[arg(long, value_name = "FOLDER")]
     pub(crate) dir: Option<PathBuf>,

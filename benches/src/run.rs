@@ -73,7 +73,7 @@ pub(crate) async fn one(options: &Options) -> Outcome<Run> {
 
     let sync_ms = machine::sync_ms(folder.path())?;
     let watch = Watch::start(None)?;
-    let bare = bare::run()?;
+    let before = bare::run()?;
     phases.note("bare", watch)?;
 
     let (server, start) = start(&program, folder.path()).await?;
@@ -83,6 +83,10 @@ pub(crate) async fn one(options: &Options) -> Outcome<Run> {
     let watch = Watch::start(pid)?;
     let one = chat::one(&server, &frames, counts.sequential).await?;
     phases.note("one conversation", watch)?;
+
+    let watch = Watch::start(None)?;
+    let bare = Bare::between(before, bare::run()?);
+    phases.note("bare again", watch)?;
 
     let watch = Watch::start(pid)?;
     let idle = chat::idle(&server, counts.idle as usize).await?;
